@@ -1,0 +1,93 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/abreast-go/abreast/internal/redact"
+)
+
+// base is a parsed BaseURL.
+type base struct {
+	url *url.URL // nil without a BaseURL, or with a bad one
+	err error    // what is wrong with it
+}
+
+func parseBase(raw string) base {
+	if raw == "" {
+		return base{}
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		err = redact.ParseError(raw, err)
+	case u.Scheme == "" || u.Host == "":
+		err = errors.New("it has no scheme and host")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		err = errors.New("it has a query or a fragment")
+	default:
+		return base{url: u}
+	}
+	return base{err: fmt.Errorf("BaseURL: %w", err)}
+}
+
+// resolve is the URL that a reference stands for: itself if it is absolute, else
+// joined under the base.
+func (b base) resolve(ref string) (*url.URL, error) {
+	r, err := url.Parse(ref)
+	if err != nil {
+		return nil, err
+	}
+	if r.IsAbs() || b.url == nil && b.err == nil {
+		return r, nil
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	if r.Host != "" || r.User != nil || strings.HasPrefix(ref, "//") {
+		return nil, errors.New("the reference has a host but no scheme")
+	}
+	if climbs(r.EscapedPath()) {
+		return nil, errors.New(`the reference has a segment "." or ".."; values go into a path through url.PathEscape`)
+	}
+	return join(b.url, r)
+}
+
+// join puts the escaped texts of two paths together at one "/". (JoinPath would
+// clean the result and lose escapes.)
+func join(b, r *url.URL) (*url.URL, error) {
+	u := *b
+	u.RawQuery, u.ForceQuery = r.RawQuery, r.ForceQuery
+	u.Fragment, u.RawFragment = r.Fragment, r.RawFragment
+	ref := r.EscapedPath()
+	if ref == "" {
+		return &u, nil
+	}
+	escaped := strings.TrimSuffix(b.EscapedPath(), "/") + "/" + strings.TrimPrefix(ref, "/")
+	path, err := url.PathUnescape(escaped)
+	if err != nil {
+		return nil, err
+	}
+	u.Path, u.RawPath = path, escaped
+	return &u, nil
+}
+
+// climbs reports whether a segment of an escaped path is, unescaped, "." or "..",
+// also one that an escaped slash or a backslash sets off: servers unescape before
+// they split (http.ServeMux does).
+func climbs(escaped string) bool {
+	for segment := range strings.SplitSeq(escaped, "/") {
+		text, err := url.PathUnescape(segment)
+		if err != nil {
+			return true
+		}
+		for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '/' || r == '\\' }) {
+			if part == "." || part == ".." {
+				return true
+			}
+		}
+	}
+	return false
+}

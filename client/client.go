@@ -1,0 +1,151 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// The defaults of a zero Client.
+const (
+	defaultLimit   = 100
+	defaultTimeout = 30 * time.Second
+	defaultMaxBody = 10 << 20
+)
+
+// A Client is what the requests of a block share. The zero Client is ready to use.
+// It is not to be changed once it is used; it is safe for many goroutines, and a
+// copy is another client. It keeps no state of its own: connections belong to the
+// transport of HTTP.
+type Client struct {
+	// BaseURL, where set, is what relative URLs are joined under: with
+	// "https://h/v2", "/users?x=1" and "users?x=1" are "https://h/v2/users?x=1",
+	// and "" is the base itself. An absolute URL stays as it is. The escaped texts
+	// are joined at one "/": nothing is unescaped or cleaned.
+	//
+	// A reference that has a host but no scheme, or a segment that is "." or ".."
+	// when unescaped, is an error of its request, so that nothing climbs out of the
+	// base with the client's credentials. Values go into a path through
+	// url.PathEscape. A link that a server sent is resolved with
+	// resp.Request.URL.Parse, not joined.
+	//
+	// BaseURL is absolute and has no query or fragment. A bad one is the error of
+	// every request with a relative URL.
+	BaseURL string
+
+	// Header is sent with every request to BaseURL's origin (scheme, host and
+	// port), or without a BaseURL to the origin that the request's URL names, at
+	// every hop of a redirect. What a request has a header of its own for is left
+	// out.
+	Header http.Header
+
+	// Auth, where set, puts credentials on a request just before it is sent, at
+	// every hop to the origins that Header goes to. It is given a copy that it may
+	// change; a header of the request's own wins over Auth's, but for cookies, which
+	// add up. It must heed the request's context. Its error is the request's, which
+	// then is not sent.
+	Auth func(*http.Request) error
+
+	// HTTP is how requests are dispatched: its Transport, CheckRedirect, Jar and
+	// Timeout are in force. A request's own Authorization, Cookie and
+	// Proxy-Authorization are taken off before CheckRedirect is asked about a hop
+	// to another scheme, host or port, and stay off from there on.
+	//
+	// If HTTP is nil, or has no Transport, a shared transport as of NewTransport is
+	// used.
+	HTTP *http.Client
+
+	// Limit is how many requests of one block are in flight at once. Two blocks
+	// have a Limit each. 0: 100; negative: no limit.
+	Limit int
+
+	// HostLimit is the same for each host, by name and port. 0 or negative: no
+	// limit but Limit.
+	HostLimit int
+
+	// Timeout is the time for one request, from its send (when it has a slot and
+	// Wait has returned) to the last byte of its body, so large uploads and
+	// downloads need one of their own (parallel.Timeout). HTTP.Timeout runs too: the
+	// earlier wins. 0: 30 seconds; negative: none.
+	Timeout time.Duration
+
+	// MaxBody is how many bytes of one decompressed body are kept in memory. A
+	// longer one is a *pending.BodyTooLargeError. Limit × MaxBody is the worst in
+	// flight. 0: 10 MiB; negative: no limit.
+	MaxBody int64
+
+	// Wait, where set, is called before each send, with the request's slot held,
+	// to pace it: limiter.Wait(r.Context()), with one limiter for each r.URL.Host.
+	// It must heed the request's context. Its error is the request's, which then is
+	// not sent.
+	Wait func(*http.Request) error
+
+	// Observe, where set, is called for every request as it is made, also for one
+	// that fails at once, on the goroutine that makes it: for spans, metrics, logs.
+	// It is given a copy of the request, without a body. The context it returns
+	// (or nil) gives its values to the sending; the function it returns (or nil) is
+	// called exactly once, as the last thing before the handle is done. Without
+	// Observe no time is read.
+	Observe func(*http.Request) (context.Context, func(pending.Outcome))
+}
+
+// Parallel opens a block with a zero Client; see Client.Parallel.
+func Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
+	return new(Client).Parallel(ctx, fn)
+}
+
+// Parallel opens a block and calls fn with it, on the caller's goroutine. The
+// requests that fn makes are sent side by side. Parallel returns fn's own error,
+// unchanged; failures that fn didn't ask about stay silent.
+//
+// However fn is left, what is still pending is cancelled, and Parallel returns
+// once none of it is left inside the HTTP client. It does not wait for completion:
+// fifty Posts and "return nil" send nothing. This loop waits for everything:
+//
+//	for p.HasPending() {
+//		resp, err := p.Next()
+//		...
+//	}
+//
+// The end of ctx cancels what is pending, with context.Cause(ctx) for an error. A
+// panic in what a request runs is raised here: see parallel.Run. Parallel panics
+// at once if ctx or fn is nil.
+func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
+	base := parseBase(c.BaseURL)
+	return parallel.Run(ctx, parallel.Config{
+		Send:      c.dispatcher(base).Do,
+		Resolve:   base.resolve,
+		Limit:     orDefault(c.Limit, defaultLimit),
+		HostLimit: c.HostLimit,
+		Timeout:   orDefault(c.Timeout, defaultTimeout),
+		MaxBody:   orDefault(c.MaxBody, defaultMaxBody),
+		Wait:      c.Wait,
+		Observe:   c.Observe,
+	}, fn)
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// dispatcher is the user's http.Client with this client's rules about what goes
+// where.
+func (c *Client) dispatcher(base base) *http.Client {
+	var hc http.Client
+	if c.HTTP != nil {
+		hc = *c.HTTP
+	}
+	if hc.Transport == nil {
+		hc.Transport = sharedTransport()
+	}
+	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base.url}
+	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
+	return &hc
+}

@@ -1,0 +1,114 @@
+package client
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// A hop is the transport that each hop of a redirect passes through. Credentials
+// are put on here, below http.Client, which carries on to the next hop whatever
+// the request before had.
+type hop struct {
+	next   http.RoundTripper
+	header http.Header
+	auth   func(*http.Request) error
+	base   *url.URL // nil: the origin is that of each request's first hop
+}
+
+func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
+	out := req
+	if (h.auth != nil || len(h.header) > 0) && h.mayHave(req) {
+		out = req.Clone(req.Context())
+		if err := h.sign(out, req); err != nil {
+			if req.Body != nil {
+				req.Body.Close() // as a RoundTripper must
+			}
+			return nil, err
+		}
+	}
+	resp, err := h.next.RoundTrip(out)
+	switch {
+	case err != nil:
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+		return nil, err
+	case resp == nil:
+		return nil, fmt.Errorf("the transport (%T) returned neither a response nor an error", h.next)
+	}
+	resp.Request = req // what was put on is not for logs, or for the next hop
+	return resp, nil
+}
+
+// mayHave reports whether req goes to where Header and Auth are for.
+func (h *hop) mayHave(req *http.Request) bool {
+	if h.base != nil {
+		return sameOrigin(req.URL, h.base)
+	}
+	return sameOrigin(req.URL, first(req).URL)
+}
+
+// first is the request whose redirects led to req.
+func first(req *http.Request) *http.Request {
+	for req.Response != nil && req.Response.Request != nil {
+		req = req.Response.Request
+	}
+	return req
+}
+
+// sign puts the client's Header and credentials on out, a copy of req. What req has
+// of its own wins.
+func (h *hop) sign(out, req *http.Request) error {
+	if out.Header == nil {
+		out.Header = make(http.Header)
+	}
+	for key, values := range h.header {
+		key = http.CanonicalHeaderKey(key)
+		if key == "Host" {
+			if len(values) > 0 && (req.Host == "" || req.Host == req.URL.Host) {
+				out.Host = values[0]
+			}
+		} else if _, own := req.Header[key]; !own {
+			out.Header[key] = values[:len(values):len(values)]
+		}
+	}
+	if h.auth == nil {
+		return nil
+	}
+	if err := h.auth(out); err != nil {
+		err = fmt.Errorf("Auth: %w", err)
+		if req.Response == nil { // the first hop
+			err = pending.NotSent(err)
+		}
+		return err
+	}
+	for key, values := range req.Header {
+		if key != "Cookie" {
+			out.Header[key] = values
+		}
+	}
+	return nil
+}
+
+// sameOrigin compares scheme, host and port, as RFC 6454 does.
+func sameOrigin(a, b *url.URL) bool {
+	return strings.EqualFold(a.Scheme, b.Scheme) &&
+		strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	switch strings.ToLower(u.Scheme) {
+	case "http":
+		return "80"
+	case "https":
+		return "443"
+	}
+	return ""
+}

@@ -1,0 +1,5 @@
+module github.com/abreast-go/abreast
+
+go 1.25.0
+
+require github.com/sourcegraph/conc v0.3.0

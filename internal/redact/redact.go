@@ -1,0 +1,69 @@
+// Package redact keeps passwords out of the text of errors. net/http takes them
+// out of the URL it names, net/url does not, and neither does so for a Location
+// header that cannot be parsed.
+package redact
+
+import (
+	"errors"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// URL is a text that may be no URL at all, without what may be a password in it.
+func URL(raw string) string {
+	at := strings.LastIndexByte(raw, '@')
+	if at < 0 {
+		return raw
+	}
+	start := strings.Index(raw[:at], "//")
+	if start < 0 {
+		return "***" + raw[at:]
+	}
+	return raw[:start+2] + "***" + raw[at:]
+}
+
+// ParseError is the error of url.Parse(raw), without the URL, which whoever
+// returns it names, and without the part that it quotes where this may be one of
+// a password.
+func ParseError(raw string, err error) error {
+	var parse *url.Error
+	if !errors.As(err, &parse) {
+		return err
+	}
+	if strings.Contains(raw, "@") {
+		return errors.New("the URL cannot be parsed (why is not shown: it may quote a password)")
+	}
+	return parse.Err
+}
+
+var userinfo = regexp.MustCompile(`//[^\s"'<>]*@`)
+
+// Error is err with a text that has no userinfo of a URL in it.
+func Error(err error) error {
+	text := err.Error()
+	if !strings.Contains(text, "@") {
+		return err
+	}
+	if what := "failed to parse Location header"; strings.HasPrefix(text, what) {
+		return &redacted{what + " (not shown: it may hold a password)", err}
+	}
+	if clean := userinfo.ReplaceAllString(text, "//***@"); clean != text {
+		return &redacted{clean, err}
+	}
+	return err
+}
+
+type redacted struct {
+	text string
+	err  error
+}
+
+func (e *redacted) Error() string { return e.text }
+func (e *redacted) Unwrap() error { return e.err }
+
+// Timeout is here because url.Error asks its direct Err for it.
+func (e *redacted) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.err, &t) && t.Timeout()
+}

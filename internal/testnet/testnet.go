@@ -1,0 +1,88 @@
+// Package testnet is a network for tests: the real http.Server and http.Transport
+// over pipes in memory, so that they run in the fake time of testing/synctest.
+package testnet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// A Server is an http.Server that is reached, under any host name, through its
+// Transport. Both belong to the test, and to the synctest bubble they were made in.
+type Server struct {
+	// Transport dials this server, whatever the address. A test may change it
+	// before its first use.
+	Transport *http.Transport
+
+	listener *listener
+	dials    atomic.Int64
+}
+
+// New starts a server with h, which is closed when the test ends.
+func New(t testing.TB, h http.Handler) *Server {
+	l := &listener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	s := &Server{listener: l}
+	s.Transport = &http.Transport{DialContext: s.Dial, MaxIdleConnsPerHost: 1000}
+	srv := &http.Server{Handler: h}
+	go srv.Serve(l)
+	t.Cleanup(func() {
+		s.Transport.CloseIdleConnections()
+		srv.Close()
+	})
+	return s
+}
+
+// Client is an http.Client with the server's Transport.
+func (s *Server) Client() *http.Client { return &http.Client{Transport: s.Transport} }
+
+// Dial makes a connection to the server.
+func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case s.listener.conns <- server:
+		s.dials.Add(1)
+		return client, nil
+	case <-s.listener.closed:
+		return nil, errors.New("connection refused: the server is closed")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Dials is the number of connections that were made.
+func (s *Server) Dials() int { return int(s.dials.Load()) }
+
+// Close stops accepting connections: the next dial is refused.
+func (s *Server) Close() { s.listener.Close() }
+
+type listener struct {
+	conns  chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *listener) Addr() net.Addr { return addr{} }
+
+type addr struct{}
+
+func (addr) Network() string { return "pipe" }
+func (addr) String() string  { return "pipe" }

@@ -1,0 +1,88 @@
+package parallel
+
+import (
+	"context"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// exchange sends s and reads its response. Whatever it leaves in a is what the
+// request came to.
+func (s *sending) exchange(a *answer) {
+	cfg := &s.p.cfg
+	timeout := s.request.Timeout
+	if timeout == 0 {
+		timeout = cfg.Timeout
+	}
+
+	// One context is enough where nothing ends the request before its timeout
+	// runs, or with a cause of its own.
+	ctx := s.values()
+	if cfg.Wait != nil || s.unlink != nil || timeout <= 0 {
+		c, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		s.arm(cancel)
+		ctx = c
+	}
+	if cfg.Wait != nil && s.alreadyEnded(ctx) == nil {
+		if err := cfg.Wait(s.request.Clone(ctx)); err != nil {
+			s.fail(a, pending.NotSent(explain(ctx, err)))
+			return
+		}
+	}
+	if timeout > 0 {
+		c, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		if s.stop == nil {
+			s.arm(func(error) { cancel() })
+		}
+		ctx = c
+	}
+	if err := s.alreadyEnded(ctx); err != nil {
+		s.fail(a, pending.NotSent(err))
+		return
+	}
+
+	var conns connections
+	defer func() {
+		if a.Response == nil {
+			conns.giveUp()
+		}
+	}()
+	req := s.request.Clone(conns.watch(ctx))
+	if s.uploads != nil {
+		s.uploads.attach(req)
+		defer context.AfterFunc(ctx, s.uploads.close)()
+	}
+	resp, err := cfg.Send(req)
+	if err == nil && resp == nil {
+		err = errNoAnswer
+	}
+	if err != nil {
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+	} else if a.Body, a.n, err = receive(resp, cfg.MaxBody, s.request.To); err == nil {
+		a.Response = resp
+		return
+	}
+	if !refusal(err) {
+		err = explain(ctx, err)
+	}
+	if conns.neverGot() {
+		err = pending.NotSent(err)
+	}
+	s.fail(a, err)
+}
+
+// alreadyEnded is the error of a request whose context has ended. A context derived from
+// another may end a moment later than that does: hence the look at the own one.
+func (s *sending) alreadyEnded(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return endOf(ctx)
+	}
+	if s.own != nil && s.own.Err() != nil {
+		return ownEnd(s.own)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package parallel
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/sourcegraph/conc/panics"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Go calls fn at once, on a goroutine of the block's, and returns the handle of
+// what it will return: a sequence of requests, a fallback, a query, a computation.
+//
+// fn has a block of its own within this one: its Context ends with the handle or
+// with the outer block, and leaving fn cancels what it started and no more. What
+// it sends shares the limits of the outer block; the function itself takes no slot
+// and is not counted by Stats. All are started at once: for many, use Each.
+//
+// The response that fn returns is read to its end, up to MaxBody, and closed,
+// before its Context ends; nil stands for an empty 204. Its error comes out of the
+// handle unchanged, and a response beside it is closed unread. fn's panic is
+// treated like a request's (see Run). A nil fn is an error of the handle.
+//
+// Leaving the outer block waits for fn to return, so it must heed its Context. It
+// must not wait for its own handle, or drain the outer block's arrivals, which it
+// is one of: that is waiting for ever.
+func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pending {
+	if fn == nil {
+		return p.settled(errors.New("abreast: Go needs a function, and was given nil"))
+	}
+	inner := newBlock(p.ctx, p, p.cfg, p.queue)
+	h := p.handles.Make(nil, func() { inner.cancel(context.Canceled) })
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	if p.ended {
+		inner.cancel(ErrEnded)
+		defer p.handles.Settle(h, pending.Answer{Err: pending.NotSent(ErrEnded)})
+		return h
+	}
+	p.tasks.Go(func() { p.runFunction(h, inner, fn) })
+	return h
+}
+
+// settled is a handle of the block that has settled with err.
+func (p *Parallel) settled(err error) *pending.Pending {
+	h := p.handles.Make(nil, nil)
+	p.handles.Settle(h, pending.Answer{Err: err})
+	return h
+}
+
+func (p *Parallel) runFunction(h *pending.Pending, inner *Parallel, fn func(*Parallel) (*http.Response, error)) {
+	a := pending.Answer{Err: errGoexit}
+	defer func() { p.handles.Settle(h, a) }()
+	var result pending.Answer
+	r := recovered(panics.Try(func() {
+		inner.run(func() error {
+			resp, err := fn(inner)
+			result = inner.read(resp, err)
+			return nil
+		})
+		inner.raise()
+	}))
+	if r != nil {
+		p.caught(r)
+		result = pending.Answer{Err: r.AsError()}
+	}
+	a = result
+}
+
+// read is what a function returned, in memory.
+func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
+	if err != nil {
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+		return pending.Answer{Err: err}
+	}
+	if resp == nil {
+		resp = &http.Response{
+			Status: "204 No Content", StatusCode: http.StatusNoContent,
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header),
+		}
+	}
+	own := *resp // the function may go on using its response
+	if body := own.Body; body != nil {
+		// The body may be that of a request whose context is not this block's.
+		defer context.AfterFunc(p.ctx, func() { panics.Try(func() { body.Close() }) })()
+	}
+	body, _, err := receive(&own, p.cfg.MaxBody, nil)
+	if err == nil {
+		return pending.Answer{Response: &own, Body: body}
+	}
+	if !refusal(err) {
+		err = explain(p.ctx, err)
+	}
+	s := sending{request: Request{Request: own.Request}}
+	return pending.Answer{Err: s.failure(err)}
+}

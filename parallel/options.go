@@ -1,0 +1,190 @@
+package parallel
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// An Option changes a request as it is made, on the goroutine that makes it. Its
+// error becomes that of the handle, and the request is not sent. The options of
+// this package can be used for many requests, except a Body of a reader that can
+// be read once. Options are applied in the order given.
+type Option func(*Request) error
+
+// Header sets a header in place of what it was. "Host" sets Request.Host, since
+// net/http takes the Host header from there. A value with a CR, LF or NUL is an
+// error of the request.
+func Header(key, value string) Option {
+	return func(r *Request) error {
+		if http.CanonicalHeaderKey(key) == "Host" {
+			if strings.ContainsAny(value, "\r\n\x00") {
+				return errors.New("the value of header Host has a CR, LF or NUL in it")
+			}
+			r.Host = value
+			return nil
+		}
+		r.Request.Header.Set(key, value)
+		return nil
+	}
+}
+
+// Query adds a parameter to the URL's query, escaped; what the query has already
+// stays as it is.
+func Query(key, value string) Option {
+	return func(r *Request) error {
+		q := url.QueryEscape(key) + "=" + url.QueryEscape(value)
+		if r.URL.RawQuery != "" {
+			q = r.URL.RawQuery + "&" + q
+		}
+		r.URL.RawQuery = q
+		return nil
+	}
+}
+
+// Body gives the request a body, and a Content-Type unless contentType is empty.
+//
+// A *bytes.Reader, *bytes.Buffer or *strings.Reader is read in Body's place when
+// the option is made, from where it stands: its content is good for many
+// requests, redirects and sending again, and the reader itself stays as it was.
+// A nil body is an empty one.
+//
+// Any other reader is good for one request, which reads it as it is sent, closes
+// it if it is an io.Closer, and fails if another one took it. A regular *os.File
+// gives its length from where it stands; otherwise the length is unknown and the
+// body is sent chunked.
+func Body(contentType string, body io.Reader) Option {
+	open, length := content(body)
+	var used atomic.Bool
+	return func(r *Request) error {
+		if contentType != "" {
+			r.Request.Header.Set("Content-Type", contentType)
+		}
+		if open != nil {
+			return r.setBody(open, length)
+		}
+		if used.Swap(true) {
+			return errors.New("the reader given to Body was used by a request already: it can be read once")
+		}
+		rc, ok := body.(io.ReadCloser)
+		if !ok {
+			rc = io.NopCloser(body)
+		}
+		r.Request.Body, r.GetBody, r.ContentLength = rc, nil, fileLength(body)
+		return nil
+	}
+}
+
+// content returns how to read what body has, as often as one likes, or nil if it
+// can be read once.
+func content(body io.Reader) (open func() io.Reader, length int64) {
+	switch b := body.(type) {
+	case nil:
+		return func() io.Reader { return http.NoBody }, 0
+	case *bytes.Buffer: // its owner may go on using it
+		return inMemory(bytes.Clone(b.Bytes()))
+	case *bytes.Reader:
+		at := *b
+		return func() io.Reader { r := at; return &r }, int64(b.Len())
+	case *strings.Reader:
+		at := *b
+		return func() io.Reader { r := at; return &r }, int64(b.Len())
+	}
+	return nil, 0
+}
+
+func inMemory(b []byte) (open func() io.Reader, length int64) {
+	return func() io.Reader { return bytes.NewReader(b) }, int64(len(b))
+}
+
+func (r *Request) setBody(open func() io.Reader, length int64) error {
+	r.ContentLength = length
+	if length == 0 {
+		r.Request.Body = http.NoBody
+		r.GetBody = func() (io.ReadCloser, error) { return http.NoBody, nil }
+		return nil
+	}
+	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(open()), nil }
+	r.Request.Body = io.NopCloser(open())
+	return nil
+}
+
+// fileLength is what is left to read of a regular file, -1 where that is not
+// known.
+func fileLength(body io.Reader) int64 {
+	f, ok := body.(*os.File)
+	if !ok {
+		return -1
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return -1
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil || at > info.Size() {
+		return -1
+	}
+	return info.Size() - at
+}
+
+// JSON gives the request v, encoded with json.Marshal as the option is made, for a
+// body, and the Content-Type application/json. What cannot be encoded is an error
+// of the request.
+func JSON(v any) Option {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return func(*Request) error { return err }
+	}
+	open, length := inMemory(b)
+	return func(r *Request) error {
+		r.Request.Header.Set("Content-Type", "application/json")
+		return r.setBody(open, length)
+	}
+}
+
+// Form gives the request v, encoded as it is when the option is made, for a body,
+// and the Content-Type application/x-www-form-urlencoded.
+func Form(v url.Values) Option {
+	open, length := inMemory([]byte(v.Encode()))
+	return func(r *Request) error {
+		r.Request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return r.setBody(open, length)
+	}
+}
+
+// Timeout gives the request a time of its own in place of the client's: from its
+// send to the last byte of its body. Negative: none; 0: the client's.
+func Timeout(d time.Duration) Option {
+	return func(r *Request) error { r.Timeout = d; return nil }
+}
+
+// After has the request sent d after it is made, or not at all once it is
+// cancelled: for a hedge (see pending.Race), or a pause before sending again. Till
+// then it holds no slot. 0 or negative: at once.
+func After(d time.Duration) Option {
+	return func(r *Request) error { r.After = d; return nil }
+}
+
+// To has the body of a 2xx response written to w as it comes, in place of memory
+// and without regard to MaxBody. Any other status's body is kept as if To were not
+// there, so that w never gets an error page. On a failure w may have been given a
+// part.
+//
+// Nothing is written once the handle is done. w is never closed, and is not to be
+// shared by the racers of one Race.
+func To(w io.Writer) Option {
+	return func(r *Request) error {
+		if w == nil {
+			return errors.New("To was given a nil io.Writer")
+		}
+		r.To = w
+		return nil
+	}
+}

@@ -1,0 +1,243 @@
+package parallel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/abreast-go/abreast/internal/redact"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Request is a request being made, as an Option sees it. An option of the user's
+// own may change any of it. Its http.Request is a copy that belongs to the block,
+// with an absolute URL and a Header that is not nil.
+type Request struct {
+	*http.Request
+
+	// Timeout is this request's own, in place of the client's: from its send to
+	// the last byte of its body. 0: the client's; negative: none.
+	Timeout time.Duration
+
+	// After is how much later than its making the request is sent: a hedge. Until
+	// then it waits outside the queue and counts as Queued. 0 or negative: at once.
+	After time.Duration
+
+	// To takes the body of a 2xx response, which then is neither kept in memory
+	// nor held to MaxBody; any other status's body is kept as if To were not
+	// there. It is written to by one goroutine, not after the handle is done, and
+	// never closed. It is not to be shared by racers.
+	To io.Writer
+}
+
+// Get makes a GET request of url and returns its handle at once. The URL is
+// absolute or relative to the client's BaseURL. Get neither blocks nor fails: a
+// bad URL or a failing option comes out of the handle.
+//
+// The handle's request joins the queue and is sent as soon as the limits allow. It
+// ends with the block at the latest.
+func (p *Parallel) Get(url string, opts ...Option) *pending.Pending {
+	return p.method(http.MethodGet, url, opts)
+}
+
+// Head makes a HEAD request; see Get.
+func (p *Parallel) Head(url string, opts ...Option) *pending.Pending {
+	return p.method(http.MethodHead, url, opts)
+}
+
+// Options makes an OPTIONS request; see Get.
+func (p *Parallel) Options(url string, opts ...Option) *pending.Pending {
+	return p.method(http.MethodOptions, url, opts)
+}
+
+// Post makes a POST request; see Get. Its body comes from an option: JSON, Form or
+// Body.
+func (p *Parallel) Post(url string, opts ...Option) *pending.Pending {
+	return p.method(http.MethodPost, url, opts)
+}
+
+// Put makes a PUT request; see Post.
+func (p *Parallel) Put(url string, opts ...Option) *pending.Pending {
+	return p.method(http.MethodPut, url, opts)
+}
+
+// Patch makes a PATCH request; see Post.
+func (p *Parallel) Patch(url string, opts ...Option) *pending.Pending {
+	return p.method(http.MethodPatch, url, opts)
+}
+
+// Delete makes a DELETE request; see Get.
+func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
+	return p.method(http.MethodDelete, url, opts)
+}
+
+func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
+	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
+	var err error
+	if r.URL, err = p.resolve(rawURL); err == nil {
+		r.Host = r.URL.Host
+	}
+	return p.make(r, err, opts)
+}
+
+// Do makes a request of the user's own and returns its handle at once; see Get.
+// req is copied and neither changed nor kept; the options are applied to the copy.
+// A relative URL is resolved as Get's is.
+//
+// The end of req's context ends this request alone, and its values are seen
+// before the block's.
+//
+// A request with a GetBody (http.NewRequest sets it for bytes and strings) can be
+// passed to Do many times: each send opens a body of its own. One without can be
+// passed once. req.Body is closed by the time the handle settles in either case.
+func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
+	if req == nil {
+		return p.make(&http.Request{Method: http.MethodGet, Header: make(http.Header)}, errors.New("Do was given a nil *http.Request"), opts)
+	}
+	r := req.Clone(req.Context())
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	var err error
+	switch {
+	case r.URL == nil:
+		err = errors.New("the request has no URL")
+	case !r.URL.IsAbs():
+		var u *url.URL
+		if u, err = p.resolve(r.URL.String()); err == nil {
+			if r.Host == r.URL.Host {
+				r.Host = u.Host
+			}
+		}
+		r.URL = u
+	}
+	return p.make(r, err, opts)
+}
+
+// resolve returns, with an error, a URL that is fit to be shown in place of the
+// one that is bad.
+func (p *Parallel) resolve(raw string) (*url.URL, error) {
+	u, err := p.cfg.Resolve(raw)
+	if err != nil {
+		return &url.URL{Opaque: redact.URL(raw)}, redact.ParseError(raw, err)
+	}
+	return u, nil
+}
+
+// make makes the handle of a request: the options are applied, the observer is
+// told, and the request joins the queue. An error that made the request impossible
+// before, or is found here, settles the handle before make returns.
+func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pending {
+	s := &sending{p: p, request: Request{Request: r}}
+	s.place.Item, s.listed.Item = s, s
+	s.take(r.Body)
+	if err == nil {
+		err = s.apply(opts)
+	}
+	if err == nil {
+		err = check(s.request.Request)
+	}
+	if s.request.Request == nil { // an option's doing
+		s.request.Request = r
+	}
+	r = s.request.Request
+	if r.URL == nil {
+		r.URL = new(url.URL)
+	}
+	if p.queue.hostLimit > 0 {
+		s.host = hostOf(r.URL)
+	}
+	s.own = p.distinct(r.Context())
+	if p.cfg.Observe != nil {
+		if failed := s.observe(p.cfg.Observe); err == nil {
+			err = failed
+		}
+	}
+	s.handle = p.handles.Make(r, s.cancel)
+	if err == nil {
+		err = s.enqueue()
+	}
+	if err != nil {
+		s.abandon(err)
+	}
+	return s.handle
+}
+
+// distinct is ctx, the own context of a request, unless it adds nothing to the
+// block's.
+func (p *Parallel) distinct(ctx context.Context) context.Context {
+	if ctx == context.Background() || ctx == p.ctx || ctx == p.caller {
+		return nil
+	}
+	return ctx
+}
+
+// apply applies the options in turn. A body that one of them puts in another's
+// place was taken all the same.
+func (s *sending) apply(opts []Option) error {
+	for _, o := range opts {
+		if o == nil {
+			return errors.New("a nil Option was given")
+		}
+		err := o(&s.request)
+		if s.request.Request != nil {
+			s.take(s.request.Body)
+		}
+		if err != nil {
+			return err
+		}
+		if s.request.Request == nil || s.request.URL == nil {
+			return errors.New("an option took the request, or its URL, away")
+		}
+		if s.request.Header == nil {
+			s.request.Header = make(http.Header)
+		}
+	}
+	return nil
+}
+
+// check finds what no transport could send, so that it is said at the call site
+// and proved not to be sent.
+func check(r *http.Request) error {
+	u := r.URL
+	switch {
+	case u.Scheme == "":
+		return errors.New("the URL is relative, and there is no BaseURL")
+	case u.Host == "" && (u.Scheme == "http" || u.Scheme == "https"):
+		return errors.New("the URL has no host")
+	case r.RequestURI != "":
+		return errors.New("RequestURI is set: this is a request that a server received; set its URL and clear RequestURI")
+	}
+	for key, values := range r.Header {
+		if key == "" || strings.ContainsAny(key, "\r\n\x00: ") {
+			return fmt.Errorf("%q is no name of a header", key)
+		}
+		for _, v := range values {
+			if strings.ContainsAny(v, "\r\n\x00") {
+				return fmt.Errorf("the value of header %q has a CR, LF or NUL in it", key)
+			}
+		}
+	}
+	return nil
+}
+
+// hostOf names the host of a URL as limits count it: name and port.
+func hostOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme
+		switch u.Scheme {
+		case "http":
+			port = "80"
+		case "https":
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}

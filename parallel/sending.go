@@ -1,0 +1,291 @@
+package parallel
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/sourcegraph/conc/panics"
+
+	"github.com/abreast-go/abreast/internal/fifo"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// A sending is one request on its way from being made to being settled. Until it
+// gets a slot it is small and costs no goroutine; whatever happens to it, it
+// settles its handle.
+type sending struct {
+	p       *Parallel
+	handle  *pending.Pending
+	request Request         // as it was asked for; not written to once made
+	host    string          // what HostLimit counts by
+	own     context.Context // the request's own context, where it has one
+	uploads *uploads        // the bodies that were taken, if any
+	watched *observation    // nil without an observer
+
+	// Guarded by p.queue.mu.
+	place  fifo.Node[*sending] // in the queue, ready or aside
+	listed fifo.Node[*sending] // among what its block has waiting
+	queued bool                // counted as Queued
+	timer  *time.Timer         // until After is over
+	unlink func() bool         // from the end of own
+
+	// Ending what is in flight: whoever comes second of end and arm calls stop.
+	why   atomic.Pointer[error]
+	armed atomic.Bool
+	stop  context.CancelCauseFunc // set before armed
+}
+
+// An answer is what a request came to.
+type answer struct {
+	pending.Answer
+	n int64 // bytes of the body that were read
+}
+
+// enqueue puts s in the queue, now or after its delay.
+func (s *sending) enqueue() error {
+	p := s.p
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	if p.ended {
+		return ErrEnded
+	}
+	if p.ctx.Err() != nil {
+		return endOf(p.ctx)
+	}
+	if s.own != nil && s.own.Err() != nil {
+		return endOf(s.own)
+	}
+	s.queued = true
+	p.count(Stats{Queued: +1})
+	p.waiting.Push(&s.listed)
+	if s.own != nil && s.own.Done() != nil {
+		s.unlink = context.AfterFunc(s.own, func() { s.end(ownEnd(s.own)) })
+	}
+	if s.request.After > 0 {
+		s.timer = time.AfterFunc(s.request.After, s.due)
+	} else {
+		p.queue.add(s)
+	}
+	return nil
+}
+
+// due is called when After is over.
+func (s *sending) due() {
+	s.p.queue.mu.Lock()
+	defer s.p.queue.mu.Unlock()
+	if s.listed.Queued() {
+		s.p.queue.add(s)
+	}
+}
+
+// unqueue takes s, which is listed no more, out of the queue. The caller holds
+// queue.mu.
+func (s *sending) unqueue() {
+	s.place.Remove()
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// cancel is Cancel of the handle.
+func (s *sending) cancel() { s.end(context.Canceled) }
+
+// end ends s alone, wherever it is on its way.
+func (s *sending) end(why error) {
+	s.p.queue.mu.Lock()
+	if s.listed.Remove() {
+		s.unqueue()
+		s.p.tasks.Go(func() { s.abandon(why) })
+		s.p.queue.mu.Unlock()
+		return
+	}
+	s.p.queue.mu.Unlock()
+	s.why.CompareAndSwap(nil, &why)
+	if s.armed.Load() {
+		s.stop(why)
+	}
+}
+
+// arm has end call stop from here on.
+func (s *sending) arm(stop context.CancelCauseFunc) {
+	s.stop = stop
+	s.armed.Store(true)
+	if why := s.why.Load(); why != nil {
+		stop(*why)
+	}
+}
+
+// work sends s, which has a slot, and after it what the queue has for the same
+// goroutine.
+func (s *sending) work() {
+	for s != nil {
+		s = s.run()
+	}
+}
+
+// run sends s and settles its handle, by return, panic and Goexit alike, and
+// returns what to send next.
+func (s *sending) run() (next *sending) {
+	var a answer
+	returned := false
+	defer func() {
+		next = s.p.queue.done(s, a.Err != nil)
+		s.p.handles.Settle(s.handle, a.Answer)
+		if !returned && next != nil { // this goroutine is ending
+			next.p.queue.mu.Lock()
+			next.p.tasks.Go(next.work)
+			next.p.queue.mu.Unlock()
+		}
+	}()
+	s.attempt(&a)
+	returned = true
+	return nil // see above
+}
+
+func (s *sending) attempt(a *answer) {
+	defer s.finish(a)
+	if s.watched != nil {
+		s.watched.sent = time.Now()
+	}
+	s.guard(a, func() { s.exchange(a) })
+}
+
+// abandon settles s, which was never sent and is in no queue.
+func (s *sending) abandon(err error) {
+	a := answer{Answer: pending.Answer{Err: s.failure(pending.NotSent(err))}}
+	defer func() {
+		s.p.queue.mu.Lock()
+		c := Stats{Done: +1, Failed: +1}
+		if s.queued {
+			c.Queued = -1
+		}
+		s.p.count(c)
+		s.p.queue.mu.Unlock()
+		s.p.handles.Settle(s.handle, a.Answer)
+	}()
+	s.finish(&a)
+}
+
+// abandon settles all of left, also if an observer ends the goroutine.
+func abandon(left []*sending, err error) {
+	defer func() {
+		if len(left) > 0 {
+			abandon(left, err)
+		}
+	}()
+	for len(left) > 0 {
+		s := left[0]
+		left = left[1:]
+		s.abandon(err)
+	}
+}
+
+// finish is what is left to do before a handle settles: the bodies that were taken
+// are closed, the observer is told.
+func (s *sending) finish(a *answer) {
+	if s.unlink != nil {
+		s.unlink()
+	}
+	if s.watched != nil {
+		defer s.guard(a, func() { s.watched.tell(a) })
+	}
+	if s.uploads != nil {
+		s.guard(a, func() {
+			if err := s.uploads.finish(); err != nil {
+				s.fail(a, err)
+			}
+		})
+	}
+}
+
+// guard calls f, which runs code of the user's: if that panics, or ends the
+// goroutine, the answer is an error that says so.
+func (s *sending) guard(a *answer, f func()) {
+	returned := false
+	defer func() {
+		if !returned {
+			s.fail(a, errGoexit)
+		}
+	}()
+	if r := recovered(panics.Try(f)); r != nil {
+		s.p.caught(r)
+		s.fail(a, r.AsError())
+	}
+	returned = true
+}
+
+// recovered is r, or the panic that r raised again.
+func recovered(r *panics.Recovered) *panics.Recovered {
+	if r != nil {
+		if first, ok := r.Value.(*panics.Recovered); ok {
+			return first
+		}
+	}
+	return r
+}
+
+// fail makes an error of the answer.
+func (s *sending) fail(a *answer, err error) {
+	a.Answer = pending.Answer{Err: s.failure(err)}
+}
+
+// An observation is what Config.Observe is to be told of a request.
+type observation struct {
+	made, sent time.Time
+	ctx        context.Context // what the observer returned; may be nil
+	settled    func(pending.Outcome)
+}
+
+// observe tells the observer that s is being made.
+func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.Outcome))) error {
+	s.watched = &observation{made: time.Now()}
+	r := s.request.Clone(s.values())
+	r.Body = nil
+	rec := recovered(panics.Try(func() { s.watched.ctx, s.watched.settled = f(r) }))
+	if rec != nil {
+		s.p.caught(rec)
+	}
+	return rec.AsError()
+}
+
+func (o *observation) tell(a *answer) {
+	if o.settled == nil {
+		return
+	}
+	o.settled(pending.Outcome{Made: o.made, Sent: o.sent, Settled: time.Now(), Response: a.Response, Bytes: a.n, Err: a.Err})
+}
+
+// values is the block's context with the values of the request's own, and of the
+// observer's, before it.
+func (s *sending) values() context.Context {
+	ctx := s.p.ctx
+	if s.own != nil {
+		ctx = before(s.own, ctx)
+	}
+	if s.watched != nil && s.watched.ctx != nil {
+		ctx = before(s.watched.ctx, ctx)
+	}
+	return ctx
+}
+
+// before is ctx with the values of first seen before its own.
+func before(first, ctx context.Context) context.Context {
+	// WithoutCancel hides that first can be cancelled: package context would
+	// otherwise take it for the one that ends the result, find it is not, and
+	// start a goroutine to watch ctx.
+	return &valuesOf{ctx, context.WithoutCancel(first)}
+}
+
+type valuesOf struct {
+	context.Context
+	first context.Context
+}
+
+func (v *valuesOf) Value(key any) any {
+	if x := v.first.Value(key); x != nil {
+		return x
+	}
+	return v.Context.Value(key)
+}

@@ -1,0 +1,147 @@
+package pending
+
+import (
+	"net/http"
+	"sync"
+
+	"github.com/abreast-go/abreast/internal/fifo"
+)
+
+// Arrivals is the writing end of the handles of one block: it makes them, settles
+// them and keeps them in the order in which they did. It is for those who build a
+// block, as package parallel does; users of handles have no need of it.
+//
+// The zero Arrivals is ready to use. Its methods are safe for many goroutines.
+type Arrivals struct {
+	mu sync.Mutex
+
+	// Guarded by mu.
+	unclaimed int                  // handles that nobody claimed, settled or not
+	arrived   fifo.Queue[*Pending] // those of them that have settled, oldest first
+	changed   *sync.Cond           // arrived grew, or unclaimed fell to zero; made by the first to wait
+	races     fifo.Queue[*race]    // not settled yet
+	ended     error                // what an open Race settles with, once the block ended
+}
+
+// An Answer is what a handle settles with: a response and its body, or an error.
+// Response.Body is not used.
+type Answer struct {
+	Response *http.Response
+	Body     []byte
+	Err      error
+}
+
+// Make makes a handle that is pending. asked is what its Request gives copies of:
+// it belongs to the handle from here on and may be nil. cancel is called by
+// Cancel for as long as the handle has not settled, maybe several times; it must
+// not block, and lead to a Settle.
+func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
+	h := &Pending{home: a, asked: asked, done: make(chan struct{}), cancel: cancel}
+	h.arrival.Item = h
+	a.mu.Lock()
+	a.unclaimed++
+	a.mu.Unlock()
+	return h
+}
+
+// Settle settles h, which a made, with what it answered, and puts it among the
+// arrivals unless somebody claimed it. Only the first call for a handle counts;
+// Settle reports whether it was that.
+func (a *Arrivals) Settle(h *Pending, with Answer) bool {
+	a.mu.Lock()
+	if h.settled {
+		a.mu.Unlock()
+		return false
+	}
+	h.settled = true
+	h.resp, h.body, h.err = with.Response, with.Body, with.Err
+	close(h.done)
+	if !h.claimed {
+		a.arrived.Push(&h.arrival)
+		if a.changed != nil {
+			a.changed.Signal()
+		}
+	}
+	h.openRace.Remove()
+	var then []func()
+	for _, w := range h.watches {
+		if f := w.settled(); f != nil {
+			then = append(then, f)
+		}
+	}
+	h.cancel, h.watches = nil, nil
+	a.mu.Unlock()
+	for _, f := range then {
+		f()
+	}
+	return true
+}
+
+// Next claims and returns the handle that settled first among those nobody
+// claimed, waiting for one if need be. It returns nil at once when none is
+// unclaimed, also when the last one is claimed while it waits.
+func (a *Arrivals) Next() *Pending {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for a.arrived.Len() == 0 && a.unclaimed > 0 {
+		if a.changed == nil {
+			a.changed = sync.NewCond(&a.mu)
+		}
+		a.changed.Wait()
+	}
+	n := a.arrived.Pop()
+	if n == nil {
+		return nil
+	}
+	a.claim(n.Item)
+	return n.Item
+}
+
+// Has reports whether a handle is unclaimed, settled or not.
+func (a *Arrivals) Has() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.unclaimed > 0
+}
+
+// End says that the block has ended, all its requests with it. A Race of the
+// block that is still open, because it has racers elsewhere, settles with err and
+// cancels them, and so does one made from here on.
+func (a *Arrivals) End(err error) {
+	a.mu.Lock()
+	a.ended = err
+	var open []*race
+	for n := a.races.Pop(); n != nil; n = a.races.Pop() {
+		open = append(open, n.Item)
+	}
+	a.mu.Unlock()
+	for _, r := range open {
+		r.end(err)
+	}
+}
+
+// claim is called with a.mu held.
+func (a *Arrivals) claim(h *Pending) {
+	if h.claimed {
+		return
+	}
+	h.claimed = true
+	h.arrival.Remove()
+	a.unclaimed--
+	if a.unclaimed == 0 && a.changed != nil {
+		a.changed.Broadcast() // whoever waits now would wait for ever
+	}
+}
+
+// Claim claims h and has tell called with n once h has settled, at once if it
+// has. tell is called in the order in which the handles of a block settle, under
+// a lock: it must neither block nor ask anything of a handle. A nil tell is
+// allowed. Claim is for those who build a block.
+func Claim(h *Pending, n int, tell func(n int)) {
+	h = h.orNone()
+	if tell == nil {
+		h.claim()
+		return
+	}
+	h.watch(watch{tell: tell, n: n})
+}

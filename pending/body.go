@@ -1,0 +1,74 @@
+package pending
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// memory is the Body of a response that is in memory: Close has nothing to do.
+type memory struct{ bytes.Reader }
+
+func (*memory) Close() error { return nil }
+
+// Bytes claims the handle, waits until it has settled and returns the body of its
+// response. A status outside 2xx is a *StatusError, and the bytes are nil then:
+// the error's Response has them. Other errors are those of Response.
+//
+// The bytes are shared by all who ask for them: they are to be read only. (The
+// body that parallel.To took is empty.)
+func (h *Pending) Bytes() ([]byte, error) {
+	h = h.orNone()
+	h.claim()
+	<-h.done
+	if h.err != nil {
+		return nil, h.err
+	}
+	if err := statusError(h); err != nil {
+		return nil, err
+	}
+	return h.body, nil
+}
+
+// JSON is Bytes, decoded into v with json.Unmarshal. What doesn't decode is a
+// *url.Error around the decoder's error.
+func (h *Pending) JSON(v any) error {
+	b, err := h.Bytes()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		op, u := h.orNone().named()
+		return &url.Error{Op: op, URL: u, Err: err}
+	}
+	return nil
+}
+
+// named is how errors name the request: in net/http's way, by the method and the
+// URL that were asked for, without a password. For what Go returned it is the
+// request of the response, where that has one.
+func (h *Pending) named() (op, u string) {
+	r := h.asked
+	if r == nil && h.resp != nil {
+		r = h.resp.Request
+	}
+	return Named(r)
+}
+
+// Named is how errors name a request: its method as net/http writes it ("Get"),
+// and its URL without a password. r, and its URL, may be nil.
+func Named(r *http.Request) (op, u string) {
+	if r == nil {
+		return "Get", ""
+	}
+	op = "Get"
+	if m := r.Method; m != "" {
+		op = m[:1] + strings.ToLower(m[1:])
+	}
+	if r.URL != nil {
+		u = r.URL.Redacted()
+	}
+	return op, u
+}

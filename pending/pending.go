@@ -1,0 +1,230 @@
+package pending
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"github.com/abreast-go/abreast/internal/fifo"
+)
+
+// A Pending is the handle of one request (or of a function started with Go, or
+// of a Race): what will have come of it. It is made pending and settles exactly
+// once, with a response or an error; what it settled with never changes. It may
+// be kept after its block has ended: by then it has settled.
+//
+// Response, Bytes, JSON, All and Race claim the handle: the block's Next and
+// Arrivals don't yield it any more. All methods are safe for many goroutines. A
+// nil or zero Pending behaves as one that settled with an error saying so.
+type Pending struct {
+	home  *Arrivals     // the block it belongs to; nil for one born settled
+	asked *http.Request // not written to once the handle is made; nil for Go
+	done  chan struct{}
+
+	// Written before done is closed, never after.
+	resp *http.Response // without its body
+	body []byte
+	err  error
+
+	// Guarded by home.mu.
+	settled  bool
+	claimed  bool
+	cancel   func()
+	watches  []watch
+	arrival  fifo.Node[*Pending] // its place among the arrivals
+	openRace fifo.Node[*race]    // its place among the block's open races
+}
+
+// A watch is told, once, that a handle has settled.
+type watch struct {
+	tell func(n int) // or:
+	race *race
+	n    int
+}
+
+// settled is called under the lock of the handle's block, so that what is told is
+// told in the order of settling. What it gives back, if anything, is to be done
+// once the lock is released.
+func (w watch) settled() (after func()) {
+	if w.race != nil {
+		return w.race.settled(w.n)
+	}
+	w.tell(w.n)
+	return nil
+}
+
+// none stands for a handle that was never made.
+var none = failed(errors.New("pending: a nil or zero *Pending was used: handles come from a block's methods"))
+
+// failed is a handle of no block that has settled with err.
+func failed(err error) *Pending {
+	h := &Pending{done: make(chan struct{}), err: err, settled: true, claimed: true}
+	close(h.done)
+	return h
+}
+
+func (h *Pending) orNone() *Pending {
+	if h == nil || h.done == nil {
+		return none
+	}
+	return h
+}
+
+// Response claims the handle, waits until it has settled and returns what it
+// settled with. The error is a *url.Error with the method and URL asked for,
+// except that of a Go function, which comes back as it was returned, and of a
+// Race, which joins those of its racers.
+//
+// A response of any status is a success here: see Bytes and JSON for what judges
+// it. Its Body is in memory, whole, and need not be closed. Each call returns an
+// http.Response of its own whose Body reads from the start; the maps in it
+// (Header, Trailer) and its Request are shared and not to be written to.
+func (h *Pending) Response() (*http.Response, error) {
+	h = h.orNone()
+	h.claim()
+	<-h.done
+	return h.response()
+}
+
+// response is Response for a handle that has settled.
+func (h *Pending) response() (*http.Response, error) {
+	if h.err != nil {
+		return nil, h.err
+	}
+	return readable(h.resp, h.body), nil
+}
+
+// readable is a copy of resp whose Body reads body from the start.
+func readable(resp *http.Response, body []byte) *http.Response {
+	c := &struct {
+		resp http.Response
+		body memory
+	}{resp: *resp}
+	c.body.Reset(body)
+	c.resp.Body = &c.body
+	return &c.resp
+}
+
+// Request returns a copy of what was asked for: its URL is absolute, its context
+// the caller's own (context.Background for Get and its likes). It may be changed,
+// and passed to the Do of a block to be sent again.
+//
+// Its Body is a fresh one, opened with GetBody when first read. Where a body was
+// sent that has no GetBody, reading the copy's fails with an error that says so.
+//
+// Request neither blocks nor claims. It is nil for Go, and for a Race its first
+// racer's.
+func (h *Pending) Request() *http.Request {
+	h = h.orNone()
+	if h.asked == nil {
+		return nil
+	}
+	r := h.asked.Clone(h.asked.Context())
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = &freshBody{open: r.GetBody}
+	}
+	return r
+}
+
+// freshBody opens a request's body when it is first read, so that a copy made
+// only to be looked at holds nothing open.
+type freshBody struct {
+	open func() (io.ReadCloser, error)
+
+	mu     sync.Mutex
+	body   io.ReadCloser
+	closed bool
+}
+
+func (b *freshBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if b.body == nil {
+		if b.open == nil {
+			b.mu.Unlock()
+			return 0, errors.New("pending: this request's body cannot be read again: it has no GetBody")
+		}
+		body, err := b.open()
+		if err != nil {
+			b.mu.Unlock()
+			return 0, err
+		}
+		b.body = body
+	}
+	body := b.body
+	b.mu.Unlock()
+	return body.Read(p)
+}
+
+func (b *freshBody) Close() error {
+	b.mu.Lock()
+	body, closed := b.body, b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if body == nil || closed {
+		return nil
+	}
+	return body.Close()
+}
+
+// Done returns a channel that is closed once the handle has settled: from then
+// on Response, Bytes and JSON don't block. Done claims nothing.
+//
+// A handle settles last: once Done is closed, nothing is written any more to what
+// To named and no Read of the request's body begins. (A Race settles with its
+// winner; its losers may still be ending.)
+func (h *Pending) Done() <-chan struct{} { return h.orNone().done }
+
+// Cancel ends this request alone. What is waiting to be sent is never sent; what
+// is in flight is interrupted. The handle settles soon with an error that is
+// context.Canceled, and is yielded by Next like any other. Cancel neither blocks
+// nor claims; on a handle that has settled it does nothing.
+//
+// Cancelling a Go handle ends the Context of its function; cancelling a Race
+// cancels every racer.
+func (h *Pending) Cancel() {
+	h = h.orNone()
+	if h.home == nil {
+		return
+	}
+	h.home.mu.Lock()
+	cancel := h.cancel
+	h.home.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+}
+
+// claim takes h from what Next yields.
+func (h *Pending) claim() {
+	if h.home == nil {
+		return
+	}
+	h.home.mu.Lock()
+	h.home.claim(h)
+	h.home.mu.Unlock()
+}
+
+// watch claims h and has w told when h has settled, at once if it has.
+func (h *Pending) watch(w watch) {
+	var after func()
+	if h.home == nil {
+		after = w.settled()
+	} else {
+		h.home.mu.Lock()
+		h.home.claim(h)
+		if h.settled {
+			after = w.settled()
+		} else {
+			h.watches = append(h.watches, w)
+		}
+		h.home.mu.Unlock()
+	}
+	if after != nil {
+		after()
+	}
+}
