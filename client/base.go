@@ -36,15 +36,12 @@ func parseBase(raw string) base {
 // resolve is the URL that a reference stands for: itself if it is absolute, else
 // joined under the base.
 func (b base) resolve(ref string) (*url.URL, error) {
-	r, err := url.Parse(ref)
-	if err != nil {
-		return nil, err
-	}
-	if r.IsAbs() || b.url == nil && b.err == nil {
-		return r, nil
-	}
 	if b.err != nil {
 		return nil, b.err
+	}
+	r, err := url.Parse(ref)
+	if err != nil || r.IsAbs() || b.url == nil {
+		return r, err
 	}
 	if r.Host != "" || r.User != nil || strings.HasPrefix(ref, "//") {
 		return nil, errors.New("the reference has a host but no scheme")

@@ -33,7 +33,7 @@ type Client struct {
 	// resp.Request.URL.Parse, not joined.
 	//
 	// BaseURL is absolute and has no query or fragment. A bad one is the error of
-	// every request with a relative URL.
+	// every request.
 	BaseURL string
 
 	// Header is sent with every request to BaseURL's origin (scheme, host and
@@ -145,7 +145,7 @@ func (c *Client) dispatcher(base base) *http.Client {
 	if hc.Transport == nil {
 		hc.Transport = sharedTransport()
 	}
-	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base.url}
+	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
 	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
 	return &hc
 }

@@ -16,17 +16,19 @@ type hop struct {
 	next   http.RoundTripper
 	header http.Header
 	auth   func(*http.Request) error
-	base   *url.URL // nil: the origin is that of each request's first hop
+	base   base
 }
 
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
+	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
+		closeBody(req)
+		return nil, pending.NotSent(h.base.err)
+	}
 	out := req
 	if (h.auth != nil || len(h.header) > 0) && h.mayHave(req) {
 		out = req.Clone(req.Context())
 		if err := h.sign(out, req); err != nil {
-			if req.Body != nil {
-				req.Body.Close() // as a RoundTripper must
-			}
+			closeBody(req)
 			return nil, err
 		}
 	}
@@ -44,10 +46,17 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// closeBody is what a RoundTripper owes a request that it doesn't send.
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+}
+
 // mayHave reports whether req goes to where Header and Auth are for.
 func (h *hop) mayHave(req *http.Request) bool {
-	if h.base != nil {
-		return sameOrigin(req.URL, h.base)
+	if h.base.url != nil {
+		return sameOrigin(req.URL, h.base.url)
 	}
 	return sameOrigin(req.URL, first(req).URL)
 }

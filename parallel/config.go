@@ -35,8 +35,8 @@ type Config struct {
 	// Zero or negative: any.
 	MaxBody int64
 
-	// Wait, where set, is called before each send, with the request's slot held.
-	// The request's context ends with the request. An error is that request's,
+	// Wait, where set, is called before each send, with the request's slot held. It
+	// is given a copy of the request, without a body, whose context ends with it. An error is that request's,
 	// which then is not sent.
 	Wait func(*http.Request) error
 

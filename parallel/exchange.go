@@ -25,7 +25,7 @@ func (s *sending) exchange(a *answer) {
 		ctx = c
 	}
 	if cfg.Wait != nil && s.alreadyEnded(ctx) == nil {
-		if err := cfg.Wait(s.request.Clone(ctx)); err != nil {
+		if err := cfg.Wait(s.view(ctx)); err != nil {
 			s.fail(a, pending.NotSent(explain(ctx, err)))
 			return
 		}

@@ -25,9 +25,6 @@ type Option func(*Request) error
 func Header(key, value string) Option {
 	return func(r *Request) error {
 		if http.CanonicalHeaderKey(key) == "Host" {
-			if strings.ContainsAny(value, "\r\n\x00") {
-				return errors.New("the value of header Host has a CR, LF or NUL in it")
-			}
 			r.Host = value
 			return nil
 		}

@@ -93,7 +93,7 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 			var more [1]byte
 			n, err = r.Read(more[:])
 			if n == 1 {
-				buf = append(grown(buf, declared), more[0])
+				buf = append(grown(buf, declared, limit), more[0])
 			}
 		}
 		if err == io.EOF {
@@ -106,12 +106,16 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 }
 
 // grown is buf with a larger capacity: twice as much as came, or up to the
-// declared length, if that is no more than eight times as much.
-func grown(buf []byte, declared int64) []byte {
+// declared length, if that is no more than eight times as much; not more than is
+// needed to see that limit is passed.
+func grown(buf []byte, declared, limit int64) []byte {
 	have := int64(len(buf))
 	size := 2 * have
 	if declared > have {
 		size = min(declared, 8*have)
+	}
+	if limit >= have && limit > 0 {
+		size = min(size, limit+1)
 	}
 	larger := make([]byte, have, size)
 	copy(larger, buf)

@@ -214,18 +214,24 @@ func check(r *http.Request) error {
 	case r.RequestURI != "":
 		return errors.New("RequestURI is set: this is a request that a server received; set its URL and clear RequestURI")
 	}
+	if strings.ContainsAny(r.Host, breaks) {
+		return errors.New("the Host has a CR, LF or NUL in it")
+	}
 	for key, values := range r.Header {
-		if key == "" || strings.ContainsAny(key, "\r\n\x00: ") {
+		if key == "" || strings.ContainsAny(key, breaks+": ") {
 			return fmt.Errorf("%q is no name of a header", key)
 		}
 		for _, v := range values {
-			if strings.ContainsAny(v, "\r\n\x00") {
+			if strings.ContainsAny(v, breaks) {
 				return fmt.Errorf("the value of header %q has a CR, LF or NUL in it", key)
 			}
 		}
 	}
 	return nil
 }
+
+// breaks are what would end a header, and let what follows pass for another.
+const breaks = "\r\n\x00"
 
 // hostOf names the host of a URL as limits count it: name and port.
 func hostOf(u *url.URL) string {

@@ -241,13 +241,20 @@ type observation struct {
 // observe tells the observer that s is being made.
 func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.Outcome))) error {
 	s.watched = &observation{made: time.Now()}
-	r := s.request.Clone(s.values())
-	r.Body = nil
+	r := s.view(s.values())
 	rec := recovered(panics.Try(func() { s.watched.ctx, s.watched.settled = f(r) }))
 	if rec != nil {
 		s.p.caught(rec)
 	}
 	return rec.AsError()
+}
+
+// view is a copy of the request for others to look at. It has no body: that is for
+// the transport alone.
+func (s *sending) view(ctx context.Context) *http.Request {
+	r := s.request.Clone(ctx)
+	r.Body = nil
+	return r
 }
 
 func (o *observation) tell(a *answer) {
