@@ -16,7 +16,10 @@ import (
 // neither a dial nor a TLS handshake running behind it. (net/http lets them go on,
 // for a later request to find a connection; so does a request that succeeds here,
 // having got another.)
+//
+// It is a context too, that which the request is sent with, so that it can be found.
 type connections struct {
+	context.Context
 	hooks httptrace.ClientTrace
 
 	mu sync.Mutex
@@ -31,15 +34,24 @@ type connections struct {
 
 type connectionsKey struct{}
 
+// Value is the context's, and c itself for a DialContext.
+func (c *connections) Value(key any) any {
+	if key == (connectionsKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
 // watch is ctx with c hung on it.
 func (c *connections) watch(ctx context.Context) context.Context {
+	c.Context = ctx
 	c.hooks = httptrace.ClientTrace{
 		GetConn:           c.getConn,
 		GotConn:           c.gotConn,
 		TLSHandshakeStart: c.handshakeStart,
 		TLSHandshakeDone:  c.handshakeDone,
 	}
-	return httptrace.WithClientTrace(context.WithValue(ctx, connectionsKey{}, c), &c.hooks)
+	return httptrace.WithClientTrace(c, &c.hooks)
 }
 
 func (c *connections) getConn(string) {

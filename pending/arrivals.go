@@ -36,7 +36,7 @@ type Answer struct {
 // Cancel for as long as the handle has not settled, maybe several times; it must
 // not block, and lead to a Settle.
 func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
-	h := &Pending{home: a, asked: asked, done: make(chan struct{}), cancel: cancel}
+	h := &Pending{home: a, asked: asked, cancel: cancel}
 	h.arrival.Item = h
 	a.mu.Lock()
 	a.unclaimed++
@@ -55,7 +55,9 @@ func (a *Arrivals) Settle(h *Pending, with Answer) bool {
 	}
 	h.settled = true
 	h.resp, h.body, h.err = with.Response, with.Body, with.Err
-	close(h.done)
+	if h.done != nil {
+		close(h.done)
+	}
 	if !h.claimed {
 		a.arrived.Push(&h.arrival)
 		if a.changed != nil {
@@ -138,10 +140,5 @@ func (a *Arrivals) claim(h *Pending) {
 // a lock: it must neither block nor ask anything of a handle. A nil tell is
 // allowed. Claim is for those who build a block.
 func Claim(h *Pending, n int, tell func(n int)) {
-	h = h.orNone()
-	if tell == nil {
-		h.claim()
-		return
-	}
-	h.watch(watch{tell: tell, n: n})
+	h.orNone().watch(watch{tell: tell, n: n})
 }

@@ -21,8 +21,7 @@ func (*memory) Close() error { return nil }
 // body that parallel.To took is empty.)
 func (h *Pending) Bytes() ([]byte, error) {
 	h = h.orNone()
-	h.claim()
-	<-h.done
+	h.wait()
 	if h.err != nil {
 		return nil, h.err
 	}

@@ -20,9 +20,8 @@ import (
 type Pending struct {
 	home  *Arrivals     // the block it belongs to; nil for one born settled
 	asked *http.Request // not written to once the handle is made; nil for Go
-	done  chan struct{}
 
-	// Written before done is closed, never after.
+	// Written before settled is, never after.
 	resp *http.Response // without its body
 	body []byte
 	err  error
@@ -30,6 +29,7 @@ type Pending struct {
 	// Guarded by home.mu.
 	settled  bool
 	claimed  bool
+	done     chan struct{} // closed when settled; made when first asked for
 	cancel   func()
 	watches  []watch
 	arrival  fifo.Node[*Pending] // its place among the arrivals
@@ -50,7 +50,9 @@ func (w watch) settled() (after func()) {
 	if w.race != nil {
 		return w.race.settled(w.n)
 	}
-	w.tell(w.n)
+	if w.tell != nil {
+		w.tell(w.n)
+	}
 	return nil
 }
 
@@ -58,18 +60,21 @@ func (w watch) settled() (after func()) {
 var none = failed(errors.New("pending: a nil or zero *Pending was used: handles come from a block's methods"))
 
 // failed is a handle of no block that has settled with err.
-func failed(err error) *Pending {
-	h := &Pending{done: make(chan struct{}), err: err, settled: true, claimed: true}
-	close(h.done)
-	return h
-}
+func failed(err error) *Pending { return &Pending{err: err, settled: true, claimed: true} }
 
 func (h *Pending) orNone() *Pending {
-	if h == nil || h.done == nil {
+	if h == nil || h.home == nil && !h.settled {
 		return none
 	}
 	return h
 }
+
+// closed is the Done of handles that settled before anybody asked for it.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // Response claims the handle, waits until it has settled and returns what it
 // settled with. The error is a *url.Error with the method and URL asked for,
@@ -82,8 +87,7 @@ func (h *Pending) orNone() *Pending {
 // (Header, Trailer) and its Request are shared and not to be written to.
 func (h *Pending) Response() (*http.Response, error) {
 	h = h.orNone()
-	h.claim()
-	<-h.done
+	h.wait()
 	return h.response()
 }
 
@@ -177,7 +181,26 @@ func (b *freshBody) Close() error {
 // A handle settles last: once Done is closed, nothing is written any more to what
 // To named and no Read of the request's body begins. (A Race settles with its
 // winner; its losers may still be ending.)
-func (h *Pending) Done() <-chan struct{} { return h.orNone().done }
+func (h *Pending) Done() <-chan struct{} {
+	h = h.orNone()
+	if h.home == nil {
+		return closed
+	}
+	h.home.mu.Lock()
+	defer h.home.mu.Unlock()
+	return h.doneLocked()
+}
+
+// doneLocked is Done for one who holds home.mu.
+func (h *Pending) doneLocked() <-chan struct{} {
+	if h.done == nil {
+		if h.settled {
+			return closed
+		}
+		h.done = make(chan struct{})
+	}
+	return h.done
+}
 
 // Cancel ends this request alone. What is waiting to be sent is never sent; what
 // is in flight is interrupted. The handle settles soon with an error that is
@@ -199,14 +222,16 @@ func (h *Pending) Cancel() {
 	}
 }
 
-// claim takes h from what Next yields.
-func (h *Pending) claim() {
+// wait claims h and waits until it has settled.
+func (h *Pending) wait() {
 	if h.home == nil {
 		return
 	}
 	h.home.mu.Lock()
 	h.home.claim(h)
+	done := h.doneLocked()
 	h.home.mu.Unlock()
+	<-done
 }
 
 // watch claims h and has w told when h has settled, at once if it has.
