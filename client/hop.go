@@ -89,7 +89,7 @@ func (h *hop) sign(out, req *http.Request) error {
 		return nil
 	}
 	if err := h.auth(out); err != nil {
-		err = fmt.Errorf("Auth: %w", err)
+		err = fmt.Errorf("putting credentials on: %w", err)
 		if req.Response == nil { // the first hop
 			err = pending.NotSent(err)
 		}

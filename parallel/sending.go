@@ -231,39 +231,6 @@ func (s *sending) fail(a *answer, err error) {
 	a.Answer = pending.Answer{Err: s.failure(err)}
 }
 
-// An observation is what Config.Observe is to be told of a request.
-type observation struct {
-	made, sent time.Time
-	ctx        context.Context // what the observer returned; may be nil
-	settled    func(pending.Outcome)
-}
-
-// observe tells the observer that s is being made.
-func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.Outcome))) error {
-	s.watched = &observation{made: time.Now()}
-	r := s.view(s.values())
-	rec := recovered(panics.Try(func() { s.watched.ctx, s.watched.settled = f(r) }))
-	if rec != nil {
-		s.p.caught(rec)
-	}
-	return rec.AsError()
-}
-
-// view is a copy of the request for others to look at. It has no body: that is for
-// the transport alone.
-func (s *sending) view(ctx context.Context) *http.Request {
-	r := s.request.Clone(ctx)
-	r.Body = nil
-	return r
-}
-
-func (o *observation) tell(a *answer) {
-	if o.settled == nil {
-		return
-	}
-	o.settled(pending.Outcome{Made: o.made, Sent: o.sent, Settled: time.Now(), Response: a.Response, Bytes: a.n, Err: a.Err})
-}
-
 // values is the block's context with the values of the request's own, and of the
 // observer's, before it.
 func (s *sending) values() context.Context {
@@ -295,4 +262,12 @@ func (v *valuesOf) Value(key any) any {
 		return x
 	}
 	return v.Context.Value(key)
+}
+
+// view is a copy of the request for others to look at. It has no body: that is for
+// the transport alone.
+func (s *sending) view(ctx context.Context) *http.Request {
+	r := s.request.Clone(ctx)
+	r.Body = nil
+	return r
 }

@@ -98,8 +98,7 @@ func (us *uploads) finish() error {
 	all := us.all
 	us.mu.Unlock()
 	for _, u := range all {
-		u.reading.Lock()
-		u.reading.Unlock() //nolint:staticcheck // to have waited is all
+		u.awaitRead()
 	}
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -166,6 +165,12 @@ func (u *upload) Read(p []byte) (n int, err error) {
 		return 0, failed
 	}
 	return n, err
+}
+
+// awaitRead waits until no Read runs.
+func (u *upload) awaitRead() {
+	u.reading.Lock()
+	defer u.reading.Unlock()
 }
 
 func (u *upload) isClosing() bool {
