@@ -88,8 +88,13 @@ func (h *hop) sign(out, req *http.Request) error {
 	if h.auth == nil {
 		return nil
 	}
-	if err := h.auth(out); err != nil {
+	err := h.auth(out)
+	if err != nil {
 		err = fmt.Errorf("putting credentials on: %w", err)
+	} else {
+		err = req.Context().Err() // Auth may have taken its time
+	}
+	if err != nil {
 		if req.Response == nil { // the first hop
 			err = pending.NotSent(err)
 		}

@@ -95,7 +95,8 @@ func isTimeout(err error) bool {
 }
 
 // panicCause is why a block was cancelled in which something panicked. It has no
-// stack: that is in the error of the handle, and in what is raised.
+// stack: that is in the error of the handle, and in what is raised. It is used by
+// pointer, since its value may be of a type that cannot be compared.
 type panicCause struct{ value any }
 
-func (e panicCause) Error() string { return fmt.Sprintf("a panic in the block: %v", e.value) }
+func (e *panicCause) Error() string { return fmt.Sprintf("a panic in the block: %v", e.value) }

@@ -62,7 +62,7 @@ func (s *sending) exchange(a *answer) {
 		if resp != nil && resp.Body != nil {
 			resp.Body.Close()
 		}
-	} else if a.Body, a.n, err = receive(resp, cfg.MaxBody, s.request.To); err == nil {
+	} else if a.Body, a.n, err = receive(resp, req.Method, cfg.MaxBody, s.request.To); err == nil {
 		a.Response = resp
 		return
 	}

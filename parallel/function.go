@@ -88,7 +88,11 @@ func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
 		// The body may be that of a request whose context is not this block's.
 		defer context.AfterFunc(p.ctx, func() { panics.Try(func() { body.Close() }) })()
 	}
-	body, _, err := receive(&own, p.cfg.MaxBody, nil)
+	var method string
+	if own.Request != nil {
+		method = own.Request.Method
+	}
+	body, _, err := receive(&own, method, p.cfg.MaxBody, nil)
 	if err == nil {
 		return pending.Answer{Response: &own, Body: body}
 	}

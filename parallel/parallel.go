@@ -154,7 +154,7 @@ func (p *Parallel) caught(r *panics.Recovered) {
 		p.panicked = r
 	}
 	p.queue.mu.Unlock()
-	p.cancel(panicCause{r.Value})
+	p.cancel(&panicCause{r.Value})
 }
 
 // count adds to the Stats of the block and of those around it. The caller holds

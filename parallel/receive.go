@@ -1,17 +1,18 @@
 package parallel
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 
 	"github.com/abreast-go/abreast/pending"
 )
 
-// receive reads the body of resp to its end, into memory or, if the status is 2xx,
-// to to where that is given, closes it, and returns what it read and the number of
-// bytes. A body that ends before its declared length is io.ErrUnexpectedEOF,
+// receive reads the body of resp, which answers a request with this method, to its
+// end, into memory or, if the status is 2xx, to to where that is given, closes it,
+// and returns what it read and the number of bytes. A body that ends before its declared length is io.ErrUnexpectedEOF,
 // whichever transport it comes from.
-func receive(resp *http.Response, limit int64, to io.Writer) (body []byte, n int64, err error) {
+func receive(resp *http.Response, method string, limit int64, to io.Writer) (body []byte, n int64, err error) {
 	if resp.Body == nil { // a transport's of the user's own
 		resp.Body = http.NoBody
 	}
@@ -22,7 +23,7 @@ func receive(resp *http.Response, limit int64, to io.Writer) (body []byte, n int
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil, 0, errSwitching
 	}
-	declared := declaredLength(resp)
+	declared := declaredLength(resp, method)
 	if to != nil && resp.StatusCode/100 == 2 {
 		n, err = io.Copy(to, resp.Body)
 	} else {
@@ -37,6 +38,11 @@ func receive(resp *http.Response, limit int64, to io.Writer) (body []byte, n int
 	}
 	if err == nil && n < declared {
 		err = io.ErrUnexpectedEOF
+	}
+	if err != nil && err.Error() == "http: unexpected EOF reading trailer" {
+		// net/http's own error, not exported, for a body that ends after its last
+		// chunk and before the end of the chunking.
+		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
 	}
 	return body, n, err
 }
@@ -56,10 +62,10 @@ func refusal(err error) bool {
 
 // declaredLength is the number of bytes that resp's body must have, 0 if that is
 // not known.
-func declaredLength(resp *http.Response) int64 {
+func declaredLength(resp *http.Response, method string) int64 {
 	// RFC 9110, sections 6.4.1 and 8.6: these have no body, whatever length they
 	// declare.
-	if resp.Request != nil && resp.Request.Method == http.MethodHead ||
+	if method == http.MethodHead ||
 		resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
 		return 0
 	}
@@ -86,13 +92,14 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 	}
 	buf := make([]byte, 0, size)
 	for {
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if err == nil && len(buf) == cap(buf) {
-			// Is there more? If not, it is of the right size already.
+		var n int
+		var err error
+		if len(buf) < cap(buf) {
+			n, err = r.Read(buf[len(buf):cap(buf)])
+			buf = buf[:len(buf)+n]
+		} else { // Is there more? If not, it is of the right size already.
 			var more [1]byte
-			n, err = r.Read(more[:])
-			if n == 1 {
+			if n, err = r.Read(more[:]); n == 1 {
 				buf = append(grown(buf, declared, limit), more[0])
 			}
 		}
