@@ -94,7 +94,11 @@ func readmeArrivals(p *parallel.Parallel) error {
 			return err
 		}
 		if next := resp.Header.Get("X-Next"); next != "" {
-			p.Get(next)
+			u, err := resp.Request.URL.Parse(next) // as a browser does with a link
+			if err != nil {
+				return err
+			}
+			p.Get(u.String())
 		}
 	}
 	return nil
@@ -182,7 +186,10 @@ func readmeBase(ctx context.Context, name string, u any, token func() string) er
 func readmeAgain(p *parallel.Parallel, url string, order any) (*http.Response, error) {
 	h := p.Post(url, parallel.JSON(order))
 	resp, err := h.Response()
-	for errors.Is(err, pending.ErrNotSent) && p.Context().Err() == nil {
+	for range 5 {
+		if !errors.Is(err, pending.ErrNotSent) || p.Context().Err() != nil {
+			break
+		}
 		h = p.Do(h.Request(), parallel.After(time.Second))
 		resp, err = h.Response()
 	}

@@ -78,8 +78,8 @@ type Client struct {
 	MaxBody int64
 
 	// Wait, where set, is called before each send, with the request's slot held,
-	// to pace it: limiter.Wait(r.Context()), with one limiter for each r.URL.Host.
-	// It must heed the request's context. Its error is the request's, which then is
+	// to pace it: limiter.Wait(r.Context()), with one limiter for each r.URL.Host,
+	// and a HostLimit, lest the slowest host takes all slots. It must heed the request's context. Its error is the request's, which then is
 	// not sent.
 	Wait func(*http.Request) error
 

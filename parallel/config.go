@@ -10,8 +10,8 @@ import (
 )
 
 // Config is what the requests of a block share. The zero Config sends with
-// http.DefaultClient, without limits. Package client, which has the defaults that
-// most programs want, makes one of a client.Client.
+// http.DefaultClient, and has no limits: unlike in a client.Client, which has the
+// defaults that most programs want and makes a Config, zero means none here.
 type Config struct {
 	// Send sends a request and returns its response with the body unread, as
 	// http.Client.Do does; nil is http.DefaultClient.Do. It must heed the

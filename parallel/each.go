@@ -26,8 +26,10 @@ import (
 // follows.
 //
 // items and start run on the goroutine of the loop, so an item that is long in
-// coming delays the loop, and the end of the block's context does not wake it: a
-// sequence over a channel selects on p.Context().Done(). Each claims the handles:
+// coming delays the loop: what has arrived waits for it too. Nor does the end of the
+// block's context wake it: a sequence over a channel selects on p.Context().Done().
+// Where items trickle in, or the results decide when to stop, make the requests from
+// a goroutine of their own and take them with Arrivals. Each claims the handles:
 // Next does not yield them. start may return one handle for several items: each of
 // them is yielded. For a nil handle, one that failed is yielded in its place.
 //

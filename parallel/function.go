@@ -23,6 +23,9 @@ import (
 // handle unchanged, and a response beside it is closed unread. fn's panic is
 // treated like a request's (see Run). A nil fn is an error of the handle.
 //
+// Clean-up at the end of fn, where its Context may have ended, has a block of its own
+// with context.WithoutCancel(p.Context()).
+//
 // Leaving the outer block waits for fn to return, so it must heed its Context. It
 // must not wait for its own handle, or drain the outer block's arrivals, which it
 // is one of: that is waiting for ever.

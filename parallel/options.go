@@ -174,7 +174,9 @@ func After(d time.Duration) Option {
 // there, so that w never gets an error page. On a failure w may have been given a
 // part.
 //
-// Nothing is written once the handle is done. w is never closed, and is not to be
+// Bytes and JSON judge the status as always, so the error of Bytes, whose bytes are
+// then none, says whether w has the whole body. Nothing is written once the handle is
+// done. w is never closed, and is not to be
 // shared by the racers of one Race.
 func To(w io.Writer) Option {
 	return func(r *Request) error {

@@ -37,7 +37,8 @@ type Request struct {
 }
 
 // Get makes a GET request of url and returns its handle at once. The URL is
-// absolute or relative to the client's BaseURL. Get neither blocks nor fails: a
+// absolute or relative to the client's BaseURL (a link that a server sent is relative
+// to its page: see resp.Request.URL.Parse). Get neither blocks nor fails: a
 // bad URL or a failing option comes out of the handle.
 //
 // The handle's request joins the queue and is sent as soon as the limits allow. It

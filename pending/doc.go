@@ -8,7 +8,9 @@
 //
 // Response, Next and All do not judge a status: a 404 is a response. What chooses
 // or decodes, [Race], Bytes and JSON, does: to them a status outside 2xx is a
-// [*StatusError].
+// *[StatusError]. Other errors of a request are a *url.Error, also where nothing is
+// wrong with the network (a body that doesn't decode, an option that failed): ask for
+// the special ones first.
 //
 // [Arrivals], [Answer], [Claim], [NotSent] and [Named] are the writing end, for
 // those who build a block.

@@ -18,9 +18,9 @@ import (
 // server may have seen, and done, what was asked. A transport that doesn't trace
 // (see net/http/httptrace) gives no proof.
 //
-// It does not say that sending again helps: whatever is made on a block that has
-// ended fails with it at once, so a loop asks the block's Context().Err() too, and
-// pauses with parallel.After.
+// It does not say that sending again helps: a bad URL stays bad, and whatever is made
+// on a block that has ended fails with it at once. So a loop has an end, asks the
+// block's Context().Err() too, and pauses with parallel.After.
 var ErrNotSent = errors.New("request not sent")
 
 // NotSent marks err, which must not be nil, with ErrNotSent, and keeps its

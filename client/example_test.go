@@ -1,0 +1,278 @@
+package client_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"time"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// A client is made once, for instance for one API, and its blocks are opened where
+// they are needed. What is left out has a default that suits most programs.
+func ExampleClient() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s for %s", r.URL, r.Header.Get("User-Agent"))
+	}))
+	defer srv.Close()
+
+	api := client.Client{
+		BaseURL:   srv.URL + "/v2",
+		Header:    http.Header{"User-Agent": {"shop/1.4"}},
+		Limit:     20,              // requests in flight in one block
+		HostLimit: 10,              // and to one host
+		Timeout:   5 * time.Second, // for one request, from its send to the end of its body
+		MaxBody:   1 << 20,         // bytes of one body
+	}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		user, carts := p.Get("/users/7"), p.Get("/carts?user=7")
+		for _, h := range []*pending.Pending{user, carts} {
+			text, err := h.Bytes()
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s\n", text)
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// /v2/users/7 for shop/1.4
+	// /v2/carts?user=7 for shop/1.4
+}
+
+// Auth is called for each request just before it is sent, so that a token may be
+// fetched, or renewed, only when there is need of one. What another origin is asked
+// for goes there without it.
+func ExampleClient_auth() {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%q", r.Header.Get("Authorization"))
+	})
+	srv, elsewhere := httptest.NewServer(answer), httptest.NewServer(answer)
+	defer srv.Close()
+	defer elsewhere.Close()
+
+	// Auth is called on many goroutines: the token is fetched once.
+	token := sync.OnceValues(func() (string, error) { return "secret", nil })
+
+	api := client.Client{
+		BaseURL: srv.URL,
+		Auth: func(r *http.Request) error {
+			t, err := token()
+			if err != nil {
+				return err // the request's error; it is not sent
+			}
+			r.Header.Set("Authorization", "Bearer "+t)
+			return nil
+		},
+	}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		here, there := p.Get("/"), p.Get(elsewhere.URL)
+		a, err := here.Bytes()
+		if err != nil {
+			return err
+		}
+		b, err := there.Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("here %s, elsewhere %s\n", a, b)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// here "Bearer secret", elsewhere ""
+}
+
+// Observe is told of every request as it is made, and what it returns, of what
+// became of it: a log, a metric, a span.
+func ExampleClient_observe() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "hello")
+	}))
+	defer srv.Close()
+
+	api := client.Client{
+		BaseURL: srv.URL,
+		Observe: func(r *http.Request) (context.Context, func(pending.Outcome)) {
+			fmt.Println("made:", r.Method, r.URL.Path)
+			return nil, func(o pending.Outcome) { // nil: no values for the sending's context
+				if o.Err != nil {
+					fmt.Println("failed:", o.Err)
+					return
+				}
+				fmt.Println("settled:", o.Response.Status, o.Bytes, "bytes")
+			}
+		},
+	}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		if _, err := p.Get("/greeting").Response(); err != nil {
+			return err
+		}
+		_, err := p.Head("/greeting").Response()
+		return err
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// made: GET /greeting
+	// settled: 200 OK 5 bytes
+	// made: HEAD /greeting
+	// settled: 200 OK 0 bytes
+}
+
+// Wait paces requests: here one at a time every millisecond, for each host. (With a
+// limiter of golang.org/x/time/rate it is "return limiter.Wait(r.Context())".) A
+// request holds its slot while it waits, so a HostLimit keeps a slow host from
+// taking them all.
+func ExampleClient_wait() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	defer srv.Close()
+
+	var (
+		mu    sync.Mutex
+		turns = make(map[string]*time.Ticker) // by host
+	)
+	turnsOf := func(host string) *time.Ticker {
+		mu.Lock()
+		defer mu.Unlock()
+		if turns[host] == nil {
+			turns[host] = time.NewTicker(time.Millisecond)
+		}
+		return turns[host]
+	}
+	polite := client.Client{
+		HostLimit: 5,
+		Wait: func(r *http.Request) error {
+			select {
+			case <-turnsOf(r.URL.Host).C:
+				return nil
+			case <-r.Context().Done():
+				return r.Context().Err()
+			}
+		},
+	}
+	err := polite.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		for range 10 {
+			p.Get(srv.URL)
+		}
+		for p.HasPending() {
+			if _, err := p.Next(); err != nil {
+				return err
+			}
+		}
+		fmt.Println(p.Stats().Done, "done")
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 10 done
+}
+
+// fn's own error comes back unchanged, and so does nil. Leaving at the first
+// failure cancels what is pending; a failure that fn doesn't ask about is silent.
+func ExampleClient_Parallel() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-r.Context().Done() // until it is cancelled
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	defer srv.Close()
+
+	errNoSuchUser := errors.New("no such user")
+	api := client.Client{BaseURL: srv.URL}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		p.Get("/slow")
+		resp, err := p.Get("/users/7").Response()
+		if err != nil {
+			return err
+		}
+		if resp.StatusCode == http.StatusNotFound {
+			return errNoSuchUser // cancels /slow, and waits until it has stopped
+		}
+		return nil
+	})
+	fmt.Println(err == errNoSuchUser)
+	// Output:
+	// true
+}
+
+// Parallel needs no client. This one makes several requests and waits for all of
+// them, which leaving alone would not do.
+func ExampleParallel() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer srv.Close()
+
+	created := 0
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		for n := range 5 {
+			p.Post(srv.URL+"/orders", parallel.JSON(map[string]int{"number": n}))
+		}
+		for p.HasPending() {
+			resp, err := p.Next()
+			if err != nil {
+				return err
+			}
+			if resp.StatusCode == http.StatusCreated {
+				created++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(created, "orders")
+	// Output:
+	// 5 orders
+}
+
+// A transport of one's own, tuned like the default one, that trusts another
+// certificate authority.
+func ExampleNewTransport() {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "trusted")
+	}))
+	defer srv.Close()
+
+	authorities := x509.NewCertPool()
+	authorities.AddCert(srv.Certificate())
+
+	transport := client.NewTransport()
+	defer transport.CloseIdleConnections()
+	transport.TLSClientConfig = &tls.Config{RootCAs: authorities}
+
+	api := client.Client{BaseURL: srv.URL, HTTP: &http.Client{Transport: transport}}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		text, err := p.Get("/").Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", text)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// trusted
+}
