@@ -186,10 +186,7 @@ func readmeBase(ctx context.Context, name string, u any, token func() string) er
 func readmeAgain(p *parallel.Parallel, url string, order any) (*http.Response, error) {
 	h := p.Post(url, parallel.JSON(order))
 	resp, err := h.Response()
-	for range 5 {
-		if !errors.Is(err, pending.ErrNotSent) || p.Context().Err() != nil {
-			break
-		}
+	for n := 1; n < 5 && errors.Is(err, pending.ErrNotSent) && p.Context().Err() == nil; n++ {
 		h = p.Do(h.Request(), parallel.After(time.Second))
 		resp, err = h.Response()
 	}

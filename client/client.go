@@ -145,7 +145,7 @@ func (c *Client) dispatcher(base base) *http.Client {
 	if hc.Transport == nil {
 		hc.Transport = sharedTransport()
 	}
-	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
+	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base, timeout: hc.Timeout > 0}
 	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
 	return &hc
 }

@@ -1,12 +1,13 @@
 package client
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
-	"github.com/abreast-go/abreast/pending"
+	"github.com/abreast-go/abreast/internal/unsent"
 )
 
 // A hop is the transport that each hop of a redirect passes through. Credentials
@@ -17,12 +18,14 @@ type hop struct {
 	header http.Header
 	auth   func(*http.Request) error
 	base   base
+
+	timeout bool // http.Client has a Timeout of its own
 }
 
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
 		closeBody(req)
-		return nil, pending.NotSent(h.base.err)
+		return nil, &unsent.Error{Err: h.base.err}
 	}
 	out := req
 	if (h.auth != nil || len(h.header) > 0) && h.mayHave(req) {
@@ -31,6 +34,11 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 			closeBody(req)
 			return nil, err
 		}
+	}
+	if h.timeout && req.Body != nil {
+		// The block doesn't see that timeout, and net/http's own doesn't end an
+		// upload whose Read blocks (golang/go 78555).
+		defer context.AfterFunc(req.Context(), func() { req.Body.Close() })()
 	}
 	resp, err := h.next.RoundTrip(out)
 	switch {
@@ -96,7 +104,7 @@ func (h *hop) sign(out, req *http.Request) error {
 	}
 	if err != nil {
 		if req.Response == nil { // the first hop
-			err = pending.NotSent(err)
+			err = &unsent.Error{Err: err}
 		}
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http/httptrace"
+	"slices"
 	"sync"
 
 	"github.com/abreast-go/abreast/internal/fifo"
@@ -60,11 +61,15 @@ func (c *connections) getConn(string) {
 	c.wanted = true
 }
 
-func (c *connections) gotConn(httptrace.GotConnInfo) {
+func (c *connections) gotConn(info httptrace.GotConnInfo) {
+	raw := info.Conn
+	if t, ok := raw.(*tls.Conn); ok {
+		raw = t.NetConn()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.got = true
-	c.dialled, c.shaking = nil, false
+	c.dialled = slices.DeleteFunc(c.dialled, func(d net.Conn) bool { return d == raw })
 }
 
 func (c *connections) handshakeStart() {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/abreast-go/abreast/internal/redact"
+	"github.com/abreast-go/abreast/internal/unsent"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -18,34 +19,52 @@ var (
 
 // failure is err as the error of the request: it names the method and the URL that
 // were asked for, also after a redirect, in net/http's way.
-func (s *sending) failure(err error) error {
+func (s *sending) failure(err error, notSent bool) error {
 	if ue, ok := err.(*url.Error); ok { // of the last hop
 		err = ue.Err
 	}
+	err = redact.Error(err)
+	switch said := errors.Is(err, pending.ErrNotSent); {
+	case notSent:
+		err = pending.NotSent(err)
+	case said:
+		err = &othersError{err}
+	}
+	if isTimeout(err) && !errors.Is(err, context.DeadlineExceeded) {
+		err = &timeoutError{err}
+	}
 	op, u := pending.Named(s.request.Request)
-	return &url.Error{Op: op, URL: u, Err: redact.Error(err)}
+	return &url.Error{Op: op, URL: u, Err: err}
 }
 
 // explain is what err, with which a request came back or its body broke off,
-// comes from. Transports disagree about the error of a request whose context
-// ended (net/http's HTTP/1 and HTTP/2 do), so it is made here.
-func explain(ctx context.Context, err error) error {
-	notSent := errors.Is(err, pending.ErrNotSent)
+// comes from, and whether it proves that nothing was sent. Transports disagree
+// about the error of a request whose context ended (net/http's HTTP/1 and HTTP/2
+// do), so it is made here.
+func explain(ctx context.Context, err error) (why error, notSent bool) {
+	if ue, ok := err.(*url.Error); ok {
+		err = ue.Err
+	}
+	if refused, ok := err.(*unsent.Error); ok {
+		err, notSent = refused.Err, true
+	}
 	if ctx.Err() != nil {
 		err = endOf(ctx)
-	} else {
-		if ue, ok := err.(*url.Error); ok {
-			err = ue.Err
-		}
-		if isTimeout(err) && !errors.Is(err, context.DeadlineExceeded) {
-			err = &timeoutError{err}
-		}
 	}
-	if notSent {
-		err = pending.NotSent(err)
-	}
-	return err
+	return err, notSent
 }
+
+// othersError hides that an error is pending.ErrNotSent, which was said of another
+// request: one that a transport, an upload or a callback made while this one was
+// under way.
+type othersError struct{ err error }
+
+func (e *othersError) Error() string { return e.err.Error() }
+func (e *othersError) Is(target error) bool {
+	return target != pending.ErrNotSent && errors.Is(e.err, target)
+}
+func (e *othersError) As(target any) bool { return errors.As(e.err, target) }
+func (e *othersError) Timeout() bool      { return isTimeout(e.err) }
 
 // endOf is the error of what the end of ctx ended: it is ctx.Err() and the cause.
 func endOf(ctx context.Context) error {

@@ -1,10 +1,6 @@
 package parallel
 
-import (
-	"context"
-
-	"github.com/abreast-go/abreast/pending"
-)
+import "context"
 
 // exchange sends s and reads its response. Whatever it leaves in a is what the
 // request came to.
@@ -26,7 +22,8 @@ func (s *sending) exchange(a *answer) {
 	}
 	if cfg.Wait != nil && s.alreadyEnded(ctx) == nil {
 		if err := cfg.Wait(s.view(ctx)); err != nil {
-			s.fail(a, pending.NotSent(explain(ctx, err)))
+			why, _ := explain(ctx, err)
+			s.refuse(a, why)
 			return
 		}
 	}
@@ -39,7 +36,7 @@ func (s *sending) exchange(a *answer) {
 		ctx = c
 	}
 	if err := s.alreadyEnded(ctx); err != nil {
-		s.fail(a, pending.NotSent(err))
+		s.refuse(a, err)
 		return
 	}
 
@@ -66,13 +63,15 @@ func (s *sending) exchange(a *answer) {
 		a.Response = resp
 		return
 	}
+	notSent := false
 	if !refusal(err) {
-		err = explain(ctx, err)
+		err, notSent = explain(ctx, err)
 	}
-	if conns.neverGot() {
-		err = pending.NotSent(err)
+	if notSent || conns.neverGot() {
+		s.refuse(a, err)
+	} else {
+		s.fail(a, err)
 	}
-	s.fail(a, err)
 }
 
 // alreadyEnded is the error of a request whose context has ended. A context derived from

@@ -100,8 +100,8 @@ func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
 		return pending.Answer{Response: &own, Body: body}
 	}
 	if !refusal(err) {
-		err = explain(p.ctx, err)
+		err, _ = explain(p.ctx, err)
 	}
 	s := sending{request: Request{Request: own.Request}}
-	return pending.Answer{Err: s.failure(err)}
+	return pending.Answer{Err: s.failure(err, false)}
 }

@@ -87,9 +87,9 @@ func (q *queue) take() *sending {
 	return nil
 }
 
-// release gives back the slot that s held. The caller holds mu, and must dispatch
-// or take before it unlocks: what was set aside for s's host is now first in
-// line, its turn having come long ago.
+// release gives back the slot that s held: one more request may have one. The caller
+// holds mu, and must take before it unlocks, since what was set aside for s's host
+// is now first in line, its turn having come long ago.
 func (q *queue) release(s *sending) {
 	q.inFlight--
 	if q.hostLimit == 0 {
@@ -122,6 +122,5 @@ func (q *queue) done(s *sending, failed bool) (next *sending) {
 		next.p.tasks.Go(next.work)
 		next = nil
 	}
-	q.dispatch()
 	return next
 }

@@ -137,7 +137,7 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pending {
 	s := &sending{p: p, request: Request{Request: r}}
 	s.place.Item, s.listed.Item = s, s
-	s.take(r.Body)
+	s.takeGiven()
 	if err == nil {
 		err = s.apply(opts)
 	}
@@ -155,6 +155,9 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 		s.host = hostOf(r.URL)
 	}
 	s.own = p.distinct(r.Context())
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = taken
+	}
 	if p.cfg.Observe != nil {
 		if failed := s.observe(p.cfg.Observe); err == nil {
 			err = failed
@@ -187,9 +190,7 @@ func (s *sending) apply(opts []Option) error {
 			return errors.New("a nil Option was given")
 		}
 		err := o(&s.request)
-		if s.request.Request != nil {
-			s.take(s.request.Body)
-		}
+		s.take()
 		if err != nil {
 			return err
 		}

@@ -21,7 +21,7 @@ type sending struct {
 	request Request         // as it was asked for; not written to once made
 	host    string          // what HostLimit counts by
 	own     context.Context // the request's own context, where it has one
-	uploads *uploads        // the bodies that were taken, if any
+	uploads *uploads        // its bodies, if it has any
 	watched *observation    // nil without an observer
 
 	// Guarded by p.queue.mu.
@@ -154,7 +154,7 @@ func (s *sending) attempt(a *answer) {
 
 // abandon settles s, which was never sent and is in no queue.
 func (s *sending) abandon(err error) {
-	a := answer{Answer: pending.Answer{Err: s.failure(pending.NotSent(err))}}
+	a := answer{Answer: pending.Answer{Err: s.failure(err, true)}}
 	defer func() {
 		s.p.queue.mu.Lock()
 		c := Stats{Done: +1, Failed: +1}
@@ -228,7 +228,12 @@ func recovered(r *panics.Recovered) *panics.Recovered {
 
 // fail makes an error of the answer.
 func (s *sending) fail(a *answer, err error) {
-	a.Answer = pending.Answer{Err: s.failure(err)}
+	a.Answer = pending.Answer{Err: s.failure(err, false)}
+}
+
+// refuse makes an error of the answer of a request that was not sent.
+func (s *sending) refuse(a *answer, err error) {
+	a.Answer = pending.Answer{Err: s.failure(err, true)}
 }
 
 // values is the block's context with the values of the request's own, and of the

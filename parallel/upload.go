@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"reflect"
 	"sync"
 
 	"github.com/sourcegraph/conc/panics"
@@ -15,7 +14,7 @@ import (
 // closed once, at the latest before the handle settles.
 type uploads struct {
 	s    *sending
-	last io.ReadCloser // the latest to be taken
+	body *upload // the one to be sent first
 
 	mu sync.Mutex
 
@@ -25,57 +24,57 @@ type uploads struct {
 	err    error // a panic or Goexit in a Read or a Close
 }
 
-// take makes body, unless it is empty or was taken already, the request's.
-func (s *sending) take(body io.ReadCloser) {
-	if body == nil || body == http.NoBody || s.uploads != nil && same(body, s.uploads.last) {
+// take makes the body of the request, unless it is empty or was taken already, one
+// that is closed once. Options see that one: what they wrap around it may close it
+// too.
+func (s *sending) take() {
+	r := s.request.Request
+	if r == nil || r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	if u, ok := r.Body.(*upload); ok && s.uploads != nil && u.all == s.uploads {
+		s.uploads.body = u
 		return
 	}
 	if s.uploads == nil {
 		s.uploads = &uploads{s: s}
 	}
-	s.uploads.last = body
-	s.uploads.add(&upload{body: body})
+	s.uploads.body = s.uploads.add(&upload{body: r.Body})
+	r.Body = s.uploads.body
 }
 
-// same reports whether a and b are one body. Of a type that cannot be compared
-// there is no telling: then they count as one.
-func same(a, b io.ReadCloser) bool {
-	if reflect.TypeOf(a) != reflect.TypeOf(b) {
-		return false
+// takeGiven takes the body of a request of the user's own. If it can be opened anew,
+// it is, since the user may pass the same request again, to be sent beside this one.
+func (s *sending) takeGiven() {
+	s.take()
+	if s.uploads != nil && s.request.GetBody != nil {
+		s.uploads.body = s.uploads.add(&upload{open: s.request.GetBody})
+		s.request.Body = s.uploads.body
 	}
-	return !reflect.ValueOf(a).Comparable() || a == b
 }
 
-func (us *uploads) add(u *upload) {
+// taken stands for the body in a request that was made: the handle keeps that, and
+// need not keep what it took to send it.
+var taken = io.NopCloser(nil)
+
+func (us *uploads) add(u *upload) *upload {
 	u.all = us
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	us.all = append(us.all, u)
-	if us.closed {
-		u.closing = true // and nothing was opened
-	}
+	u.closing = us.closed // nothing was opened yet
+	return u
 }
 
-// attach gives req, a copy of what s asked for, its body: GetBody's, opened when
-// it is first read, where there is one, else that which was taken last.
+// attach gives req, a copy of what was asked for, its bodies.
 func (us *uploads) attach(req *http.Request) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return
 	}
-	getBody := req.GetBody
-	if getBody == nil {
-		us.mu.Lock()
-		req.Body = us.all[len(us.all)-1]
-		us.mu.Unlock()
-		return
+	req.Body = us.body
+	if open := req.GetBody; open != nil {
+		req.GetBody = func() (io.ReadCloser, error) { return us.add(&upload{open: open}), nil }
 	}
-	fresh := func() io.ReadCloser {
-		u := &upload{open: getBody}
-		us.add(u)
-		return u
-	}
-	req.Body = fresh()
-	req.GetBody = func() (io.ReadCloser, error) { return fresh(), nil }
 }
 
 // close closes all bodies, so that a Read which would block for ever ends: net/http
@@ -85,24 +84,39 @@ func (us *uploads) close() {
 	us.closed = true
 	all := us.all
 	us.mu.Unlock()
-	for _, u := range all {
+	closeAll(all)
+}
+
+// closeAll closes all of them, also if a Close ends the goroutine.
+func closeAll(all []*upload) {
+	defer func() {
+		if len(all) > 0 {
+			closeAll(all)
+		}
+	}()
+	for len(all) > 0 {
+		u := all[len(all)-1] // which may be wrapped around those before it
+		all = all[:len(all)-1]
 		u.Close()
 	}
 }
 
 // finish closes all bodies and waits until no Read is running: none begins
 // after. It returns what a Read or Close failed with that did not return.
-func (us *uploads) finish() error {
+func (us *uploads) finish() (err error) {
+	defer func() {
+		us.mu.Lock()
+		all := us.all
+		us.mu.Unlock()
+		for _, u := range all {
+			u.awaitRead()
+		}
+		us.mu.Lock()
+		defer us.mu.Unlock()
+		err = us.err
+	}()
 	us.close()
-	us.mu.Lock()
-	all := us.all
-	us.mu.Unlock()
-	for _, u := range all {
-		u.awaitRead()
-	}
-	us.mu.Lock()
-	defer us.mu.Unlock()
-	return us.err
+	return nil // see above
 }
 
 // guard calls f, which runs code of the user's on a goroutine of net/http's, where

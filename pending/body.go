@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/abreast-go/abreast/internal/redact"
 )
 
 // memory is the Body of a response that is in memory: Close has nothing to do.
@@ -68,6 +70,9 @@ func Named(r *http.Request) (op, u string) {
 	}
 	if r.URL != nil {
 		u = r.URL.Redacted()
+		if r.URL.Host == "" { // then it isn't known for what it is
+			u = redact.URL(u)
+		}
 	}
 	return op, u
 }

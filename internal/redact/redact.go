@@ -37,7 +37,10 @@ func ParseError(raw string, err error) error {
 	return parse.Err
 }
 
-var userinfo = regexp.MustCompile(`//[^\s"'<>]*@`)
+var (
+	quoted   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`) // as %q writes it
+	userinfo = regexp.MustCompile(`//[^\s"'<>]*@`)
+)
 
 // Error is err with a text that has no userinfo of a URL in it.
 func Error(err error) error {
@@ -45,13 +48,29 @@ func Error(err error) error {
 	if !strings.Contains(text, "@") {
 		return err
 	}
-	if what := "failed to parse Location header"; strings.HasPrefix(text, what) {
-		return &redacted{what + " (not shown: it may hold a password)", err}
+	var secrets []string
+	clean := quoted.ReplaceAllStringFunc(text, func(q string) string {
+		start, at := strings.Index(q, "//")+len("//"), strings.LastIndexByte(q, '@')
+		if start < len("//") || at < start {
+			return q
+		}
+		secrets = append(secrets, q[start:at])
+		return q[:start] + "***" + q[at:]
+	})
+	// net/url says what is wrong with a URL by quoting the part.
+	clean = quoted.ReplaceAllStringFunc(clean, func(q string) string {
+		for _, s := range secrets {
+			if len(q) > 2 && strings.Contains(s, q[1:len(q)-1]) {
+				return `"***"`
+			}
+		}
+		return q
+	})
+	clean = userinfo.ReplaceAllString(clean, "//***@")
+	if clean == text {
+		return err
 	}
-	if clean := userinfo.ReplaceAllString(text, "//***@"); clean != text {
-		return &redacted{clean, err}
-	}
-	return err
+	return &redacted{clean, err}
 }
 
 type redacted struct {

@@ -1,0 +1,667 @@
+package parallel_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// serve is a client of a server that answers "ok" to what it has read; /redirect
+// leads there, and /slow has no answer before its request is gone.
+func serve(t testing.TB) client.Client {
+	s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		switch r.URL.Path {
+		case "/redirect":
+			http.Redirect(w, r, "/ok", http.StatusFound)
+		case "/slow":
+			<-r.Context().Done()
+		default:
+			io.WriteString(w, "ok")
+		}
+	}))
+	return client.Client{HTTP: s.Client(), BaseURL: "http://any"}
+}
+
+// waysOut are the ways out of a block's function.
+var waysOut = []struct {
+	name string
+	out  func() error
+	want departure
+}{
+	{"return", func() error { return nil }, departure{returned: true}},
+	{"an error", func() error { return io.EOF }, departure{returned: true, err: io.EOF}},
+	{"a panic", func() error { panic("out") }, departure{raised: "out"}},
+	{"runtime.Goexit", func() error { runtime.Goexit(); return nil }, departure{}},
+}
+
+// Promise 1.
+func TestEveryWayOutCancelsWhatIsInFlightAndWaitsForIt(t *testing.T) {
+	for _, way := range waysOut {
+		t.Run(way.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var transport slow
+				c := client.Client{HTTP: &http.Client{Transport: &transport}}
+				start := time.Now()
+				got := depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						for range 5 {
+							p.Get("http://any/")
+						}
+						p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("http://any/").Response() })
+						<-time.After(time.Second)
+						return way.out()
+					})
+				})
+				if entered, left := transport.entered.Load(), transport.left.Load(); entered != 6 || left != 6 {
+					t.Errorf("of %d RoundTrips %d have ended; want 6 of 6", entered, left)
+				}
+				if d := time.Since(start); d != 4*time.Second {
+					t.Errorf("the block took %v; want 4s: 1s in it, and 3s for the transport to heed its context", d)
+				}
+				if got != way.want {
+					t.Errorf("came out as %+v; want %+v", got, way.want)
+				}
+			})
+		})
+	}
+}
+
+// Promise 1: cancelling is immediate, and the server is told.
+func TestLeavingCancelsWhatTheServerIsAtWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var begun, cancelled atomic.Int64
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			begun.Add(1)
+			select {
+			case <-r.Context().Done():
+				cancelled.Add(1)
+			case <-time.After(time.Hour):
+			}
+		}))
+		c := client.Client{HTTP: s.Client(), Timeout: -1}
+		start := time.Now()
+		err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for range 5 {
+				p.Get("http://any/")
+			}
+			<-time.After(time.Second)
+			return nil
+		})
+		if d := time.Since(start); err != nil || d != time.Second {
+			t.Errorf("Parallel = %v after %v; want nil after 1s", err, d)
+		}
+		synctest.Wait()
+		if begun.Load() != 5 || cancelled.Load() != 5 {
+			t.Errorf("of %d requests the server saw %d cancelled; want 5 of 5", begun.Load(), cancelled.Load())
+		}
+	})
+}
+
+// Promise 1: what a request runs is waited for, wherever it is just then.
+func TestLeavingWaitsForWhateverARequestRuns(t *testing.T) {
+	for _, at := range places {
+		if at.upload || at.caller {
+			continue // joined with a mutex, for which fake time stands still; not started by the block
+		}
+		t.Run(at.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				var ctx context.Context
+				var running, over atomic.Bool
+				start := at.start(&c, func() {
+					running.Store(true)
+					<-ctx.Done()
+					<-time.After(3 * time.Second)
+					over.Store(true)
+				})
+				began := time.Now()
+				err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					ctx = p.Context()
+					start(p)
+					synctest.Wait()
+					if !running.Load() {
+						t.Error("it is not running")
+					}
+					return nil
+				})
+				if d := time.Since(began); err != nil || d != 3*time.Second || !over.Load() {
+					t.Errorf("Parallel = %v after %v, with it over: %v; want nil after 3s, true", err, d, over.Load())
+				}
+			})
+		})
+	}
+}
+
+// Promise 1.
+func TestFnRunsOnTheCallersGoroutine(t *testing.T) {
+	goroutine := func() string {
+		b := make([]byte, 64)
+		id, _, _ := strings.Cut(string(b[:runtime.Stack(b, false)]), "[")
+		return id
+	}
+	var in string
+	client.Parallel(t.Context(), func(*parallel.Parallel) error {
+		in = goroutine()
+		return nil
+	})
+	if out := goroutine(); in != out {
+		t.Errorf("fn ran on %s; its caller on %s", in, out)
+	}
+}
+
+// What cannot be right is said at once.
+func TestANilContextOrFunctionPanics(t *testing.T) {
+	var none context.Context
+	for _, nils := range []struct {
+		what string
+		open func() error
+	}{
+		{"a context", func() error {
+			return client.Parallel(none, func(*parallel.Parallel) error { t.Error("fn was called"); return nil })
+		}},
+		{"a function", func() error { return client.Parallel(t.Context(), nil) }},
+	} {
+		got, _ := depart(nils.open).raised.(string)
+		if !strings.Contains(got, "needs "+nils.what) || !strings.Contains(got, "nil") {
+			t.Errorf("without %s it panics with %q; want a sentence that says so", nils.what, got)
+		}
+	}
+}
+
+// incomparable is an error that == cannot compare: whoever looks into what fn
+// returns had better not.
+type incomparable []string
+
+func (e incomparable) Error() string { return strings.Join(e, " ") }
+
+// Promise 2.
+func TestFnsErrorComesBackUnchanged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		var want error
+		got := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, want = p.Get("no scheme://").Response()
+			p.Get("/slow")
+			return want
+		})
+		if want == nil || got != want {
+			t.Errorf("Parallel = %#v; want the very error that fn returned, %#v", got, want)
+		}
+		got = c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Get("/slow")
+			return incomparable{"not", "found"}
+		})
+		if diff := cmp.Diff(incomparable{"not", "found"}, got); diff != "" {
+			t.Errorf("Parallel: -want +got\n%s", diff)
+		}
+	})
+}
+
+// Promise 2.
+func TestFailuresThatNobodyAskedAboutStaySilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			failing := []*pending.Pending{
+				p.Get("ftp://any/"),
+				p.Get("http://any/", func(*parallel.Request) error { return io.EOF }),
+				p.Get("/slow", parallel.Timeout(time.Second)),
+				p.Go(func(*parallel.Parallel) (*http.Response, error) { return nil, io.EOF }),
+				p.Do(nil),
+			}
+			for _, h := range failing {
+				<-h.Done()
+			}
+			p.Get("/slow") // fails as the block is left
+			return nil
+		})
+		if err != nil {
+			t.Errorf("Parallel = %v; want nil", err)
+		}
+	})
+}
+
+// isEnded fails the test unless err is that of what the block's end ended.
+func isEnded(t testing.TB, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, parallel.ErrEnded) || !errors.Is(err, context.Canceled) {
+		t.Errorf("%s: error %v; want ErrEnded and context.Canceled", what, err)
+	}
+}
+
+// Promise 4.
+func TestAHandleOutlivesItsBlock(t *testing.T) {
+	if !errors.Is(parallel.ErrEnded, context.Canceled) {
+		t.Error("ErrEnded is not context.Canceled")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		c.Limit = 2
+		var answered, unread *pending.Pending
+		open := make(map[string]*pending.Pending)
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			answered, unread = p.Get("/a"), p.Get("/b")
+			text(t, answered)
+			<-unread.Done()
+			open["in flight"] = p.Get("/slow")
+			open["in flight, with a context of its own"] = p.Do(httpGet(context.WithValue(t.Context(), key{}, 1), "/slow"))
+			open["queued"] = p.Get("/c")
+			open["delayed"] = p.Get("/d", parallel.After(time.Hour))
+			open["Go"] = p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("/e").Response() })
+			open["Race"] = pending.Race(p.Get("/slow"), p.Get("/f"))
+			synctest.Wait()
+			return nil
+		})
+		for _, h := range []*pending.Pending{answered, unread, answered} {
+			if got := text(t, h); got != "ok" {
+				t.Errorf("a body reads %q after the block; want ok", got)
+			}
+		}
+		for name, h := range open {
+			select {
+			case <-h.Done():
+			default:
+				t.Errorf("%s: the handle has not settled", name)
+			}
+			h.Cancel()
+			_, err := h.Response()
+			isEnded(t, name, err)
+			_, err = h.Bytes()
+			isEnded(t, name, err)
+			isEnded(t, name, h.JSON(new(any)))
+		}
+	})
+}
+
+type key struct{}
+
+func httpGet(ctx context.Context, url string) *http.Request {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// Promise 4: of a block of Go's, which ended within one that is open, as well.
+func TestWhatIsMadeAfterTheEndHasFailedAndIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent.Add(1)
+			return nil, io.EOF
+		})}}
+		check := func(t *testing.T, p *parallel.Parallel) {
+			if p.Context().Err() == nil {
+				t.Error("the block's context has not ended")
+			}
+			get := func(int) *pending.Pending { return p.Get("http://any/") }
+			made := map[string]*pending.Pending{
+				"Get":                 get(0),
+				"Post":                p.Post("http://any/", parallel.JSON(1)),
+				"Do":                  p.Do(httpGet(context.Background(), "http://any/")),
+				"with an own context": p.Do(httpGet(context.WithValue(t.Context(), key{}, 1), "http://any/")),
+				"with After":          p.Get("http://any/", parallel.After(time.Hour)),
+				"Race":                pending.Race(get(0), get(0)),
+				"Race, delayed":       pending.Race(get(0), p.Get("http://any/", parallel.After(time.Second))),
+				"Go": p.Go(func(*parallel.Parallel) (*http.Response, error) {
+					sent.Add(1)
+					return nil, nil
+				}),
+			}
+			for name, h := range made {
+				isEnded(t, name, failure(t, h))
+				if _, err := h.Response(); !errors.Is(err, pending.ErrNotSent) {
+					t.Errorf("%s: error %v; want ErrNotSent", name, err)
+				}
+			}
+			var items []int
+			for i, h := range parallel.Each(p, slices.Values([]int{0, 1}), get) {
+				items = append(items, i)
+				isEnded(t, "Each", failure(t, h))
+			}
+			for i, h := range parallel.Ordered(p, slices.Values([]int{2, 3}), get) {
+				items = append(items, i)
+				isEnded(t, "Ordered", failure(t, h))
+			}
+			if diff := cmp.Diff([]int{0, 1, 2, 3}, items); diff != "" {
+				t.Errorf("items after the end: -want +got\n%s", diff)
+			}
+			if _, err := p.Next(); err != parallel.ErrNonePending {
+				t.Errorf("Next with all claimed = %v; want ErrNonePending", err)
+			}
+			get(0)
+			get(0)
+			for range 2 {
+				if !p.HasPending() {
+					t.Error("HasPending = false; want true")
+				}
+				_, err := p.Next()
+				isEnded(t, "Next", err)
+			}
+			if _, err := p.Next(); err != parallel.ErrNonePending || p.HasPending() {
+				t.Errorf("Next with none left = %v, HasPending = %v; want ErrNonePending, false", err, p.HasPending())
+			}
+			if st := p.Stats(); st.Queued != 0 || st.InFlight != 0 {
+				t.Errorf("Stats = %+v; want nothing queued or in flight", st)
+			}
+		}
+
+		var kept, inner *parallel.Parallel
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			kept = p
+			text(t, p.Go(func(p *parallel.Parallel) (*http.Response, error) { inner = p; return nil, nil }))
+			check(t, inner)
+			if p.Context().Err() != nil {
+				t.Error("the outer block has ended with the inner one")
+			}
+			return nil
+		})
+		check(t, kept)
+		if cause := context.Cause(kept.Context()); cause != parallel.ErrEnded {
+			t.Errorf("the cause of the block's context is %v; want ErrEnded", cause)
+		}
+
+		// Also where the caller's context ended first, with a cause of its own.
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errOwn)
+		defer cancel()
+		c.Parallel(ctx, func(p *parallel.Parallel) error {
+			kept = p
+			<-p.Context().Done()
+			return nil
+		})
+		check(t, kept)
+		synctest.Wait()
+		if n := sent.Load(); n != 0 {
+			t.Errorf("%d were sent or run; want none", n)
+		}
+	})
+}
+
+// Promises 4 and 11: a Race is of its first racer's block, and ends with that,
+// whatever the others do.
+func TestARaceThatIsMadeAfterTheEndHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			var inner *parallel.Parallel
+			text(t, p.Go(func(p *parallel.Parallel) (*http.Response, error) { inner = p; return nil, nil }))
+			start := time.Now()
+			other := p.Get("/slow")
+			isEnded(t, "Race", failure(t, pending.Race(inner.Get("/ok"), other)))
+			if err := failure(t, other); !errors.Is(err, context.Canceled) || time.Since(start) != 0 {
+				t.Errorf("the other racer: error %v after %v; want context.Canceled at once", err, time.Since(start))
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 4: Next gives what is left, answers and failures.
+func TestNextAfterTheEndYieldsWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		var kept *parallel.Parallel
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			kept = p
+			<-p.Get("/ok").Done()
+			p.Get("/slow")
+			text(t, p.Get("/claimed"))
+			return nil
+		})
+		resp, err := kept.Next()
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("Next = %v, %v; want the response that was there", resp, err)
+		}
+		_, err = kept.Next()
+		isEnded(t, "Next", err)
+		if _, err := kept.Next(); err != parallel.ErrNonePending {
+			t.Errorf("Next = %v; want ErrNonePending", err)
+		}
+	})
+}
+
+var errOwn = errors.New("the caller's own cause")
+
+// foreign is a context of a type that package context knows nothing of.
+type foreign struct{ context.Context }
+
+func (f foreign) Done() <-chan struct{} { return f.Context.Done() }
+func (f foreign) Value(any) any         { return nil }
+
+// callersEnds are the ways in which a caller's context ends after one second.
+var callersEnds = []struct {
+	name    string
+	context func(context.Context) (context.Context, context.CancelFunc)
+	want    []error // what the errors of the rest are
+	timeout bool
+}{
+	{"cancel", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(ctx)
+		time.AfterFunc(time.Second, cancel)
+		return ctx, cancel
+	}, []error{context.Canceled}, false},
+	{"cancel with a cause", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		time.AfterFunc(time.Second, func() { cancel(errOwn) })
+		return ctx, func() { cancel(nil) }
+	}, []error{context.Canceled, errOwn}, false},
+	{"deadline", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeout(ctx, time.Second)
+	}, []error{context.DeadlineExceeded}, true},
+	{"deadline with a cause", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		return context.WithTimeoutCause(ctx, time.Second, errOwn)
+	}, []error{context.DeadlineExceeded, errOwn}, true},
+	{"cancel of a foreign context", func(ctx context.Context) (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(ctx)
+		time.AfterFunc(time.Second, cancel)
+		return foreign{ctx}, cancel
+	}, []error{context.Canceled}, false},
+}
+
+// Promise 5. The transport, which two requests hold the slots with, ignores its
+// context for three seconds: that is no reason to wait for what never got a slot.
+func TestTheEndOfTheCallersContext(t *testing.T) {
+	for _, end := range callersEnds {
+		t.Run(end.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var ignorant slow
+				c := serve(t)
+				next := c.HTTP.Transport
+				c.HTTP.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+					if r.URL.Path == "/ignorant" {
+						return ignorant.RoundTrip(r)
+					}
+					return next.RoundTrip(r)
+				})
+				c.Limit = 2
+				ctx, cancel := end.context(t.Context())
+				defer cancel()
+				start := time.Now()
+				err := c.Parallel(ctx, func(p *parallel.Parallel) error {
+					done := p.Get("/ok")
+					text(t, done)
+					inFlight := []*pending.Pending{p.Get("/slow"), p.Get("/ignorant")}
+					prompt := append(inFlight[:1:1],
+						p.Get("/queued"),
+						p.Do(httpGet(context.WithValue(t.Context(), key{}, 1), "/queued")),
+						p.Get("/delayed", parallel.After(time.Hour)),
+						p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("/queued").Response() }),
+						pending.Race(p.Get("/queued"), p.Get("/queued")),
+					)
+					for i, h := range prompt {
+						isEndOf(t, end.want, end.timeout, failure(t, h))
+						if d := time.Since(start); d != time.Second {
+							t.Errorf("handle %d settled after %v; want 1s", i, d)
+						}
+					}
+					for name, h := range map[string]*pending.Pending{
+						"Get":   p.Get("/late"),
+						"After": p.Get("/late", parallel.After(time.Second)),
+						"Go":    p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("/late").Response() }),
+					} {
+						err := failure(t, h)
+						isEndOf(t, end.want, end.timeout, err)
+						if d := time.Since(start); d != time.Second || !errors.Is(err, pending.ErrNotSent) {
+							t.Errorf("%s made after the end: %v after %v; want ErrNotSent, 1s", name, err, d)
+						}
+					}
+					isEndOf(t, end.want, end.timeout, failure(t, inFlight[1]))
+					if d := time.Since(start); d != 4*time.Second {
+						t.Errorf("the transport that ignores its context was there for %v; want 4s", d)
+					}
+					if got := text(t, done); got != "ok" {
+						t.Errorf("what had finished reads %q; want ok", got)
+					}
+					return io.EOF
+				})
+				if err != io.EOF {
+					t.Errorf("Parallel = %v; want what fn returned", err)
+				}
+				for _, want := range []error{nil, io.EOF} {
+					if err := c.Parallel(ctx, func(p *parallel.Parallel) error { return want }); err != want {
+						t.Errorf("Parallel on a context that has ended = %v; want %v, as fn returned", err, want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// isEndOf fails the test unless err is all of want, and no other way of ending.
+func isEndOf(t testing.TB, want []error, timeout bool, err error) {
+	t.Helper()
+	var got []error
+	for _, e := range []error{context.Canceled, context.DeadlineExceeded, errOwn, parallel.ErrEnded} {
+		if errors.Is(err, e) {
+			got = append(got, e)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("error %v is %v; want %v", err, got, want)
+	}
+	var te interface{ Timeout() bool }
+	if is := errors.As(err, &te) && te.Timeout(); is != timeout {
+		t.Errorf("error %v: Timeout() = %v; want %v", err, is, timeout)
+	}
+}
+
+// Promise 7.
+func TestRequestsAreMadeWhileResponsesAreRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-time.After(100 * time.Millisecond)
+			io.WriteString(w, r.URL.Path)
+		}))
+		c := client.Client{HTTP: s.Client(), Limit: 3}
+		start := time.Now()
+		var got []string
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Get("http://any/")
+			for h := range p.Arrivals() {
+				at := text(t, h)
+				got = append(got, at)
+				if len(at) < 3 {
+					p.Get("http://any" + at + "a")
+					p.Get("http://any" + at + "b")
+				}
+			}
+			return nil
+		})
+		slices.Sort(got)
+		if diff := cmp.Diff([]string{"/", "/a", "/aa", "/ab", "/b", "/ba", "/bb"}, got); diff != "" {
+			t.Errorf("pages: -want +got\n%s", diff)
+		}
+		if d := time.Since(start); d != 400*time.Millisecond {
+			t.Errorf("took %v; want 400ms: the root, two, then three and one of the four", d)
+		}
+	})
+}
+
+// Promises 4 and 7: while the block is being left, a request is either made in it,
+// and cancelled with it, or made on a block that has ended. The accounts add up.
+func TestSeveralGoroutinesMakeRequestsWhileTheBlockIsLeft(t *testing.T) {
+	for round := range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			var sent atomic.Int64
+			c := client.Client{Limit: 2, HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent.Add(1)
+				select {
+				case <-time.After(time.Millisecond):
+				case <-r.Context().Done():
+					return nil, r.Context().Err()
+				}
+				return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+			})}}
+			var makers sync.WaitGroup
+			var mu sync.Mutex
+			var made []*pending.Pending
+			var kept *parallel.Parallel
+			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				kept = p
+				for range 4 {
+					makers.Go(func() {
+						for {
+							var hs []*pending.Pending
+							hs = append(hs, p.Get("http://any/"), p.Get("http://any/", parallel.After(time.Millisecond)))
+							hs = append(hs, pending.Race(p.Get("http://any/")))
+							hs = append(hs, p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("http://any/").Response() }))
+							mu.Lock()
+							made = append(made, hs...)
+							mu.Unlock()
+							if _, err := hs[0].Response(); errors.Is(err, parallel.ErrEnded) {
+								return
+							}
+							p.Stats()
+							p.HasPending()
+						}
+					})
+				}
+				for range round {
+					p.Next()
+				}
+				return nil
+			})
+			makers.Wait()
+			synctest.Wait()
+			answered := 0
+			for i, h := range made {
+				select {
+				case <-h.Done():
+				default:
+					t.Fatalf("handle %d of %d has not settled", i, len(made))
+				}
+				if _, err := h.Response(); err != nil {
+					isEnded(t, fmt.Sprint("handle ", i), err)
+					continue
+				}
+				answered++
+			}
+			st := kept.Stats()
+			if st.Queued != 0 || st.InFlight != 0 || st.Done-st.Failed != answered {
+				t.Errorf("Stats = %+v; want nothing pending, and %d answered", st, answered)
+			}
+			if int64(answered) > sent.Load() {
+				t.Errorf("%d answers to %d RoundTrips", answered, sent.Load())
+			}
+		})
+	}
+}

@@ -1,0 +1,1047 @@
+package parallel_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Promises 20 and 21, clause by clause.
+
+var errRefused = errors.New("refused")
+
+// refuse is an Option, an Auth or a Wait that fails.
+func refuse[T any](T) error { return errRefused }
+
+// refuseSecondHop is an Auth that fails where a redirect leads to.
+func refuseSecondHop(r *http.Request) error {
+	if r.Response != nil {
+		return errRefused
+	}
+	return nil
+}
+
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func as[T error](err error) bool {
+	var target T
+	return errors.As(err, &target)
+}
+
+func cancelIt(h *pending.Pending, _ context.CancelCauseFunc)       { h.Cancel() }
+func cancelAll(_ *pending.Pending, cancel context.CancelCauseFunc) { cancel(errRefused) }
+
+// faulty is a handler that does what the path says.
+func faulty(w http.ResponseWriter, r *http.Request) {
+	io.Copy(io.Discard, r.Body)
+	switch path := r.URL.Path; path {
+	case "/never":
+		<-r.Context().Done()
+	case "/stall": // in the middle of the body
+		io.WriteString(w, "a beginning")
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	case "/close":
+		panic(http.ErrAbortHandler)
+	case "/cut":
+		w.Header().Set("Content-Length", "10")
+		io.WriteString(w, "short")
+	case "/long":
+		io.WriteString(w, strings.Repeat("x", 2000))
+	case "/101":
+		raw("HTTP/1.1 101 Switching Protocols\r\n\r\n")(w, r)
+	case "/garbage":
+		raw("this is no HTTP\r\n\r\n")(w, r)
+	case "/307":
+		w.Header()["Location"] = r.URL.Query()["to"]
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	case "/loop":
+		http.Redirect(w, r, path, http.StatusTemporaryRedirect)
+	case "/json":
+		io.WriteString(w, `{"name": 7}`)
+	default:
+		io.WriteString(w, "an answer")
+	}
+}
+
+// to is the path of faulty that redirects to location.
+func to(location string) string { return "/307?to=" + url.QueryEscape(location) }
+
+// refusing is s's transport, but that dials to the host "refused" are refused.
+func refusing(s *testnet.Server) *http.Transport {
+	s.Transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if strings.HasPrefix(addr, "refused:") {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		return s.Dial(ctx, network, addr)
+	}
+	return s.Transport
+}
+
+func TestEveryFailureNamesWhatWasAskedFor(t *testing.T) {
+	type Option = parallel.Option
+	cases := map[string]struct {
+		client client.Client
+		url    string                                          // absolute, or a path of faulty's at http://h
+		opts   []Option                                        // of a Post
+		end    func(*pending.Pending, context.CancelCauseFunc) // once it is in flight, or waits
+		is     func(error) bool                                // what the error is, where there is a name for that
+	}{
+		"a URL that cannot be parsed":  {url: "http://h/%zz"},
+		"a relative URL":               {url: "users/7"},
+		"no host":                      {url: "http:///x"},
+		"a scheme that nobody knows":   {url: "gopher://h/"},
+		"a bad BaseURL":                {client: client.Client{BaseURL: "h/v2"}, url: "users/7"},
+		"out of the BaseURL":           {client: client.Client{BaseURL: "http://h/v2"}, url: "users/../7"},
+		"a failing option":             {opts: []Option{refuse[*parallel.Request]}, is: is(errRefused)},
+		"a nil option":                 {opts: []Option{nil}},
+		"what has no JSON":             {opts: []Option{parallel.JSON(make(chan int))}, is: as[*json.UnsupportedTypeError]},
+		"a header that cannot be sent": {opts: []Option{parallel.Header("X", "a\nb")}},
+		"Wait":                         {client: client.Client{Wait: refuse[*http.Request]}, is: is(errRefused)},
+		"Auth":                         {client: client.Client{Auth: refuse[*http.Request]}, is: is(errRefused)},
+		"Auth, second hop":             {client: client.Client{Auth: refuseSecondHop}, url: to("/second"), is: is(errRefused)},
+		"a refused dial":               {url: "http://refused/", is: is(syscall.ECONNREFUSED)},
+		"no answer":                    {url: "/close", is: is(io.EOF)},
+		"no HTTP":                      {url: "/garbage"},
+		"a body cut off":               {url: "/cut", is: is(io.ErrUnexpectedEOF)},
+		"too long a body":              {client: client.Client{MaxBody: 1000}, url: "/long", is: as[*pending.BodyTooLargeError]},
+		"status 101":                   {url: "/101"},
+		"a full disk":                  {url: "/long", opts: []Option{parallel.To(&fullDisk{err: errRefused})}, is: is(errRefused)},
+		"a timeout":                    {client: client.Client{Timeout: time.Second}, url: "/never", is: is(context.DeadlineExceeded)},
+		"a timeout in the body":        {client: client.Client{Timeout: time.Second}, url: "/stall", is: is(context.DeadlineExceeded)},
+		"HTTP.Timeout in the body":     {client: client.Client{HTTP: &http.Client{Timeout: time.Second}}, url: "/stall", is: is(context.DeadlineExceeded)},
+		"cancelled":                    {url: "/never", end: cancelIt, is: is(context.Canceled)},
+		"cancelled in the body":        {url: "/stall", end: cancelIt, is: is(context.Canceled)},
+		"cancelled before After":       {opts: []Option{parallel.After(time.Hour)}, end: cancelIt, is: is(context.Canceled)},
+		"the context's end":            {url: "/never", end: cancelAll, is: is(errRefused)},
+		"a transport's error": {
+			client: client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return nil, errRefused
+			})}},
+			is: is(errRefused),
+		},
+		"a transport's *url.Error": {
+			client: client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return nil, &url.Error{Op: "Put", URL: "http://other/", Err: errRefused}
+			})}},
+			is: is(errRefused),
+		},
+		"a transport without an answer": {client: client.Client{HTTP: &http.Client{Transport: roundTrip(
+			func(*http.Request) (*http.Response, error) { return nil, nil })}}},
+		"a redirect that is refused": {url: to("http://refused/"), is: is(syscall.ECONNREFUSED)},
+		"a redirect without an end":  {url: "/loop"},
+		"a redirect that CheckRedirect refuses": {
+			client: client.Client{HTTP: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errRefused }}},
+			url:    to("/second"), is: is(errRefused),
+		},
+		"a redirect that cannot be parsed": {url: to("http://h/%zz")},
+		"a redirect cut off":               {url: to("/cut"), is: is(io.ErrUnexpectedEOF)},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, http.HandlerFunc(faulty))
+				var hc http.Client
+				if tc.client.HTTP != nil {
+					hc = *tc.client.HTTP
+				}
+				if hc.Transport == nil {
+					hc.Transport = refusing(s)
+				}
+				tc.client.HTTP = &hc
+				asked := tc.url
+				if asked == "" || asked[0] == '/' {
+					asked = "http://h" + asked
+				}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				tc.client.Parallel(ctx, func(p *parallel.Parallel) error {
+					h := p.Post(asked, tc.opts...)
+					if tc.end != nil {
+						synctest.Wait()
+						tc.end(h, cancel)
+					}
+					resp, err := h.Response()
+					var ue *url.Error
+					if resp != nil || !errors.As(err, &ue) {
+						t.Fatalf("Response() = %v, %v; want a *url.Error", resp, err)
+					}
+					if ue.Op != "Post" || ue.URL != asked || ue != err {
+						t.Errorf("the error is of a %q of %q: %v; want that of a Post of %q", ue.Op, ue.URL, err, asked)
+					}
+					if n := strings.Count(err.Error(), "Post"); n != 1 {
+						t.Errorf("the text names the request %d times: %v", n, err)
+					}
+					if tc.is != nil && !tc.is(err) {
+						t.Errorf("the error is another: %v", err)
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// What a Go function returns comes out unchanged; what a Race joins is each racer's.
+func TestErrorsThatNameNoRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(faulty))
+		c := client.Client{HTTP: &http.Client{Transport: refusing(s)}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			h := p.Go(func(*parallel.Parallel) (*http.Response, error) { return nil, errRefused })
+			if resp, err := h.Response(); resp != nil || err != errRefused {
+				t.Errorf("Go: %v, %v; want the very error", resp, err)
+			}
+			_, err := pending.Race(p.Get("http://refused/a"), p.Get("http://h/cut"), p.Get("http://h/%zz")).Response()
+			if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, io.ErrUnexpectedEOF) || !as[url.EscapeError](err) || !as[*url.Error](err) {
+				t.Errorf("Race: %v; want the errors of all three", err)
+			}
+			return nil
+		})
+	})
+}
+
+// What a Go function returns fails like any other response, and is named by its own
+// request.
+func TestBodyThatGoReturnsFailsWithItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(faulty))
+		c := client.Client{HTTP: s.Client(), MaxBody: 1000}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for path, is := range map[string]func(error) bool{
+				"/cut":  is(io.ErrUnexpectedEOF),
+				"/long": as[*pending.BodyTooLargeError],
+			} {
+				_, err := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+					return s.Client().Get("http://user:secret@h" + path)
+				}).Response()
+				var ue *url.Error
+				if !errors.As(err, &ue) || ue.Op != "Get" || ue.URL != "http://user:xxxxx@h"+path || !is(err) {
+					t.Errorf("%s: the error is %v", path, err)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// No text of this library, net/http or net/url has a password in it.
+func TestNoErrorShowsAPassword(t *testing.T) {
+	const pw = "secret"
+	cases := map[string]struct {
+		client   client.Client
+		url      string
+		opts     []parallel.Option
+		location string // where http://h/redirect leads, which is asked for then
+	}{
+		"a refused dial":                                     {url: "http://user:secret@refused/"},
+		"a cut body":                                         {url: "http://user:secret@h/cut"},
+		"a timeout":                                          {url: "http://user:secret@h/never"},
+		"a failing option":                                   {url: "http://user:secret@h/", opts: []parallel.Option{refuse[*parallel.Request]}},
+		"a parse error":                                      {url: "http://user:secret@h/%zz"},
+		"a parse error in the password":                      {url: "http://user:secret%zz@h/"},
+		"a space in the password":                            {url: "http://user:secret word@h/"},
+		"a quote in the password":                            {url: `http://user:my"secret@h/`},
+		"a slash in the password":                            {url: "http://user:my/secret@h/"},
+		"a question mark in the password":                    {url: "http://user:my?secret@h/"},
+		"a control character":                                {url: "http://user:secret@h/\x7f"},
+		"a bad port":                                         {url: "http://user:secret@h:port/"},
+		"a password without a scheme":                        {url: "user:secret@h/"},
+		"one slash":                                          {url: "http:/user:secret@h/"},
+		"no slash":                                           {url: "http:user:secret@h/"},
+		"no scheme but slashes":                              {url: "//user:secret@h/"},
+		"a scheme that nobody knows":                         {url: "gopher://user:secret@h/"},
+		"a BaseURL":                                          {client: client.Client{BaseURL: "http://user:secret@refused/"}, url: "/x"},
+		"a BaseURL, out of it":                               {client: client.Client{BaseURL: "http://user:secret@refused/"}, url: "../x"},
+		"a bad BaseURL":                                      {client: client.Client{BaseURL: "http://user:secret@h:port/"}, url: "/x"},
+		"a BaseURL with a bad password":                      {client: client.Client{BaseURL: "http://user:secret%zz@h/"}, url: "/x"},
+		"a BaseURL without a scheme":                         {client: client.Client{BaseURL: "user:secret@h"}, url: "/x"},
+		"a BaseURL with a query":                             {client: client.Client{BaseURL: "http://user:secret@h/?x=1"}, url: "/x"},
+		"a redirect that is refused":                         {location: "http://user:secret@refused/"},
+		"a redirect to a cut body":                           {location: "http://user:secret@h/cut"},
+		"a redirect to too long a body":                      {client: client.Client{MaxBody: 1000}, location: "http://user:secret@h/long"},
+		"a redirect to a scheme that nobody knows":           {location: "gopher://user:secret@h/"},
+		"a redirect without an end":                          {url: "http://user:secret@h/loop"},
+		"a redirect to a bad port":                           {location: "http://user:secret@h:port/"},
+		"a redirect to a bad password":                       {location: "http://user:secret%zz@h/"},
+		"a redirect to a password with a space":              {location: "http://user:my secret@h/"},
+		"a redirect to a password with a quote":              {location: `http://user:my"secret@h/`},
+		"a redirect to a password with a quote, and a space": {location: `http://user:my" secret@h/`},
+		"a redirect to a bad path":                           {location: "http://user:secret@h/%zz"},
+		"a redirect that CheckRedirect refuses": {
+			client:   client.Client{HTTP: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errRefused }}},
+			location: "http://user:secret@h/",
+		},
+		"an option's url.Parse": {url: "http://h/", opts: []parallel.Option{func(*parallel.Request) error {
+			_, err := url.Parse("http://user:my secret@h/")
+			return fmt.Errorf("option: %w", err)
+		}}},
+		"Wait's url.Parse": {url: "http://h/", client: client.Client{Wait: func(*http.Request) error {
+			_, err := url.Parse(`http://user:my"secret@h/`)
+			return fmt.Errorf("token: %w", err)
+		}}},
+		"Auth's url.Parse": {url: "http://h/", client: client.Client{Auth: func(*http.Request) error {
+			_, err := url.Parse("http://user:secret@h:port/")
+			return err
+		}}},
+		"a proxy that cannot be parsed": {url: "http://h/", client: client.Client{HTTP: &http.Client{Transport: &http.Transport{
+			Proxy: func(*http.Request) (*url.URL, error) {
+				// As http.ProxyFromEnvironment does it.
+				u, err := url.Parse("http://user:my secret@proxy/")
+				if err != nil {
+					return nil, fmt.Errorf("invalid proxy address %q: %v", "http://user:my secret@proxy/", err)
+				}
+				return u, nil
+			},
+		}}}},
+		"a proxy that is refused": {url: "http://h/", client: client.Client{HTTP: &http.Client{Transport: &http.Transport{
+			Proxy: http.ProxyURL(&url.URL{Scheme: "http", User: url.UserPassword("user", pw), Host: "refused"}),
+			DialContext: func(context.Context, string, string) (net.Conn, error) {
+				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+			},
+		}}}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path != "/redirect" {
+						faulty(w, r)
+						return
+					}
+					w.Header()["Location"] = []string{tc.location}
+					w.WriteHeader(http.StatusTemporaryRedirect)
+				}))
+				if tc.location != "" {
+					tc.url = "http://h/redirect"
+				}
+				var hc http.Client
+				if tc.client.HTTP != nil {
+					hc = *tc.client.HTTP
+				}
+				if hc.Transport == nil {
+					hc.Transport = refusing(s)
+				}
+				tc.client.HTTP = &hc
+				tc.client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					h := p.Post(tc.url, tc.opts...)
+					_, err := h.Response()
+					if err == nil {
+						t.Fatal("no error")
+					}
+					raced := pending.Race(h)
+					_, joined := raced.Response()
+					for _, err := range []error{err, joined} {
+						if text := fmt.Sprintf("%v %+v %q", err, err, err); strings.Contains(text, pw) {
+							t.Errorf("the error shows the password: %v", err)
+						}
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// What follows the status, and what doesn't decode, shows none either.
+func TestNoVerdictOnAResponseShowsAPassword(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/404" {
+				w.WriteHeader(http.StatusNotFound)
+			}
+		}))
+		c := client.Client{HTTP: s.Client()}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, status := p.Get("http://user:secret@h/404").Bytes()
+			var v any
+			decode := p.Get("http://user:secret@h/").JSON(&v)
+			want := []string{
+				`Get "http://user:xxxxx@h/404": 404 Not Found`,
+				`Get "http://user:xxxxx@h/": unexpected end of JSON input`,
+			}
+			if diff := cmp.Diff(want, []string{fmt.Sprint(status), fmt.Sprint(decode)}); diff != "" {
+				t.Errorf("texts of errors (-want +got):\n%s", diff)
+			}
+			return nil
+		})
+	})
+}
+
+// What doesn't decode is a *url.Error around the decoder's.
+func TestWhatDoesNotDecodeNamesItsRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(faulty))
+		c := client.Client{HTTP: s.Client(), BaseURL: "http://h"}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			var v struct{ Name string }
+			var ue *url.Error
+			err := p.Put("/json").JSON(&v)
+			if !errors.As(err, &ue) || ue.Op != "Put" || ue.URL != "http://h/json" || !as[*json.UnmarshalTypeError](err) {
+				t.Errorf("a number for a string: %v", err)
+			}
+			err = p.Get("/").JSON(&v)
+			if !errors.As(err, &ue) || ue.Op != "Get" || ue.URL != "http://h/" || !as[*json.SyntaxError](err) {
+				t.Errorf("no JSON: %v", err)
+			}
+			if err := p.Get("/json").JSON(nil); !as[*json.InvalidUnmarshalError](err) || !as[*url.Error](err) {
+				t.Errorf("JSON(nil): %v", err)
+			}
+			return nil
+		})
+	})
+}
+
+// A *StatusError's text has the method and URL that were asked for, and the status;
+// no text needs a Request, or a Response, to be there.
+func TestTextsOfStatusAndBodyTooLargeErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/404" {
+				http.NotFound(w, r)
+			} else {
+				http.Redirect(w, r, "/404", http.StatusTemporaryRedirect)
+			}
+		}))
+		c := client.Client{HTTP: s.Client()}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			h := p.Delete("http://h/here")
+			b, err := h.Bytes()
+			var status *pending.StatusError
+			if b != nil || !errors.As(err, &status) || err.Error() != `Delete "http://h/here": 404 Not Found` {
+				t.Fatalf("Bytes() = %q, %v", b, err)
+			}
+			if body, err := io.ReadAll(status.Response.Body); string(body) != "404 page not found\n" || err != nil {
+				t.Errorf("the error's Response has %q, %v", body, err)
+			}
+			var v any
+			if err := h.JSON(&v); !as[*pending.StatusError](err) {
+				t.Errorf("JSON: %v", err)
+			}
+			return nil
+		})
+	})
+	for _, err := range []error{
+		&pending.StatusError{},
+		&pending.StatusError{Response: &http.Response{StatusCode: 404}},
+		&pending.StatusError{Response: &http.Response{Status: "404 Not Found", Request: &http.Request{}}},
+		&pending.BodyTooLargeError{},
+		&pending.BodyTooLargeError{Response: &http.Response{StatusCode: 404}},
+	} {
+		if err.Error() == "" {
+			t.Errorf("%#v has no text", err)
+		}
+	}
+	// A Go function's response need not have a Request either.
+	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		answer := func(resp http.Response) *pending.Pending {
+			return p.Go(func(*parallel.Parallel) (*http.Response, error) { return &resp, nil })
+		}
+		_, err := answer(http.Response{StatusCode: 404}).Bytes()
+		if err == nil || !strings.Contains(err.Error(), "404 Not Found") {
+			t.Errorf("a 404 of Go: %v", err)
+		}
+		var v any
+		err = answer(http.Response{StatusCode: 200}).JSON(&v)
+		if err == nil || err.Error() == "" || !as[*json.SyntaxError](err) {
+			t.Errorf("nothing to decode, of Go: %v", err)
+		}
+		return nil
+	})
+}
+
+// A request that was cancelled is context.Canceled, whatever the transport made of
+// it, and its cause too.
+func TestCancelledIsCanceledWhateverTheTransportMadeOfIt(t *testing.T) {
+	cause := errors.New("the user went away")
+	until := func(answer func(*http.Request) error) roundTrip {
+		return func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, answer(r)
+		}
+	}
+	transports := map[string]http.RoundTripper{
+		"net/http's":               nil,
+		"its own error":            until(func(*http.Request) error { return errRefused }),
+		"a plain Canceled":         until(func(*http.Request) error { return context.Canceled }),
+		"the cause":                until(func(r *http.Request) error { return context.Cause(r.Context()) }),
+		"a timeout":                until(func(*http.Request) error { return os.ErrDeadlineExceeded }),
+		"a DeadlineExceeded":       until(func(*http.Request) error { return context.DeadlineExceeded }),
+		"neither answer nor error": until(func(*http.Request) error { return nil }),
+		"a body that breaks off": roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(readFunc(func([]byte) (int, error) {
+				<-r.Context().Done()
+				return 0, errRefused
+			}))}, nil
+		}),
+		"a body that is cut": roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, ContentLength: 10, Body: io.NopCloser(readFunc(func([]byte) (int, error) {
+				<-r.Context().Done()
+				return 0, io.EOF
+			}))}, nil
+		}),
+	}
+	type handles struct {
+		h              *pending.Pending
+		ofBlock, ofIts context.CancelCauseFunc
+	}
+	ways := map[string]struct {
+		end  func(handles)
+		want []error
+		not  []error
+	}{
+		"Cancel":                {func(hs handles) { hs.h.Cancel() }, nil, []error{parallel.ErrEnded}},
+		"its context":           {func(hs handles) { hs.ofIts(nil); <-hs.h.Done() }, nil, []error{parallel.ErrEnded}},
+		"its context, a cause":  {func(hs handles) { hs.ofIts(cause); <-hs.h.Done() }, []error{cause}, []error{parallel.ErrEnded}},
+		"the caller's":          {func(hs handles) { hs.ofBlock(nil) }, nil, []error{parallel.ErrEnded}},
+		"the caller's, a cause": {func(hs handles) { hs.ofBlock(cause) }, []error{cause}, []error{parallel.ErrEnded}},
+		"leaving":               {func(handles) {}, []error{parallel.ErrEnded}, nil},
+	}
+	for name, transport := range transports {
+		for way, tc := range ways {
+			for _, path := range []string{"/never", "/stall"} {
+				t.Run(name+", "+way+path, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						hc := &http.Client{Transport: transport}
+						if transport == nil {
+							hc = testnet.New(t, http.HandlerFunc(faulty)).Client()
+						}
+						c := client.Client{HTTP: hc}
+						var hs handles
+						var ctx, its context.Context
+						ctx, hs.ofBlock = context.WithCancelCause(t.Context())
+						its, hs.ofIts = context.WithCancelCause(t.Context())
+						defer hs.ofBlock(nil)
+						defer hs.ofIts(nil)
+						c.Parallel(ctx, func(p *parallel.Parallel) error {
+							r, err := http.NewRequestWithContext(its, http.MethodGet, "http://h"+path, nil)
+							if err != nil {
+								t.Fatal(err)
+							}
+							hs.h = p.Do(r)
+							synctest.Wait()
+							tc.end(hs)
+							return nil
+						})
+						_, err := hs.h.Response()
+						for _, want := range append(tc.want, context.Canceled) {
+							if !errors.Is(err, want) {
+								t.Errorf("the error is %v, want one that is %v", err, want)
+							}
+						}
+						for _, not := range append(tc.not, context.DeadlineExceeded) {
+							if errors.Is(err, not) {
+								t.Errorf("the error is %v, which is %v", err, not)
+							}
+						}
+						var ue *url.Error
+						if !errors.As(err, &ue) || ue.Timeout() {
+							t.Errorf("the error is %v, Timeout: %v; want a *url.Error that is none", err, ue.Timeout())
+						}
+						if errors.Is(err, pending.ErrNotSent) {
+							t.Errorf("what was in flight is said not to be sent: %v", err)
+						}
+					})
+				})
+			}
+		}
+	}
+}
+
+// The same over HTTP/2, of which net/http makes other errors.
+func TestCancelledIsCanceledOverHTTP2(t *testing.T) {
+	began := make(chan struct{})
+	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stall" {
+			http.NewResponseController(w).Flush()
+		}
+		began <- struct{}{}
+		<-r.Context().Done()
+	}))
+	c := client.Client{HTTP: srv.Client()}
+	for _, path := range []string{"/never", "/stall"} {
+		cause := errors.New("the user went away")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		c.Parallel(ctx, func(p *parallel.Parallel) error {
+			mine, its := p.Get(srv.URL+path), p.Get(srv.URL+path)
+			<-began
+			<-began
+			mine.Cancel()
+			if _, err := mine.Response(); !errors.Is(err, context.Canceled) || !as[*url.Error](err) {
+				t.Errorf("%s cancelled over HTTP/2: %v", path, err)
+			}
+			cancel(cause)
+			if _, err := its.Response(); !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
+				t.Errorf("%s with its context cancelled over HTTP/2: %v", path, err)
+			}
+			return nil
+		})
+	}
+}
+
+// netTimeout is a timeout as package net knows it.
+type netTimeout struct{}
+
+func (netTimeout) Error() string   { return "i/o timeout" }
+func (netTimeout) Timeout() bool   { return true }
+func (netTimeout) Temporary() bool { return true }
+
+// Timeouts of every kind answer Timeout() true and are context.DeadlineExceeded.
+func TestTimeoutsAreDeadlineExceeded(t *testing.T) {
+	const d = time.Second
+	failing := func(err error) *http.Client {
+		return &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, err })}
+	}
+	type Option = parallel.Option
+	cases := map[string]struct {
+		client  client.Client
+		prepare func(*http.Transport)
+		opts    []Option
+		path    string // "/never" where empty
+		block   bool   // under a deadline of the block's
+		own     bool   // under one of the request's
+		cause   error  // of either
+	}{
+		"Timeout, headers":                {client: client.Client{Timeout: d}},
+		"Timeout, body":                   {client: client.Client{Timeout: d}, path: "/stall"},
+		"the request's Timeout":           {opts: []Option{parallel.Timeout(d)}},
+		"the block's deadline":            {block: true},
+		"the block's deadline, body":      {block: true, path: "/stall"},
+		"the block's deadline, a cause":   {block: true, cause: errRefused},
+		"the request's deadline":          {own: true},
+		"the request's deadline, body":    {own: true, path: "/stall"},
+		"the request's deadline, a cause": {own: true, cause: errRefused},
+		"the request's deadline, waiting": {own: true, opts: []Option{parallel.After(time.Hour)}},
+		"the block's deadline, waiting":   {block: true, opts: []Option{parallel.After(time.Hour)}},
+		"the block's deadline, in Wait": {block: true, client: client.Client{Wait: func(r *http.Request) error {
+			<-r.Context().Done()
+			return r.Context().Err()
+		}}},
+		"HTTP.Timeout, headers": {client: client.Client{HTTP: &http.Client{Timeout: d}}},
+		"HTTP.Timeout, body":    {client: client.Client{HTTP: &http.Client{Timeout: d}}, path: "/stall"},
+		"ResponseHeaderTimeout": {prepare: func(tr *http.Transport) { tr.ResponseHeaderTimeout = d }},
+		"a dial's own": {prepare: func(tr *http.Transport) {
+			tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-time.After(d)
+				return nil, &net.OpError{Op: "dial", Err: netTimeout{}}
+			}
+		}},
+		"a transport's own":             {client: client.Client{HTTP: failing(netTimeout{})}},
+		"a transport's own, wrapped":    {client: client.Client{HTTP: failing(fmt.Errorf("pool: %w", os.ErrDeadlineExceeded))}},
+		"a transport's own, *url.Error": {client: client.Client{HTTP: failing(&url.Error{Op: "Get", URL: "http://other/", Err: netTimeout{}})}},
+		"Wait's own":                    {client: client.Client{Wait: func(*http.Request) error { return netTimeout{} }}},
+		"Auth's own":                    {client: client.Client{Auth: func(*http.Request) error { return netTimeout{} }}},
+		"an option's own":               {opts: []Option{func(*parallel.Request) error { return netTimeout{} }}},
+		"a body's own": {client: client.Client{HTTP: &http.Client{Transport: answering(http.Response{
+			StatusCode: 200, Body: io.NopCloser(readFunc(func([]byte) (int, error) { return 0, netTimeout{} })),
+		})}}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, http.HandlerFunc(faulty))
+				if tc.prepare != nil {
+					tc.prepare(s.Transport)
+				}
+				hc := s.Client()
+				if tc.client.HTTP != nil {
+					hc.Timeout = tc.client.HTTP.Timeout
+					if tc.client.HTTP.Transport != nil {
+						hc.Transport = tc.client.HTTP.Transport
+					}
+				}
+				tc.client.HTTP = hc
+				limited := func(is bool) (context.Context, context.CancelFunc) {
+					if is {
+						return context.WithTimeoutCause(t.Context(), d, tc.cause)
+					}
+					return t.Context(), func() {}
+				}
+				ctx, cancel := limited(tc.block)
+				defer cancel()
+				own, cancelOwn := limited(tc.own)
+				defer cancelOwn()
+				if tc.path == "" {
+					tc.path = "/never"
+				}
+				r, err := http.NewRequestWithContext(own, http.MethodGet, "http://h"+tc.path, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tc.client.Parallel(ctx, func(p *parallel.Parallel) error {
+					_, err := p.Do(r, tc.opts...).Response()
+					var ue *url.Error
+					if !errors.As(err, &ue) || !ue.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
+						t.Fatalf("the error is %v, want a *url.Error that is a timeout and context.DeadlineExceeded", err)
+					}
+					if errors.Is(err, context.Canceled) {
+						t.Errorf("a timeout counts as cancelled: %v", err)
+					}
+					if tc.cause != nil && !errors.Is(err, tc.cause) {
+						t.Errorf("the error is %v, want one that is %v too", err, tc.cause)
+					}
+					var ne net.Error
+					if !errors.As(err, &ne) || !ne.Timeout() {
+						t.Errorf("no net.Error with a timeout: %v", err)
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// silent is the other end of connections on which nobody says anything.
+func silent(t testing.TB) func(context.Context, string, string) (net.Conn, error) {
+	return func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		t.Cleanup(func() { theirs.Close() })
+		go io.Copy(io.Discard, theirs)
+		return ours, nil
+	}
+}
+
+// Promise 21: that no byte of a request left is said on proof only, whatever kind
+// the error is of.
+func TestErrNotSentIsSaidOnProofOnly(t *testing.T) {
+	const d = time.Second
+	type Option = parallel.Option
+	// notSent is an error of another request, which was not sent itself.
+	notSent := pending.NotSent(errRefused)
+	endless := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	custom := func(f roundTrip) client.Client { return client.Client{HTTP: &http.Client{Transport: f}} }
+	cases := map[string]struct {
+		client  client.Client
+		prepare func(*testing.T, *http.Transport)
+		url     string // absolute, or a path of faulty's at http://h
+		opts    []Option
+		end     func(*pending.Pending, context.CancelCauseFunc) // once it is in flight, or waits
+		cause   error                                           // that end gives
+		want    bool
+		timeout bool
+	}{
+		// It never came to the transport.
+		"cancelled in the queue":       {client: client.Client{Limit: 1}, end: cancelIt, want: true},
+		"left in the queue":            {client: client.Client{Limit: 1}, end: cancelAll, want: true},
+		"cancelled before its After":   {opts: []Option{parallel.After(time.Hour)}, end: cancelIt, want: true},
+		"a URL that cannot be parsed":  {url: "http://h/%zz", want: true},
+		"a relative URL":               {url: "x", want: true},
+		"a header that cannot be sent": {opts: []Option{parallel.Header("X", "a\nb")}, want: true},
+		"no value for JSON":            {opts: []Option{parallel.JSON(make(chan int))}, want: true},
+		"a failing option":             {opts: []Option{refuse[*parallel.Request]}, want: true},
+		"a failing Wait":               {client: client.Client{Wait: refuse[*http.Request]}, want: true},
+		"a Wait that times out":        {client: client.Client{Wait: func(*http.Request) error { return netTimeout{} }}, want: true, timeout: true},
+		"cancelled in Wait": {client: client.Client{Wait: func(r *http.Request) error {
+			<-r.Context().Done()
+			return r.Context().Err()
+		}}, end: cancelIt, want: true},
+		"cancelled in Wait, which doesn't care": {client: client.Client{Wait: func(r *http.Request) error {
+			<-r.Context().Done()
+			return nil
+		}}, end: cancelIt, want: true},
+		"a failing Auth": {client: client.Client{Auth: refuse[*http.Request]}, want: true},
+		"a Timeout in Auth": {client: client.Client{Timeout: d, Auth: func(r *http.Request) error {
+			<-r.Context().Done()
+			return r.Context().Err()
+		}}, want: true, timeout: true},
+
+		// The transport wanted a connection and never had one.
+		"a refused dial": {url: "http://refused/", want: true},
+		"a dial that times out": {prepare: func(_ *testing.T, tr *http.Transport) {
+			tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-time.After(d)
+				return nil, &net.OpError{Op: "dial", Err: netTimeout{}}
+			}
+		}, want: true, timeout: true},
+		"a Timeout in the dial": {client: client.Client{Timeout: d}, prepare: func(_ *testing.T, tr *http.Transport) {
+			tr.DialContext = parallel.DialContext(endless)
+		}, want: true, timeout: true},
+		"cancelled in the dial": {prepare: func(_ *testing.T, tr *http.Transport) {
+			tr.DialContext = parallel.DialContext(endless)
+		}, end: cancelIt, want: true},
+		"a handshake that times out": {url: "https://h/", prepare: func(t *testing.T, tr *http.Transport) {
+			tr.DialContext, tr.TLSHandshakeTimeout = silent(t), d
+		}, want: true, timeout: true},
+		"a Timeout in the handshake": {url: "https://h/", client: client.Client{Timeout: d}, prepare: func(t *testing.T, tr *http.Transport) {
+			tr.DialContext = parallel.DialContext(silent(t))
+		}, want: true, timeout: true},
+		"no TLS at the other end": {url: "https://h/", want: true},
+		"waiting for MaxConnsPerHost": {client: client.Client{Timeout: d}, prepare: func(_ *testing.T, tr *http.Transport) {
+			tr.MaxConnsPerHost = 1
+		}, url: "/second", want: true, timeout: true},
+
+		// It may have left.
+		"the second hop's Auth":         {client: client.Client{Auth: refuseSecondHop}, url: to("/x")},
+		"the second hop's refused dial": {url: to("http://refused/")},
+		"the second hop's bad Location": {url: to("http://h/%zz")},
+		"closed after the request":      {url: "/close"},
+		"no HTTP":                       {url: "/garbage"},
+		"a cut body":                    {url: "/cut"},
+		"a 101":                         {url: "/101"},
+		"too long a body":               {client: client.Client{MaxBody: 1000}, url: "/long"},
+		"cancelled in flight":           {url: "/never", end: cancelIt},
+		"a Timeout":                     {client: client.Client{Timeout: d}, url: "/never", timeout: true},
+		"ResponseHeaderTimeout":         {prepare: func(_ *testing.T, tr *http.Transport) { tr.ResponseHeaderTimeout = d }, url: "/never", timeout: true},
+		"a transport that doesn't trace": {client: custom(func(*http.Request) (*http.Response, error) {
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		})},
+		"a scheme that nobody knows": {url: "gopher://h/"}, // the transport says so, and of no connection
+
+		// Somebody else's error says of another request that it was not sent.
+		"the second hop's Auth, for want of a token": {client: client.Client{Auth: func(r *http.Request) error {
+			if r.Response != nil {
+				return fmt.Errorf("no token: %w", notSent)
+			}
+			return nil
+		}}, url: to("/x")},
+		"a CheckRedirect's": {client: client.Client{HTTP: &http.Client{
+			CheckRedirect: func(*http.Request, []*http.Request) error { return notSent },
+		}}, url: to("/x")},
+		"a transport's":    {client: custom(func(*http.Request) (*http.Response, error) { return nil, notSent })},
+		"a To's":           {url: "/long", opts: []Option{parallel.To(&fullDisk{err: notSent})}},
+		"a body's":         {opts: []Option{parallel.Body("", io.MultiReader(strings.NewReader("x"), readFunc(func([]byte) (int, error) { return 0, notSent })))}},
+		"a cancel cause's": {url: "/never", cause: notSent, end: cancelAll},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, http.HandlerFunc(faulty))
+				refusing(s)
+				if tc.prepare != nil {
+					tc.prepare(t, s.Transport)
+				}
+				hc := s.Client()
+				if tc.client.HTTP != nil {
+					hc.CheckRedirect = tc.client.HTTP.CheckRedirect
+					if tc.client.HTTP.Transport != nil {
+						hc.Transport = tc.client.HTTP.Transport
+					}
+				}
+				tc.client.HTTP = hc
+				if tc.url == "" || tc.url[0] == '/' {
+					tc.url = "http://h" + tc.url
+				}
+				if tc.cause == nil {
+					tc.cause = errRefused
+				}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				tc.client.Parallel(ctx, func(p *parallel.Parallel) error {
+					if tc.client.Limit == 1 || s.Transport.MaxConnsPerHost == 1 {
+						p.Get("http://h/never", parallel.Timeout(-1))
+						synctest.Wait()
+					}
+					h := p.Post(tc.url, tc.opts...)
+					if tc.end != nil {
+						synctest.Wait()
+						tc.end(h, func(error) { cancel(tc.cause) })
+					}
+					_, err := h.Response()
+					if err == nil || errors.Is(err, pending.ErrNotSent) != tc.want {
+						t.Errorf("the error is %v, ErrNotSent: %v; want %v", err, errors.Is(err, pending.ErrNotSent), tc.want)
+					}
+					var ue *url.Error
+					if !errors.As(err, &ue) || ue.Timeout() != tc.timeout {
+						t.Errorf("the error is %v, want a *url.Error with Timeout() = %v", err, tc.timeout)
+					}
+					if tc.timeout && !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("the error is %v, which isn't context.DeadlineExceeded", err)
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// What is made on a block that ended was not sent, and says so.
+func TestMadeAfterTheEndIsNotSent(t *testing.T) {
+	var ended *parallel.Parallel
+	client.Parallel(t.Context(), func(p *parallel.Parallel) error { ended = p; return nil })
+	if _, err := ended.Post("http://h/").Response(); !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, parallel.ErrEnded) {
+		t.Errorf("a request made after the end: %v", err)
+	}
+}
+
+func TestHandshakeThatFailsIsNotSent(t *testing.T) {
+	var asked atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	c := client.Client{HTTP: &http.Client{Transport: client.NewTransport()}} // doesn't trust it
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		if _, err := p.Post(srv.URL).Response(); !errors.Is(err, pending.ErrNotSent) {
+			t.Errorf("a certificate that nobody signed: %v, want ErrNotSent", err)
+		}
+		return nil
+	})
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the server was asked %d times", n)
+	}
+}
+
+// A server that reset the connection after it read the request may have acted.
+func TestResetAfterTheRequestMayHaveBeenSent(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}))
+	defer srv.Close()
+	c := client.Client{HTTP: &http.Client{Transport: client.NewTransport()}}
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		_, err := p.Post(srv.URL).Response()
+		if !errors.Is(err, syscall.ECONNRESET) || errors.Is(err, pending.ErrNotSent) {
+			t.Errorf("a reset: %v; want the transport's error and not ErrNotSent", err)
+		}
+		return nil
+	})
+}
+
+// net/http sends a GET again after the connection that it reused broke. The dial
+// that is refused then proves nothing of the first time, which the server read.
+func TestRefusedDialAfterABrokenConnectionMayHaveBeenSent(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	asked := make(chan string, 10)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		l.Close()
+		r := bufio.NewReader(conn)
+		for range 2 {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			asked <- req.URL.Path
+			if req.URL.Path == "/first" {
+				io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			}
+		}
+	}()
+	c := client.Client{HTTP: &http.Client{Transport: client.NewTransport()}}
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		base := "http://" + l.Addr().String()
+		if got := text(t, p.Get(base+"/first")); got != "ok" {
+			t.Fatalf("the first answer is %q", got)
+		}
+		_, err := p.Get(base + "/second").Response()
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("the second: %v; want ECONNREFUSED, as net/http reports it", err)
+		}
+		if errors.Is(err, pending.ErrNotSent) {
+			t.Errorf("the server has read %q, of which it is said that it was not sent: %v", "/second", err)
+		}
+		return nil
+	})
+	if first, second := <-asked, <-asked; first != "/first" || second != "/second" {
+		t.Errorf("the server was asked for %q and %q", first, second)
+	}
+}
+
+// A retry of what was not sent: nothing is done twice, and a loop that asks the
+// block's context comes to an end.
+func TestRetryOfWhatWasNotSent(t *testing.T) {
+	retry := func(p *parallel.Parallel) (b []byte, err error) {
+		h := p.Post("http://h/", parallel.Body("", strings.NewReader("an order")))
+		for range 5 {
+			if b, err = h.Bytes(); !errors.Is(err, pending.ErrNotSent) || p.Context().Err() != nil {
+				return b, err
+			}
+			h = p.Do(h.Request(), parallel.After(time.Second))
+		}
+		return h.Bytes()
+	}
+	cases := map[string]struct {
+		refused int // dials
+		fault   string
+		orders  int
+		takes   time.Duration
+		ok      bool
+	}{
+		"at once":                    {0, "", 1, 0, true},
+		"after two refusals":         {2, "", 1, 2 * time.Second, true},
+		"never":                      {100, "", 0, 5 * time.Second, false},
+		"not after it may have left": {1, "reset", 1, time.Second, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var orders, dials atomic.Int32
+				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if b, _ := io.ReadAll(r.Body); string(b) != "an order" {
+						t.Errorf("the body is %q", b)
+					}
+					orders.Add(1)
+					if tc.fault != "" {
+						panic(http.ErrAbortHandler)
+					}
+					io.WriteString(w, "done")
+				}))
+				s.Transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if int(dials.Add(1)) <= tc.refused {
+						return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+					}
+					return s.Dial(ctx, network, addr)
+				}
+				c := client.Client{HTTP: s.Client()}
+				start := time.Now()
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					b, err := retry(p)
+					if (err == nil) != tc.ok || tc.ok && string(b) != "done" {
+						t.Errorf("retry = %q, %v; want success: %v", b, err, tc.ok)
+					}
+					return nil
+				})
+				if d := time.Since(start); d != tc.takes || int(orders.Load()) != tc.orders {
+					t.Errorf("%d orders after %v, want %d after %v", orders.Load(), d, tc.orders, tc.takes)
+				}
+			})
+		})
+	}
+	t.Run("in a block that ended", func(t *testing.T) {
+		var ended *parallel.Parallel
+		client.Parallel(t.Context(), func(p *parallel.Parallel) error { ended = p; return nil })
+		if _, err := retry(ended); !errors.Is(err, parallel.ErrEnded) {
+			t.Errorf("retry = %v, want ErrEnded", err)
+		}
+	})
+}

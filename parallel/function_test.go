@@ -1,0 +1,644 @@
+package parallel_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// paced is a client of a server that takes the time which the URL's path names
+// ("/300ms") and then answers with it. It counts what came to the server.
+func paced(t testing.TB) (c client.Client, came *atomic.Int64) {
+	came = new(atomic.Int64)
+	s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		came.Add(1)
+		d, _ := time.ParseDuration(r.URL.Path[1:])
+		select {
+		case <-time.After(d):
+			io.WriteString(w, r.URL.Path)
+		case <-r.Context().Done():
+		}
+	}))
+	return client.Client{HTTP: s.Client(), BaseURL: "http://any"}, came
+}
+
+// Promise 18: at once, on a goroutine of its own, however full the queue is; what
+// it sends takes slots, and it does not.
+func TestGoTakesNoSlotItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := paced(t)
+		c.Limit = 1
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			start := time.Now()
+			p.Get("/1s")
+			var over []time.Duration
+			began := make([]time.Duration, 3)
+			var hs []*pending.Pending
+			for i := range began {
+				hs = append(hs, p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+					began[i] = time.Since(start)
+					<-time.After(500 * time.Millisecond)
+					return p.Get("/100ms").Response()
+				}))
+				<-time.After(time.Millisecond)
+			}
+			for _, h := range hs {
+				text(t, h)
+				over = append(over, time.Since(start))
+			}
+			if diff := cmp.Diff([]time.Duration{0, time.Millisecond, 2 * time.Millisecond}, began); diff != "" {
+				t.Errorf("functions began: -want +got\n%s", diff)
+			}
+			if diff := cmp.Diff([]time.Duration{1100 * time.Millisecond, 1200 * time.Millisecond, 1300 * time.Millisecond}, over); diff != "" {
+				t.Errorf("functions were over, through the one slot: -want +got\n%s", diff)
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 18: the making goes on while the function runs.
+func TestGoReturnsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			start := time.Now()
+			h := p.Go(func(*parallel.Parallel) (*http.Response, error) { <-time.After(time.Second); return nil, nil })
+			if d := time.Since(start); d != 0 {
+				t.Errorf("Go returned after %v; want at once", d)
+			}
+			text(t, h)
+			if d := time.Since(start); d != time.Second {
+				t.Errorf("the function was over after %v; want 1s", d)
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 18: handles and arrivals are those of the block they were made in; the
+// outer one yields the function as one.
+func TestGoHasABlockOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := paced(t)
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Get("/1s")
+			var inner []string
+			h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+				if p.HasPending() {
+					t.Error("the block of the function has what the outer one has pending")
+				}
+				p.Get("/20ms")
+				p.Get("/10ms")
+				for h := range p.Arrivals() {
+					inner = append(inner, text(t, h))
+				}
+				p.Get("/2s") // nobody's, cancelled
+				resp, err := p.Get("/30ms").Response()
+				return resp, err
+			})
+			var outer []string
+			for h := range p.Arrivals() {
+				outer = append(outer, text(t, h))
+			}
+			if diff := cmp.Diff([]string{"/10ms", "/20ms"}, inner); diff != "" {
+				t.Errorf("arrivals of the function's block: -want +got\n%s", diff)
+			}
+			if diff := cmp.Diff([]string{"/30ms", "/1s"}, outer); diff != "" {
+				t.Errorf("arrivals of the outer block: -want +got\n%s", diff)
+			}
+			if r := h.Request(); r != nil {
+				t.Errorf("Request of a Go handle = %v; want nil", r)
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 18: and not before.
+func TestTheContextOfAFunctionEndsWithItsHandleOrTheOuterBlock(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		end   func(h *pending.Pending, caller context.CancelCauseFunc) // called in the outer block
+		after time.Duration
+		cause error
+		outer error // the end of the outer block's context
+	}{
+		{"the function returns", func(*pending.Pending, context.CancelCauseFunc) {},
+			2 * time.Second, parallel.ErrEnded, nil},
+		{"its handle is cancelled", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() },
+			time.Second, context.Canceled, nil},
+		{"the caller's context ends", func(_ *pending.Pending, caller context.CancelCauseFunc) { caller(errOwn) },
+			time.Second, errOwn, context.Canceled},
+		{"the outer block is left", nil, time.Second, parallel.ErrEnded, nil},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, caller := context.WithCancelCause(context.WithValue(t.Context(), key{}, "the caller's"))
+				defer caller(nil)
+				start := time.Now()
+				var inner context.Context
+				client.Parallel(ctx, func(p *parallel.Parallel) error {
+					h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+						inner = p.Context()
+						select {
+						case <-inner.Done():
+						case <-time.After(2 * time.Second):
+						}
+						if d := time.Since(start); d != row.after || (d == 2*time.Second) != (inner.Err() == nil) {
+							t.Errorf("after %v in the function its context has ended with %v; want %v", d, inner.Err(), row.after)
+						}
+						return nil, nil
+					})
+					<-time.After(time.Second)
+					if row.end == nil {
+						return nil
+					}
+					row.end(h, caller)
+					<-h.Done()
+					if inner.Err() == nil {
+						t.Error("the handle is done and the function's context has not ended")
+					}
+					if err := p.Context().Err(); err != row.outer {
+						t.Errorf("the outer block's context: %v; want %v", err, row.outer)
+					}
+					return nil
+				})
+				if cause := context.Cause(inner); cause != row.cause {
+					t.Errorf("the function's context ended with the cause %v; want %v", cause, row.cause)
+				}
+				if v := inner.Value(key{}); v != "the caller's" {
+					t.Errorf("the function's context has the value %v; want the caller's", v)
+				}
+			})
+		})
+	}
+}
+
+// Promise 18: under the one queue that they share, the function's requests are taken
+// out of it and no others.
+func TestLeavingAFunctionCancelsWhatItStartedAndNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, came := paced(t)
+		c.Limit = 2
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			start := time.Now()
+			outer := []*pending.Pending{p.Get("/2s")}
+			var inner []*pending.Pending
+			fn := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+				inner = append(inner, p.Get("/1h"), p.Get("/1ms"))
+				<-time.After(time.Second)
+				inner = append(inner, p.Get("/2ms"), p.Get("/3ms", parallel.After(time.Millisecond)))
+				return nil, nil
+			})
+			synctest.Wait()
+			outer = append(outer, p.Get("/3s"), p.Get("/5s", parallel.After(time.Second)))
+			other := p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("/4s").Response() })
+
+			if text(t, fn); time.Since(start) != time.Second {
+				t.Errorf("the function was over after %v; want 1s", time.Since(start))
+			}
+			for i, h := range inner {
+				select {
+				case <-h.Done():
+				default:
+					t.Errorf("request %d of the function has not settled with it", i)
+				}
+				isEnded(t, "a request of the function", failure(t, h))
+			}
+			// 2s, and from 1s on in the function's place 3s; then 4s and 5s.
+			for i, want := range []time.Duration{2 * time.Second, 4 * time.Second, 9 * time.Second} {
+				if text(t, outer[i]); time.Since(start) != want {
+					t.Errorf("request %d of the outer block was answered after %v; want %v", i, time.Since(start), want)
+				}
+			}
+			text(t, other)
+			if n := came.Load(); n != 5 {
+				t.Errorf("%d requests came to the server; want 5: four of the block and its other function, and the one that was in flight", n)
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 18: before its handle settles, what a function started is out of the HTTP
+// client; and leaving the outer block waits for both.
+func TestAFunctionIsJoined(t *testing.T) {
+	for _, way := range waysOut {
+		t.Run("its requests, on "+way.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var transport slow
+				c := client.Client{HTTP: &http.Client{Transport: &transport}}
+				depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						start := time.Now()
+						<-p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+							p.Get("http://any/")
+							<-time.After(time.Second)
+							return nil, way.out()
+						}).Done()
+						if d, n := time.Since(start), transport.left.Load(); d != 4*time.Second || n != 1 {
+							t.Errorf("the handle settled after %v, with %d of 1 RoundTrips ended; want 4s", d, n)
+						}
+						return nil
+					})
+				})
+			})
+		})
+	}
+	for _, way := range waysOut {
+		t.Run("itself, on "+way.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var over atomic.Bool
+				start := time.Now()
+				got := depart(func() error {
+					return client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+							<-p.Context().Done()
+							<-time.After(3 * time.Second)
+							over.Store(true)
+							return nil, nil
+						})
+						return way.out()
+					})
+				})
+				if d := time.Since(start); got != way.want || d != 3*time.Second || !over.Load() {
+					t.Errorf("came out as %+v after %v, the function over: %v; want %+v after 3s, true", got, d, over.Load(), way.want)
+				}
+			})
+		})
+	}
+}
+
+// Promise 18: so a function may send with a client of its own under its Context.
+func TestAFunctionsResponseIsReadBeforeItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for range 3 {
+				io.WriteString(w, "part ")
+				w.(http.Flusher).Flush()
+				<-time.After(100 * time.Millisecond)
+			}
+		}))
+		client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			start := time.Now()
+			var closed atomic.Int64
+			h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+				resp, err := s.Client().Do(httpGet(p.Context(), "http://any/"))
+				if err == nil {
+					resp.Body = &stream{ReadCloser: resp.Body, close: func() { closed.Add(1) }}
+				}
+				return resp, err
+			})
+			if got := text(t, h); got != "part part part " {
+				t.Errorf("the body reads %q; want all three parts", got)
+			}
+			if d := time.Since(start); d != 300*time.Millisecond || closed.Load() == 0 {
+				t.Errorf("read after %v, closed %d times; want 300ms, and closed", d, closed.Load())
+			}
+			if got := text(t, h); got != "part part part " {
+				t.Errorf("the body reads %q the second time; want it from the start", got)
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 18: like any other, so up to MaxBody, and no further than the block's end
+// or the handle's.
+func TestReadingAFunctionsResponseFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/long":
+				io.WriteString(w, strings.Repeat("x", 1001))
+			case "/endless":
+				for r.Context().Err() == nil {
+					io.WriteString(w, "x")
+					w.(http.Flusher).Flush()
+					select {
+					case <-time.After(100 * time.Millisecond):
+					case <-r.Context().Done():
+					}
+				}
+			}
+		}))
+		c := client.Client{MaxBody: 1000}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			// with a context that is not the block's
+			send := func(path string) *pending.Pending {
+				return p.Go(func(*parallel.Parallel) (*http.Response, error) { return s.Client().Get("http://any" + path) })
+			}
+			var tooLarge *pending.BodyTooLargeError
+			if err := failure(t, send("/long")); !errors.As(err, &tooLarge) || tooLarge.Limit != 1000 {
+				t.Errorf("over MaxBody: error %v; want a *BodyTooLargeError", err)
+			}
+			short := p.Go(func(*parallel.Parallel) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, ContentLength: 5, Body: io.NopCloser(strings.NewReader("body"))}, nil
+			})
+			if err := failure(t, short); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("cut short: error %v; want io.ErrUnexpectedEOF", err)
+			}
+			start := time.Now()
+			endless := send("/endless")
+			<-time.After(time.Second)
+			endless.Cancel()
+			if err := failure(t, endless); !errors.Is(err, context.Canceled) || time.Since(start) != time.Second {
+				t.Errorf("cancelled: error %v after %v; want context.Canceled after 1s", err, time.Since(start))
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 18: of any status; nil stands for an empty 204.
+func TestAFunctionsResponseComesOutOfItsHandle(t *testing.T) {
+	closed := 0
+	body := &stream{ReadCloser: io.NopCloser(strings.NewReader("body")), close: func() { closed++ }}
+	for _, row := range []struct {
+		name         string
+		resp         *http.Response
+		status, body string
+	}{
+		{"none", nil, "204 No Content", ""},
+		{"with a body", &http.Response{StatusCode: 418, Status: "418 I'm a teapot", ContentLength: 4, Body: body}, "418 I'm a teapot", "body"},
+		{"without a body", &http.Response{StatusCode: 200, Status: "200 OK"}, "200 OK", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				h := p.Go(func(*parallel.Parallel) (*http.Response, error) { return row.resp, nil })
+				got := text(t, h)
+				resp, _ := h.Response()
+				if resp.Status != row.status || got != row.body {
+					t.Errorf("Response = %s %q; want %s %q", resp.Status, got, row.status, row.body)
+				}
+				resp.Header.Get("X-Any") // a nil Header is no trap
+				if row.resp == nil && (resp.StatusCode != http.StatusNoContent || resp.Header == nil || resp.ContentLength != 0) {
+					t.Errorf("Response = %+v; want a 204 with a header", resp)
+				}
+				return nil
+			})
+		})
+	}
+	if closed == 0 {
+		t.Error("the body was not closed")
+	}
+}
+
+// Promise 18: the very value, also one that == cannot compare; a response beside it
+// is closed.
+func TestAFunctionsErrorComesBackUnchanged(t *testing.T) {
+	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		own := error(&url.Error{Op: "Own", URL: "http://user:password@any/", Err: io.EOF})
+		closed := 0
+		body := &stream{ReadCloser: http.NoBody, close: func() { closed++ }}
+		for _, resp := range []*http.Response{nil, {StatusCode: 200, Body: body}, {StatusCode: 200}} {
+			h := p.Go(func(*parallel.Parallel) (*http.Response, error) { return resp, own })
+			if got, err := h.Response(); got != nil || err != own {
+				t.Errorf("beside the response %v: Response = %v, %#v; want nil and the very error", resp, got, err)
+			}
+		}
+		if closed != 1 {
+			t.Errorf("the response's body was closed %d times; want once", closed)
+		}
+		err := failure(t, p.Go(func(*parallel.Parallel) (*http.Response, error) { return nil, incomparable{"own"} }))
+		if diff := cmp.Diff(error(incomparable{"own"}), err); diff != "" {
+			t.Errorf("error: -want +got\n%s", diff)
+		}
+		return nil
+	})
+}
+
+// Promise 18.
+func TestANilFunctionIsAnErrorOfItsHandle(t *testing.T) {
+	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		if err := failure(t, p.Go(nil)); !strings.Contains(err.Error(), "nil") {
+			t.Errorf("Go(nil): error %v; want one that says what was nil", err)
+		}
+		if err := p.Context().Err(); err != nil {
+			t.Errorf("the block's context has ended: %v", err)
+		}
+		p.Go(nil)
+		if n := drain(p); n != 1 {
+			t.Errorf("Arrivals yielded %d; want 1", n)
+		}
+		return nil
+	})
+}
+
+// Promise 18: an outer block's Stats include its inner ones', at any depth, and
+// count neither Go nor Race.
+func TestStatsCountRequestsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := paced(t)
+		c.Limit = 3
+		var outer, middle, inner *parallel.Parallel
+		at := func(when string, wantOuter, wantMiddle, wantInner parallel.Stats) {
+			t.Helper()
+			synctest.Wait()
+			got := []parallel.Stats{outer.Stats(), middle.Stats(), inner.Stats()}
+			if diff := cmp.Diff([]parallel.Stats{wantOuter, wantMiddle, wantInner}, got); diff != "" {
+				t.Errorf("Stats of the outer, the middle and the inner block %s: -want +got\n%s", when, diff)
+			}
+		}
+		type st = parallel.Stats
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			outer = p
+			p.Get("/1s")
+			p.Get("no scheme://")
+			synctest.Wait()
+			h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+				middle = p
+				p.Get("/3s")
+				pending.Race(p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+					inner = p
+					pending.Race(p.Get("/3s"), p.Get("/3s")).Response()
+					return nil, nil
+				}))
+				<-time.After(2 * time.Second)
+				return nil, nil
+			})
+			at("with all slots taken",
+				st{Queued: 1, InFlight: 3, Done: 1, Failed: 1}, st{Queued: 1, InFlight: 2}, st{Queued: 1, InFlight: 1})
+			<-time.After(1500 * time.Millisecond)
+			at("with the first answered",
+				st{InFlight: 3, Done: 2, Failed: 1}, st{InFlight: 3}, st{InFlight: 2})
+			<-h.Done()
+			at("with the middle one left",
+				st{Done: 5, Failed: 4}, st{Done: 3, Failed: 3}, st{Done: 2, Failed: 2})
+			return nil
+		})
+	})
+}
+
+// Promise 18: a request with After waits outside the queue, counts as Queued and
+// holds no slot.
+func TestADelayedRequestWaitsOutsideTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := paced(t)
+		c.Limit = 1
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			start := time.Now()
+			delayed := p.Get("/10ms", parallel.After(5*time.Second))
+			if st := p.Stats(); st != (parallel.Stats{Queued: 1}) {
+				t.Errorf("Stats = %+v; want it Queued", st)
+			}
+			if text(t, p.Get("/1s")); time.Since(start) != time.Second {
+				t.Errorf("another request was answered after %v; want 1s: the slot is free", time.Since(start))
+			}
+			if st := p.Stats(); st != (parallel.Stats{Queued: 1, Done: 1}) {
+				t.Errorf("Stats = %+v; want one Queued and one Done", st)
+			}
+			if text(t, delayed); time.Since(start) != 5010*time.Millisecond {
+				t.Errorf("the delayed request was answered after %v; want 5.01s, counted from its making", time.Since(start))
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 18: when it is due it joins the end of the queue, behind what was made
+// before that.
+func TestADelayedRequestJoinsTheQueueWhenItIsDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := paced(t)
+		c.Limit = 1
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Get("/3s", parallel.After(time.Second))
+			p.Get("/2s")
+			<-time.After(500 * time.Millisecond)
+			p.Get("/1s")
+			<-time.After(time.Second)
+			p.Get("/4s")
+			p.Get("/5s", parallel.After(-1)) // at once, like 0
+			p.Get("/6s", parallel.After(0))
+			var got []string
+			for h := range p.Arrivals() {
+				got = append(got, text(t, h))
+			}
+			if diff := cmp.Diff([]string{"/2s", "/1s", "/3s", "/4s", "/5s", "/6s"}, got); diff != "" {
+				t.Errorf("order of sending: -want +got\n%s", diff)
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 18: whoever cancels it, and whenever.
+func TestADelayedRequestIsNotSentOnceItIsCancelled(t *testing.T) {
+	for _, end := range []struct {
+		name string
+		end  func(h *pending.Pending, own, caller context.CancelFunc)
+	}{
+		{"Cancel", func(h *pending.Pending, own, caller context.CancelFunc) { h.Cancel() }},
+		{"its own context", func(h *pending.Pending, own, caller context.CancelFunc) { own() }},
+		{"the block's context", func(h *pending.Pending, own, caller context.CancelFunc) { caller() }},
+		{"a race", func(h *pending.Pending, own, caller context.CancelFunc) { pending.Race(h).Cancel() }},
+	} {
+		t.Run(end.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, came := paced(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				own, cancelOwn := context.WithCancel(t.Context())
+				defer cancelOwn()
+				defer cancel()
+				c.Parallel(ctx, func(p *parallel.Parallel) error {
+					start := time.Now()
+					h := p.Do(httpGet(own, "/1s"), parallel.After(2*time.Second))
+					<-time.After(time.Second)
+					end.end(h, cancelOwn, cancel)
+					if err := failure(t, h); time.Since(start) != time.Second || !errors.Is(err, context.Canceled) || !errors.Is(err, pending.ErrNotSent) {
+						t.Errorf("error %v after %v; want context.Canceled and ErrNotSent after 1s", err, time.Since(start))
+					}
+					if st := p.Stats(); st != (parallel.Stats{Done: 1, Failed: 1}) {
+						t.Errorf("Stats = %+v; want one Done and Failed", st)
+					}
+					<-time.After(time.Minute)
+					return nil
+				})
+				if n := came.Load(); n != 0 {
+					t.Errorf("%d requests came to the server; want none", n)
+				}
+			})
+		})
+	}
+}
+
+// Promise 18: from the Wait to the last byte.
+func TestASlotIsHeldFromTheWaitToTheLastByte(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			<-time.After(time.Second)
+			io.WriteString(w, "head")
+			w.(http.Flusher).Flush()
+			<-time.After(2 * time.Second)
+			io.WriteString(w, "tail")
+		}))
+		start := time.Now()
+		var waited []time.Duration
+		c := client.Client{HTTP: s.Client(), Limit: 1, Wait: func(*http.Request) error {
+			waited = append(waited, time.Since(start))
+			<-time.After(4 * time.Second)
+			return nil
+		}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Get("http://any/")
+			p.Get("http://any/")
+			for _, when := range []struct {
+				at   time.Duration
+				what string
+			}{
+				{2 * time.Second, "in the Wait"}, {4500 * time.Millisecond, "before the header"}, {6 * time.Second, "in the body"},
+			} {
+				<-time.After(when.at - time.Since(start))
+				if st := p.Stats(); st != (parallel.Stats{Queued: 1, InFlight: 1}) {
+					t.Errorf("Stats %s = %+v; want one InFlight and one Queued", when.what, st)
+				}
+			}
+			drain(p)
+			return nil
+		})
+		if diff := cmp.Diff([]time.Duration{0, 7 * time.Second}, waited); diff != "" {
+			t.Errorf("Wait was called: -want +got\n%s", diff)
+		}
+		if d := time.Since(start); d != 14*time.Second {
+			t.Errorf("took %v; want 14s", d)
+		}
+	})
+}
+
+// Promise 18: what runs while a slot is held may use a block of its own.
+func TestWhatRunsInASlotMayOpenABlockOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, came := paced(t)
+		tokens := c
+		c.Limit = 1
+		c.Auth = func(r *http.Request) error {
+			return tokens.Parallel(r.Context(), func(p *parallel.Parallel) error {
+				_, err := p.Get("/1s").Bytes()
+				return err
+			})
+		}
+		start := time.Now()
+		err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, err := p.Get("/2s").Bytes()
+			return err
+		})
+		if d := time.Since(start); err != nil || d != 3*time.Second || came.Load() != 2 {
+			t.Errorf("Parallel = %v after %v and %d requests; want nil, 3s, 2", err, d, came.Load())
+		}
+	})
+}

@@ -1,0 +1,618 @@
+package parallel_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sourcegraph/conc"
+	"github.com/sourcegraph/conc/panics"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// A place is one where a request runs what is not this library's.
+type place struct {
+	name   string
+	upload bool // an upload's: net/http runs it, on goroutines of its own
+	caller bool // run on the goroutine of who makes the request
+
+	// start puts run at this place of c, or of the request itself, and returns how
+	// to make a request that comes there. Other requests don't.
+	start func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending
+}
+
+var places = []place{
+	{name: "the transport", start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		next := c.HTTP.Transport
+		c.HTTP.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			atThePlace(r, run)
+			return next.RoundTrip(r)
+		})
+		return getPlace
+	}},
+	{name: "Auth", start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		c.Auth = func(r *http.Request) error { atThePlace(r, run); return nil }
+		return getPlace
+	}},
+	{name: "Wait", start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		c.Wait = func(r *http.Request) error { atThePlace(r, run); return nil }
+		return getPlace
+	}},
+	{name: "Observe", caller: true, start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		c.Observe = func(r *http.Request) (context.Context, func(pending.Outcome)) { atThePlace(r, run); return nil, nil }
+		return getPlace
+	}},
+	{name: "Observe's function", start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		c.Observe = func(r *http.Request) (context.Context, func(pending.Outcome)) {
+			return nil, func(pending.Outcome) { atThePlace(r, run) }
+		}
+		return getPlace
+	}},
+	{name: "CheckRedirect", start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		c.HTTP.CheckRedirect = func(*http.Request, []*http.Request) error { run(); return nil }
+		return func(p *parallel.Parallel) *pending.Pending { return p.Get("/redirect") }
+	}},
+	{name: "the body of a response", start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		next := c.HTTP.Transport
+		c.HTTP.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			resp, err := next.RoundTrip(r)
+			if err == nil && r.URL.Path == "/place" {
+				resp.Body = &stream{read: run, ReadCloser: resp.Body}
+			}
+			return resp, err
+		})
+		return getPlace
+	}},
+	{name: "the writer of To", start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		return func(p *parallel.Parallel) *pending.Pending { return p.Get("/place", parallel.To(writer(run))) }
+	}},
+	{name: "the Read of an upload", upload: true, start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		return func(p *parallel.Parallel) *pending.Pending {
+			return p.Post("/place", parallel.Body("", &stream{read: run, ReadCloser: http.NoBody}))
+		}
+	}},
+	{name: "the Close of an upload", upload: true, start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		return func(p *parallel.Parallel) *pending.Pending {
+			return p.Post("/place", parallel.Body("", &stream{close: run, ReadCloser: http.NoBody}))
+		}
+	}},
+	{name: "GetBody", upload: true, start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		return func(p *parallel.Parallel) *pending.Pending {
+			req, _ := http.NewRequest(http.MethodPost, "/place", strings.NewReader("upload"))
+			req.GetBody = func() (io.ReadCloser, error) { run(); return io.NopCloser(strings.NewReader("upload")), nil }
+			return p.Do(req)
+		}
+	}},
+	{name: "a function given to Go", start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		return func(p *parallel.Parallel) *pending.Pending {
+			return p.Go(func(*parallel.Parallel) (*http.Response, error) { run(); return nil, nil })
+		}
+	}},
+	{name: "the body of a function's response", start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		return func(p *parallel.Parallel) *pending.Pending {
+			return p.Go(func(*parallel.Parallel) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Body: &stream{read: run, ReadCloser: http.NoBody}}, nil
+			})
+		}
+	}},
+	{name: "a request of a function given to Go", start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		c.Auth = func(r *http.Request) error { atThePlace(r, run); return nil }
+		return func(p *parallel.Parallel) *pending.Pending {
+			return p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("/place").Response() })
+		}
+	}},
+	{name: "a racer", start: func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		c.Wait = func(r *http.Request) error { atThePlace(r, run); return nil }
+		return func(p *parallel.Parallel) *pending.Pending { return pending.Race(p.Get("/place"), p.Get("/place")) }
+	}},
+}
+
+func atThePlace(r *http.Request, run func()) {
+	if r.URL.Path == "/place" {
+		run()
+	}
+}
+
+func getPlace(p *parallel.Parallel) *pending.Pending { return p.Get("/place") }
+
+// A stream calls read and close, unless nil, before each Read and Close.
+type stream struct {
+	io.ReadCloser
+	read, close func()
+}
+
+func (s *stream) Read(b []byte) (int, error) {
+	if s.read != nil {
+		s.read()
+	}
+	return s.ReadCloser.Read(b)
+}
+
+func (s *stream) Close() error {
+	if s.close != nil {
+		s.close()
+	}
+	return s.ReadCloser.Close()
+}
+
+// A writer is called at each Write.
+type writer func()
+
+func (w writer) Write(b []byte) (int, error) { w(); return len(b), nil }
+
+var errBang = errors.New("bang")
+
+// explode is to be found in the stack of where it happened.
+func explode() { panic(errBang) }
+
+// isExplosion fails the test unless raised is what explode panicked with, as it is
+// raised for the owner of a block.
+func isExplosion(t testing.TB, raised any) {
+	t.Helper()
+	r, ok := raised.(*panics.Recovered)
+	if !ok || r.Value != errBang {
+		t.Fatalf("raised %T %v; want a *panics.Recovered of %v", raised, raised, errBang)
+	}
+	if text := r.String(); !strings.Contains(text, "bang") || !strings.Contains(text, "parallel_test.explode(") {
+		t.Errorf("the text of what is raised has not where it happened:\n%s", text)
+	}
+}
+
+// Promise 6.
+func TestAPanicFailsItsHandleCancelsTheBlockAndIsRaisedOnceFnHasReturned(t *testing.T) {
+	for _, at := range places {
+		t.Run(at.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				start := at.start(&c, explode)
+				began := time.Now()
+				var kept *parallel.Parallel
+				got := depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						kept = p
+						siblings := []*pending.Pending{
+							p.Get("/slow"),
+							p.Get("/delayed", parallel.After(time.Hour)),
+							p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("/slow").Response() }),
+						}
+						synctest.Wait()
+						if err := failure(t, start(p)); !errors.Is(err, errBang) {
+							t.Errorf("the error of its handle is %v; want one of %v", err, errBang)
+						}
+						for i, h := range append(siblings, p.Get("/late")) {
+							err := failure(t, h)
+							if !errors.Is(err, context.Canceled) || errors.Is(err, parallel.ErrEnded) || !strings.Contains(err.Error(), "panic in the block: bang") {
+								t.Errorf("sibling %d: error %v; want a cancellation whose cause says what panicked", i, err)
+							}
+						}
+						cause := context.Cause(p.Context())
+						if cause == nil || !strings.Contains(cause.Error(), "panic") || !strings.Contains(cause.Error(), "bang") {
+							t.Errorf("the cause of the block's context is %v; want one that says so", cause)
+						}
+						<-time.After(time.Second) // nothing is raised before fn returns
+						return io.EOF
+					})
+				})
+				if d := time.Since(began); d != time.Second {
+					t.Errorf("the block took %v; want 1s, which fn stayed", d)
+				}
+				isExplosion(t, got.raised)
+				if st := kept.Stats(); st.Queued != 0 || st.InFlight != 0 {
+					t.Errorf("Stats = %+v; want nothing queued or in flight", st)
+				}
+			})
+		})
+	}
+}
+
+// Promise 6: net/http's server knows it by identity.
+func TestErrAbortHandlerIsRaisedAsItself(t *testing.T) {
+	for _, at := range places {
+		t.Run(at.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				start := at.start(&c, func() { panic(http.ErrAbortHandler) })
+				got := depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						if err := failure(t, start(p)); !errors.Is(err, http.ErrAbortHandler) {
+							t.Errorf("the error of its handle is %v; want one of %v", err, http.ErrAbortHandler)
+						}
+						if p.Context().Err() == nil {
+							t.Error("the block goes on")
+						}
+						return nil
+					})
+				})
+				if got.raised != http.ErrAbortHandler {
+					t.Errorf("raised %T %v; want http.ErrAbortHandler itself", got.raised, got.raised)
+				}
+			})
+		})
+	}
+}
+
+// Promise 6: what is not read by anyone, or comes when fn is through, is raised all
+// the same.
+func TestAPanicWhileTheBlockIsLeftIsRaised(t *testing.T) {
+	for _, at := range places {
+		if at.caller {
+			continue
+		}
+		t.Run(at.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				var ctx context.Context
+				start := at.start(&c, func() {
+					<-ctx.Done()
+					explode()
+				})
+				got := depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						ctx = p.Context()
+						start(p)
+						synctest.Wait()
+						return nil
+					})
+				})
+				isExplosion(t, got.raised)
+			})
+		})
+	}
+}
+
+// Promise 6: some of what a request runs is run although it is never sent.
+func TestAPanicOfWhatWasNeverSentIsRaised(t *testing.T) {
+	for _, at := range places {
+		if at.name != "Observe's function" && at.name != "the Close of an upload" {
+			continue
+		}
+		t.Run(at.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				c.Limit = 1
+				start := at.start(&c, explode)
+				var h *pending.Pending
+				got := depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						p.Get("/slow")
+						h = start(p)
+						return nil
+					})
+				})
+				isExplosion(t, got.raised)
+				if err := failure(t, h); !errors.Is(err, errBang) {
+					t.Errorf("the error of its handle is %v; want one of %v", err, errBang)
+				}
+			})
+		})
+	}
+}
+
+// Promise 6.
+func TestFnsOwnWayOutWinsOverARequestsPanic(t *testing.T) {
+	for _, way := range waysOut {
+		if way.want.returned {
+			continue
+		}
+		t.Run(way.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				start := places[0].start(&c, explode)
+				got := depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						failure(t, start(p))
+						return way.out()
+					})
+				})
+				if got != way.want {
+					t.Errorf("came out as %+v; want %+v", got, way.want)
+				}
+			})
+		})
+	}
+}
+
+// Promise 6: whatever the value is. The cause of the block's context can be compared
+// with the errors that it led to, also where the value cannot.
+func TestAnyValueThatWasPanickedWithIsRaised(t *testing.T) {
+	for _, value := range []any{"text", 7, nil, []string{"incomparable"}, incomparable{"error"}, panics.NewRecovered(0, "a copy"), errBang} {
+		t.Run(fmt.Sprintf("%T", value), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				start := places[0].start(&c, func() { panic(value) })
+				got := depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						sibling := p.Get("/slow")
+						failure(t, start(p))
+						if err := failure(t, sibling); !errors.Is(err, context.Cause(p.Context())) {
+							t.Errorf("the sibling's error is %v; want one of the cause, %v", err, context.Cause(p.Context()))
+						}
+						return nil
+					})
+				})
+				r, ok := got.raised.(*panics.Recovered)
+				if !ok {
+					t.Fatalf("raised %T %v; want a *panics.Recovered", got.raised, got.raised)
+				}
+				if value == nil {
+					if _, ok := r.Value.(*runtime.PanicNilError); !ok {
+						t.Errorf("raised a Recovered of %#v; want a *runtime.PanicNilError", r.Value)
+					}
+				} else if !reflect.DeepEqual(r.Value, value) {
+					t.Errorf("raised a Recovered of %#v; want %#v", r.Value, value)
+				}
+			})
+		})
+	}
+}
+
+// Promise 6: a function that used conc itself raises a Recovered already, which has
+// the stack of where it happened.
+func TestARecoveredThatIsRaisedAgainStaysTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := depart(func() error {
+			return client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				failure(t, p.Go(func(*parallel.Parallel) (*http.Response, error) {
+					var wg conc.WaitGroup
+					wg.Go(explode)
+					wg.Wait()
+					return nil, nil
+				}))
+				return nil
+			})
+		})
+		isExplosion(t, got.raised)
+	})
+}
+
+// Promise 6: of several the first is raised; it is what happened, the others may
+// come of the cancelling.
+func TestTheFirstOfSeveralPanicsIsRaised(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/first" {
+				<-time.After(time.Second)
+				explode()
+			}
+			<-r.Context().Done()
+			panic("later")
+		})}}
+		got := depart(func() error {
+			return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				hs := []*pending.Pending{p.Get("http://any/later"), p.Get("http://any/first"), p.Get("http://any/later")}
+				for _, h := range hs {
+					failure(t, h)
+				}
+				return nil
+			})
+		})
+		isExplosion(t, got.raised)
+	})
+}
+
+// Promises 6 and 18: the panic in a block of Go's is raised on its function's
+// goroutine, is then the function's, and so on outwards. What arrives is the first
+// Recovered, with the stack of where it happened.
+func TestAPanicPassesThroughNestedBlocksAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		start := places[0].start(&c, explode)
+		got := depart(func() error {
+			return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				sibling := p.Get("/slow")
+				h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+					h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+						failure(t, start(p))
+						if sibling := p.Context(); sibling.Err() == nil {
+							t.Error("the block that it happened in goes on")
+						}
+						<-time.After(time.Second)
+						return nil, nil
+					})
+					if p.Context().Err() != nil {
+						t.Error("the block around it has ended before the function has")
+					}
+					failure(t, h)
+					return nil, nil
+				})
+				err := failure(t, h)
+				if n := strings.Count(err.Error(), "parallel_test.explode("); n != 1 || !errors.Is(err, errBang) {
+					t.Errorf("the handle's error has the stack %d times; want once:\n%v", n, err)
+				}
+				if err := failure(t, sibling); !strings.Contains(err.Error(), "panic in the block: bang") {
+					t.Errorf("the sibling's error is %v", err)
+				}
+				return nil
+			})
+		})
+		isExplosion(t, got.raised)
+		if n := strings.Count(got.raised.(*panics.Recovered).String(), "parallel_test.explode("); n != 1 {
+			t.Errorf("the text of what is raised has the stack %d times; want once", n)
+		}
+	})
+}
+
+// Promise 6: a function that panics after one of its requests did wins over that,
+// as fn does.
+func TestAGoFunctionsOwnPanicWins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		start := places[0].start(&c, func() { panic("the request's") })
+		got := depart(func() error {
+			return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				failure(t, p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+					failure(t, start(p))
+					explode()
+					return nil, nil
+				}))
+				return nil
+			})
+		})
+		isExplosion(t, got.raised)
+	})
+}
+
+// Promise 6: nothing may wait for ever, neither for the handle nor for its slot.
+func TestGoexitFailsItsHandleAndNothingElse(t *testing.T) {
+	for _, at := range places {
+		if at.caller {
+			continue
+		}
+		t.Run(at.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				c.Limit = 1
+				began := time.Now()
+				start := at.start(&c, runtime.Goexit)
+				err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					failing := []*pending.Pending{start(p), start(p)}
+					behind := []*pending.Pending{p.Get("/ok"), p.Get("/ok"), p.Get("/ok")}
+					for _, h := range failing {
+						if err := failure(t, h); !strings.Contains(err.Error(), "Goexit") {
+							t.Errorf("the error of its handle is %v; want one that says so", err)
+						}
+					}
+					for _, h := range behind {
+						if got := text(t, h); got != "ok" {
+							t.Errorf("what was queued behind it reads %q; want ok", got)
+						}
+					}
+					if d := time.Since(began); d != 0 {
+						t.Errorf("took %v; want no time: some of it ran into a timeout", d)
+					}
+					if err := context.Cause(p.Context()); err != nil {
+						t.Errorf("the block was cancelled: %v", err)
+					}
+					if st := p.Stats(); st.Queued != 0 || st.InFlight != 0 {
+						t.Errorf("Stats = %+v; want nothing queued or in flight", st)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Errorf("Parallel = %v; want nil", err)
+				}
+			})
+		})
+	}
+}
+
+// Promise 6: on leaving, too, one goroutine settles many.
+func TestGoexitOfWhatWasNeverSent(t *testing.T) {
+	for _, at := range places {
+		if at.name != "Observe's function" && at.name != "the Close of an upload" {
+			continue
+		}
+		t.Run(at.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t)
+				c.Limit = 1
+				start := at.start(&c, runtime.Goexit)
+				var hs []*pending.Pending
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					p.Get("/slow")
+					for range 5 {
+						hs = append(hs, start(p))
+					}
+					hs[0].Cancel()
+					failure(t, hs[0])
+					return nil
+				})
+				for _, h := range hs {
+					failure(t, h)
+				}
+			})
+		})
+	}
+}
+
+// Promises 6 and 17: a request may have several bodies, here the one it was made with
+// and the one that GetBody opened, whose Read ends with its Close. A Goexit in the
+// Close of the first is no reason to leave the second open, and to wait for ever.
+func TestGoexitInOneCloseLeavesNoOtherBodyOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		c.Timeout = -1
+		var h *pending.Pending
+		closed := make(chan struct{})
+		start := time.Now()
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			req := httpGet(context.Background(), "/slow")
+			req.Method, req.ContentLength = http.MethodPost, 10
+			req.Body = &stream{ReadCloser: http.NoBody, close: runtime.Goexit}
+			req.GetBody = func() (io.ReadCloser, error) {
+				r, w := io.Pipe()
+				time.AfterFunc(time.Hour, func() { w.Close() }) // a watchdog
+				return &stream{ReadCloser: r, close: func() { close(closed) }}, nil
+			}
+			h = p.Do(req)
+			synctest.Wait()
+			return nil
+		})
+		select {
+		case <-closed:
+		default:
+			t.Error("the second body was not closed")
+		}
+		if d := time.Since(start); d != 0 {
+			t.Errorf("leaving took %v; want no time", d)
+		}
+		failure(t, h)
+	})
+}
+
+// Promises 1 and 6: Observe runs on the goroutine of who makes the request, so that
+// a Goexit there is a way out of fn like any other.
+func TestGoexitInObserveIsFnsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var transport slow
+		c := client.Client{HTTP: &http.Client{Transport: &transport}, BaseURL: "http://any"}
+		c.Observe = func(r *http.Request) (context.Context, func(pending.Outcome)) {
+			atThePlace(r, runtime.Goexit)
+			return nil, nil
+		}
+		start := time.Now()
+		got := depart(func() error {
+			return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				p.Get("/")
+				synctest.Wait()
+				getPlace(p)
+				return nil
+			})
+		})
+		if d := time.Since(start); got != (departure{}) || d != 3*time.Second || transport.left.Load() != 1 {
+			t.Errorf("came out as %+v after %v, with %d of 1 RoundTrips ended; want a Goexit after 3s", got, d, transport.left.Load())
+		}
+	})
+}
+
+// Promise 6: fn may look at the failed handle like at any other, before it is raised.
+func TestAPanicIsYieldedByNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t)
+		start := places[0].start(&c, explode)
+		yielded := 0
+		got := depart(func() error {
+			return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				start(p)
+				p.Get("/slow")
+				yielded = drain(p)
+				return nil
+			})
+		})
+		isExplosion(t, got.raised)
+		if yielded != 2 {
+			t.Errorf("Arrivals yielded %d; want 2", yielded)
+		}
+	})
+}

@@ -1,0 +1,149 @@
+package parallel
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/iotest"
+)
+
+// A body is read to its end in whatever pieces it comes, and memory follows the
+// bytes that came: neither the declared length, which a server may make up, nor the
+// limit decides how much is allocated. Promise 15.
+func TestReadAll(t *testing.T) {
+	readers := map[string]func(io.Reader) io.Reader{
+		"as it is":          func(r io.Reader) io.Reader { return r },
+		"a byte at a time":  iotest.OneByteReader,
+		"half of what fits": iotest.HalfReader,
+		"the end with data": iotest.DataErrReader,
+		"a byte, with the end": func(r io.Reader) io.Reader {
+			return iotest.DataErrReader(iotest.OneByteReader(r))
+		},
+		"empty reads in between": func(r io.Reader) io.Reader { return &stuttering{r: r} },
+	}
+	lengths := []int{0, 1, 2, 511, 512, 513, 1023, 1024, 1025, trusted - 1, trusted, trusted + 1, 200_000}
+	declared := []int64{0, 1, 511, 512, 513, trusted - 1, trusted, trusted + 1, 200_000, 1 << 40}
+	limits := []int64{0, 1, 511, 512, 513, 1024, trusted, 200_000, 1 << 40}
+	content := make([]byte, 200_000)
+	for i := range content {
+		content[i] = byte(i * 7 >> 3)
+	}
+	for name, reader := range readers {
+		t.Run(name, func(t *testing.T) {
+			for _, n := range lengths {
+				for _, declared := range declared {
+					for _, limit := range limits {
+						came := content[:n]
+						asked := &asking{r: reader(bytes.NewReader(came))}
+						got, err := readAll(asked, declared, limit)
+						what := fmt.Sprintf("readAll of %d bytes, declared %d, limit %d", n, declared, limit)
+						if err != nil {
+							t.Fatalf("%s: %v", what, err)
+						}
+						if asked.forNothing {
+							t.Fatalf("%s: Read was called with no room, which some readers wait in for ever", what)
+						}
+						switch {
+						case limit == 0 || int64(n) <= limit:
+							if !bytes.Equal(got, came) {
+								t.Fatalf("%s: %d bytes came back, or others", what, len(got))
+							}
+						case int64(len(got)) <= limit:
+							t.Fatalf("%s: %d bytes came back, which doesn't show that the limit was passed", what, len(got))
+						case !bytes.HasPrefix(came, got):
+							t.Fatalf("%s: what came back is not how the body begins", what)
+						}
+						if most := max(trusted, 8*len(got)); cap(got) > most {
+							t.Fatalf("%s: a buffer of %d bytes for %d, want %d at most", what, cap(got), len(got), most)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// asking notes whether it was asked for no bytes.
+type asking struct {
+	r          io.Reader
+	forNothing bool
+}
+
+func (a *asking) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		a.forNothing = true
+		return 0, nil
+	}
+	return a.r.Read(p)
+}
+
+// stuttering gives nothing at every other Read.
+type stuttering struct {
+	r    io.Reader
+	rest bool
+}
+
+func (s *stuttering) Read(p []byte) (int, error) {
+	if s.rest = !s.rest; s.rest {
+		return 0, nil
+	}
+	return s.r.Read(p)
+}
+
+func TestReadAllBelievesASmallLength(t *testing.T) {
+	content := make([]byte, trusted)
+	got, err := readAll(bytes.NewReader(content), trusted, 0)
+	if err != nil || len(got) != trusted || cap(got) != trusted {
+		t.Errorf("readAll of %d bytes, as declared: %d bytes in a buffer of %d, %v", trusted, len(got), cap(got), err)
+	}
+}
+
+// A body without an end stops soon after the limit.
+func TestReadAllStopsAtTheLimit(t *testing.T) {
+	for _, declared := range []int64{0, 10, 1000, 1 << 40} {
+		for _, limit := range []int64{1, 1000, trusted, 1 << 20} {
+			got, err := readAll(endless{}, declared, limit)
+			if most := max(2*limit, trusted) + unknown; err != nil || int64(len(got)) <= limit || int64(len(got)) > most {
+				t.Errorf("readAll without an end, declared %d, limit %d: %d bytes, %v; want more than the limit and %d at most",
+					declared, limit, len(got), err, most)
+			}
+		}
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// What came before an error is given back with it: an Outcome counts it.
+func TestReadAllGivesBackWhatCameBeforeAnError(t *testing.T) {
+	broken := errors.New("broken")
+	for _, n := range []int{0, 1, 511, 512, 513, 5000} {
+		content := bytes.Repeat([]byte("x"), n)
+		for name, r := range map[string]io.Reader{
+			"after the data": io.MultiReader(bytes.NewReader(content), iotest.ErrReader(broken)),
+			"with the data":  &failing{content, broken},
+		} {
+			got, err := readAll(r, 0, 0)
+			if err != broken || !bytes.Equal(got, content) {
+				t.Errorf("readAll of %d bytes and an error %s: %d bytes, %v", n, name, len(got), err)
+			}
+		}
+	}
+}
+
+// failing gives its error together with the last of its data.
+type failing struct {
+	data []byte
+	err  error
+}
+
+func (f *failing) Read(p []byte) (n int, err error) {
+	n = copy(p, f.data)
+	if f.data = f.data[n:]; len(f.data) == 0 {
+		err = f.err
+	}
+	return n, err
+}

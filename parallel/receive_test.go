@@ -1,0 +1,642 @@
+package parallel_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Promise 15, clause by clause. (How memory grows is in receive_internal_test.go.)
+
+// raw is a handler that answers with the bytes of answer, as they are, and closes
+// the connection.
+func raw(answer string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, answer)
+	}
+}
+
+func gzipped(content []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	w.Write(content)
+	w.Close()
+	return b.Bytes()
+}
+
+// A memo is the body of a response from a transport of a test's own, and tells what
+// was done to it.
+type memo struct {
+	io.Reader
+	reads, closes atomic.Int32
+}
+
+func (m *memo) Read(p []byte) (int, error) { m.reads.Add(1); return m.Reader.Read(p) }
+func (m *memo) Close() error               { m.closes.Add(1); return nil }
+
+// answering is a transport of which every request gets a copy of resp.
+func answering(resp http.Response) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		own := resp
+		return &own, nil
+	}
+}
+
+func TestBodyOutlivesItsBlockAndItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		long := strings.Repeat("0123456789", 100_000)
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, long+r.URL.Path)
+		}))
+		c := client.Client{HTTP: s.Client()}
+		var hs []*pending.Pending
+		if err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for i := range 3 {
+				h := p.Get(fmt.Sprint("http://h/", i))
+				<-h.Done()
+				hs = append(hs, h)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Dials(); n != 1 {
+			t.Errorf("3 requests in a row took %d connections, want 1", n)
+		}
+		s.Transport.CloseIdleConnections()
+		for i, h := range hs {
+			if got := text(t, h); got != fmt.Sprint(long, "/", i) {
+				t.Errorf("body %d has %d bytes after the block, or others; want %d", i, len(got), len(long)+2)
+			}
+		}
+	})
+}
+
+// A response counts as complete once the last byte is there, not with its headers.
+func TestResponseIsCompleteWithItsLastByte(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.WriteString(w, "a beginning")
+			http.NewResponseController(w).Flush()
+			<-time.After(300 * time.Millisecond)
+			io.WriteString(w, " and an end")
+		}))
+		c := client.Client{HTTP: s.Client()}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			start := time.Now()
+			h := p.Get("http://h/")
+			<-h.Done()
+			if d := time.Since(start); d != 300*time.Millisecond {
+				t.Errorf("done after %v, want 300ms", d)
+			}
+			if got := text(t, h); got != "a beginning and an end" {
+				t.Errorf("the body is %q", got)
+			}
+			return nil
+		})
+	})
+}
+
+// A body that is cut off is never a short success, neither in memory nor in what To
+// named.
+func TestCutBodyIsAnUnexpectedEOF(t *testing.T) {
+	packed := string(gzipped(bytes.Repeat([]byte("content "), 1000)))
+	const ok = "HTTP/1.1 200 OK\r\n"
+	cut := map[string]http.Handler{
+		"before the declared length": raw(ok + "Content-Length: 10\r\n\r\nshort"),
+		"right after the headers":    raw(ok + "Content-Length: 10\r\n\r\n"),
+		"within a chunk":             raw(ok + "Transfer-Encoding: chunked\r\n\r\n10\r\nshort"),
+		"between two chunks":         raw(ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n"),
+		"before the last chunk's end": raw(ok +
+			"Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n0\r\n"),
+		"within gzip": raw(ok + "Content-Encoding: gzip\r\n" + fmt.Sprintf("Content-Length: %d\r\n\r\n%s",
+			len(packed)-9, packed[:len(packed)-9])),
+		"within gzip, chunked": raw(ok + "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(packed)-9, packed[:len(packed)-9])),
+		"after gzip, before the declared length": raw(ok + "Content-Encoding: gzip\r\n" +
+			fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(packed)+10, packed)),
+		"after gzip, before the last chunk": raw(ok + "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			fmt.Sprintf("%x\r\n%s\r\n", len(packed), packed)),
+	}
+	check := func(t *testing.T, hc *http.Client) {
+		c := client.Client{HTTP: hc}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for name, h := range map[string]*pending.Pending{
+				"kept":       p.Get("http://h/"),
+				"written to": p.Get("http://h/", parallel.To(io.Discard)),
+			} {
+				resp, err := h.Response()
+				var ue *url.Error
+				if resp != nil || !errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &ue) {
+					t.Errorf("a cut body, %s: %v, %v; want a *url.Error that is io.ErrUnexpectedEOF", name, resp, err)
+				}
+			}
+			return nil
+		})
+	}
+	for name, handler := range cut {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { check(t, testnet.New(t, handler).Client()) })
+		})
+	}
+	for name, transport := range map[string]roundTrip{
+		"a transport of one's own, before the declared length": func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, ContentLength: 10, Body: io.NopCloser(strings.NewReader("short"))}, nil
+		},
+		"a transport of one's own, nothing of the declared length": func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, ContentLength: 10, Body: http.NoBody}, nil
+		},
+		"a transport of one's own, within gzip": func(*http.Request) (*http.Response, error) {
+			z, err := gzip.NewReader(strings.NewReader(packed[:len(packed)-9]))
+			return &http.Response{StatusCode: 200, ContentLength: -1, Uncompressed: true, Body: io.NopCloser(z)}, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) { check(t, &http.Client{Transport: transport}) })
+	}
+}
+
+// Over HTTP/2 it is the stream that ends too soon.
+func TestCutBodyOverHTTP2IsAnError(t *testing.T) {
+	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		io.WriteString(w, "short")
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	c := client.Client{HTTP: srv.Client()}
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		if resp, err := p.Get(srv.URL).Response(); err == nil {
+			t.Errorf("a stream that was reset gave a response of %v", resp.Proto)
+		}
+		return nil
+	})
+}
+
+func TestResetInTheBodyIsTheTransportsError(t *testing.T) {
+	headersCame := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort")
+		<-headersCame
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+	}))
+	defer srv.Close()
+	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		defer close(headersCame)
+		return srv.Client().Transport.RoundTrip(r)
+	})}}
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		resp, err := p.Get(srv.URL).Response()
+		if resp != nil || !errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("a reset in the body: %v, %v; want the transport's error", resp, err)
+		}
+		return nil
+	})
+}
+
+// allocated is how many bytes f and what it starts allocate.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// Memory follows the bytes that came, whatever length was declared.
+func TestDeclaredLengthIsNotAllocated(t *testing.T) {
+	c := client.Client{MaxBody: -1, HTTP: &http.Client{Transport: answering(http.Response{
+		StatusCode: 200, ContentLength: 1 << 40, Body: io.NopCloser(strings.NewReader("0123456789")),
+	})}}
+	n := allocated(func() {
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			if _, err := p.Get("http://h/").Response(); !errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("10 bytes of 1 TiB: %v, want io.ErrUnexpectedEOF", err)
+			}
+			return nil
+		})
+	})
+	if n > 1<<20 {
+		t.Errorf("10 bytes of 1 TiB took %d bytes of memory, want less than 1 MiB", n)
+	}
+}
+
+// MaxBody is of the decompressed body, whatever the status: exactly as much is kept,
+// one byte more is an error with status and header.
+func TestMaxBody(t *testing.T) {
+	const limit = 1000
+	encodings := map[string]func(w http.ResponseWriter, status int, content []byte){
+		"declared": func(w http.ResponseWriter, status int, content []byte) {
+			w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+			w.WriteHeader(status)
+			w.Write(content)
+		},
+		"chunked": func(w http.ResponseWriter, status int, content []byte) {
+			w.WriteHeader(status)
+			http.NewResponseController(w).Flush()
+			w.Write(content)
+		},
+		"gzip": func(w http.ResponseWriter, status int, content []byte) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(status)
+			w.Write(gzipped(content))
+		},
+	}
+	for name, answer := range encodings {
+		for _, status := range []int{http.StatusOK, http.StatusNotFound} {
+			for _, length := range []int{limit - 1, limit, limit + 1, 100 * limit} {
+				t.Run(fmt.Sprint(name, " ", status, " ", length), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						content := bytes.Repeat([]byte("x"), length)
+						s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+							w.Header().Set("X-Request-Id", "7")
+							answer(w, status, content)
+						}))
+						c := client.Client{HTTP: s.Client(), MaxBody: limit}
+						c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+							h := p.Get("http://h/")
+							if length <= limit {
+								if got := text(t, h); got != string(content) {
+									t.Errorf("the body has %d bytes, or others; want %d", len(got), length)
+								}
+								return nil
+							}
+							_, err := h.Response()
+							checkTooLarge(t, err, limit, status)
+							return nil
+						})
+					})
+				})
+			}
+		}
+	}
+}
+
+func checkTooLarge(t *testing.T, err error, limit int64, status int) {
+	t.Helper()
+	var ue *url.Error
+	var tooLarge *pending.BodyTooLargeError
+	if !errors.As(err, &ue) || !errors.As(ue, &tooLarge) {
+		t.Fatalf("the error is %v, want a *url.Error around a *BodyTooLargeError", err)
+	}
+	type answer struct {
+		Limit     int64
+		Status    int
+		RequestID string
+	}
+	got := answer{tooLarge.Limit, tooLarge.Response.StatusCode, tooLarge.Response.Header.Get("X-Request-Id")}
+	if diff := cmp.Diff(answer{limit, status, "7"}, got); diff != "" {
+		t.Errorf("the error's limit and response (-want +got):\n%s", diff)
+	}
+	if b, err := io.ReadAll(tooLarge.Response.Body); len(b) != 0 || err != nil {
+		t.Errorf("the body of the error's response reads %d bytes, %v; want none", len(b), err)
+	}
+}
+
+// What is declared to be too long is refused at once: no byte of it is read.
+func TestTooLongADeclarationIsRefusedAtOnce(t *testing.T) {
+	body := &memo{Reader: strings.NewReader(strings.Repeat("x", 1001))}
+	c := client.Client{MaxBody: 1000, HTTP: &http.Client{Transport: answering(http.Response{
+		StatusCode: 200, Header: http.Header{"X-Request-Id": {"7"}}, ContentLength: 1001, Body: body,
+	})}}
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		_, err := p.Get("http://h/").Response()
+		checkTooLarge(t, err, 1000, 200)
+		return nil
+	})
+	if body.reads.Load() != 0 || body.closes.Load() == 0 {
+		t.Errorf("the body was read %d times and closed %d times, want 0 and at least 1", body.reads.Load(), body.closes.Load())
+	}
+}
+
+func TestGzipBombStopsAtMaxBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bomb := gzipped(make([]byte, 200<<20))
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("X-Request-Id", "7")
+			w.Header().Set("Content-Encoding", "gzip")
+			w.Write(bomb)
+		}))
+		c := client.Client{HTTP: s.Client(), MaxBody: 1 << 20}
+		n := allocated(func() {
+			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				_, err := p.Get("http://h/").Response()
+				checkTooLarge(t, err, 1<<20, 200)
+				return nil
+			})
+		})
+		if n > 16<<20 {
+			t.Errorf("200 MiB in gzip took %d bytes of memory under a MaxBody of 1 MiB, want less than 16 MiB", n)
+		}
+	})
+}
+
+// A 101 has no end: it is refused, and its body, which is the connection, is closed
+// unread.
+func TestSwitchingProtocolsIsRefused(t *testing.T) {
+	refused := func(t *testing.T, h *pending.Pending) {
+		t.Helper()
+		resp, err := h.Response()
+		var ue *url.Error
+		if resp != nil || !errors.As(err, &ue) || !strings.Contains(err.Error(), "101") {
+			t.Errorf("a 101 gave %v, %v; want a *url.Error that says so", resp, err)
+		}
+		if errors.Is(err, pending.ErrNotSent) {
+			t.Errorf("a 101 is said not to be sent: %v", err)
+		}
+	}
+	t.Run("net/http's transport", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			closed := make(chan error, 2)
+			s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					panic(err)
+				}
+				defer conn.Close()
+				io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n")
+				_, err = conn.Read(make([]byte, 1))
+				closed <- err
+			}))
+			c := client.Client{HTTP: s.Client(), Timeout: -1}
+			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				refused(t, p.Get("http://h/"))
+				refused(t, p.Get("http://h/", parallel.To(io.Discard)))
+				return nil
+			})
+			for range 2 {
+				if err := <-closed; err != io.EOF {
+					t.Errorf("the server's connection reads %v, want io.EOF", err)
+				}
+			}
+		})
+	})
+	t.Run("a transport of one's own", func(t *testing.T) {
+		body := &memo{Reader: strings.NewReader("x")}
+		c := client.Client{HTTP: &http.Client{Transport: answering(http.Response{StatusCode: 101, Body: body})}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			refused(t, p.Get("http://h/"))
+			return nil
+		})
+		if body.reads.Load() != 0 || body.closes.Load() == 0 {
+			t.Errorf("the body was read %d times and closed %d times, want 0 and at least 1", body.reads.Load(), body.closes.Load())
+		}
+	})
+}
+
+// What has no body is complete without one, whatever length it declares.
+func TestLengthOfWhatHasNoBody(t *testing.T) {
+	cases := map[string]struct {
+		method string
+		status int
+	}{
+		"HEAD":         {http.MethodHead, 200},
+		"HEAD, 404":    {http.MethodHead, 404},
+		"204":          {http.MethodGet, 204},
+		"304":          {http.MethodGet, 304},
+		"HEAD and 304": {http.MethodHead, 304},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			const length = 20 << 20 // more than MaxBody, too
+			check := func(t *testing.T, c client.Client) {
+				t.Helper()
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					r, err := http.NewRequest(tc.method, "http://h/", nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, opts := range [][]parallel.Option{nil, {parallel.To(io.Discard)}} {
+						resp, err := p.Do(r, opts...).Response()
+						if err != nil {
+							t.Fatal(err)
+						}
+						b, err := io.ReadAll(resp.Body)
+						if resp.StatusCode != tc.status || len(b) != 0 || err != nil {
+							t.Errorf("status %d, %d bytes, %v; want %d and none", resp.StatusCode, len(b), err, tc.status)
+						}
+						if tc.method == http.MethodHead && resp.ContentLength != length {
+							t.Errorf("ContentLength = %d, want %d", resp.ContentLength, length)
+						}
+					}
+					return nil
+				})
+			}
+			synctest.Test(t, func(t *testing.T) {
+				check(t, client.Client{HTTP: testnet.New(t, raw(fmt.Sprintf(
+					"HTTP/1.1 %d %s\r\nContent-Length: %d\r\n\r\n", tc.status, http.StatusText(tc.status), length))).Client()})
+			})
+			check(t, client.Client{HTTP: &http.Client{Transport: answering(http.Response{
+				StatusCode: tc.status, ContentLength: length, Body: http.NoBody,
+			})}})
+		})
+	}
+}
+
+// A Send of one's own need not set Response.Request, nor a body.
+func TestSendMayLeaveOutWhatTheClientKnows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		method string
+		resp   http.Response
+		err    error
+	}{
+		"no body":                      {"GET", http.Response{StatusCode: 200}, nil},
+		"no body, but a length":        {"GET", http.Response{StatusCode: 200, ContentLength: 5}, io.ErrUnexpectedEOF},
+		"HEAD, and a length":           {"HEAD", http.Response{StatusCode: 200, ContentLength: 5}, nil},
+		"HEAD, a length and a NoBody":  {"HEAD", http.Response{StatusCode: 200, ContentLength: 5, Body: http.NoBody}, nil},
+		"a 204 with a length, no body": {"GET", http.Response{StatusCode: 204, ContentLength: 5}, nil},
+	} {
+		cfg := parallel.Config{Send: func(*http.Request) (*http.Response, error) { return &tc.resp, nil }}
+		parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+			r, err := http.NewRequest(tc.method, "http://h/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := p.Do(r).Response()
+			if !errors.Is(err, tc.err) {
+				t.Errorf("%s: %v, want %v", name, err, tc.err)
+			}
+			if err == nil {
+				if b, err := io.ReadAll(resp.Body); len(b) != 0 || err != nil {
+					t.Errorf("%s: the body reads %d bytes, %v; want none", name, len(b), err)
+				}
+			}
+			return nil
+		})
+	}
+}
+
+func TestTransportWithoutABodyOrALength(t *testing.T) {
+	for name, tc := range map[string]struct {
+		resp http.Response
+		want string
+	}{
+		"no body":             {http.Response{StatusCode: 200}, ""},
+		"a body and length 0": {http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("here"))}, "here"},
+		"a body and length -1": {
+			http.Response{StatusCode: 200, ContentLength: -1, Body: io.NopCloser(strings.NewReader("here"))}, "here",
+		},
+	} {
+		c := client.Client{HTTP: &http.Client{Transport: answering(tc.resp)}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			if got := text(t, p.Get("http://h/")); got != tc.want {
+				t.Errorf("%s: %q, want %q", name, got, tc.want)
+			}
+			return nil
+		})
+	}
+}
+
+// A target is a writer for To that tells what was done to it.
+type target struct {
+	bytes.Buffer
+	closes int
+}
+
+func (w *target) Close() error { w.closes++; return nil }
+
+// To takes the body of a 2xx response, of any length; any other is kept as if To
+// were not there.
+func TestToTakesTheBodyOfA2xxAlone(t *testing.T) {
+	const limit = 1000
+	for _, status := range []int{200, 201, 206, 299, 300, 304, 400, 404, 500} {
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					w.Header().Set("X-Request-Id", "7")
+					w.WriteHeader(status)
+					if r.URL.Path == "/long" {
+						w.Write(bytes.Repeat([]byte("x"), limit+1))
+					} else {
+						io.WriteString(w, "short")
+					}
+				}))
+				c := client.Client{HTTP: s.Client(), MaxBody: limit}
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					var short, long target
+					kept := text(t, p.Get("http://h/", parallel.To(&short)))
+					resp, err := p.Get("http://h/long", parallel.To(&long)).Response()
+					switch {
+					case status/100 == 2:
+						if kept != "" || short.String() != "short" {
+							t.Errorf("%q was kept and %q written, want all written", kept, short.String())
+						}
+						if err != nil || long.Len() != limit+1 {
+							t.Errorf("%d bytes were written, %v; want %d", long.Len(), err, limit+1)
+						}
+					case status == 304: // has no body
+						if kept != "" || short.Len() != 0 {
+							t.Errorf("%q was kept and %q written of a 304", kept, short.String())
+						}
+					default:
+						if kept != "short" || short.Len() != 0 {
+							t.Errorf("%q was kept and %q written, want all kept", kept, short.String())
+						}
+						if resp != nil || long.Len() != 0 {
+							t.Errorf("%v came back and %d bytes were written of an error page", resp, long.Len())
+						}
+						checkTooLarge(t, err, limit, status)
+					}
+					if short.closes+long.closes != 0 {
+						t.Error("what To named was closed")
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// The body that To took is not there again.
+func TestBytesOfWhatToTookAreEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") }))
+		c := client.Client{HTTP: s.Client()}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			var w target
+			if b, err := p.Get("http://h/", parallel.To(&w)).Bytes(); len(b) != 0 || err != nil || w.String() != "body" {
+				t.Errorf("Bytes() = %q, %v, with %q written", b, err, w.String())
+			}
+			return nil
+		})
+	})
+}
+
+// A full disk, say.
+type fullDisk struct {
+	room int
+	err  error
+}
+
+func (w *fullDisk) Write(p []byte) (int, error) {
+	n := min(w.room, len(p))
+	w.room -= n
+	if n < len(p) {
+		return n, w.err
+	}
+	return n, nil
+}
+
+// An error of To's writer is the request's, and ends the transfer.
+func TestErrorOfTosWriterIsTheRequests(t *testing.T) {
+	full := errors.New("disk full")
+	for name, tc := range map[string]struct{ given, want error }{
+		"an error":      {full, full},
+		"a short write": {nil, io.ErrShortWrite},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					for r.Context().Err() == nil {
+						if _, err := w.Write(make([]byte, 1000)); err != nil {
+							return
+						}
+					}
+				}))
+				c := client.Client{HTTP: s.Client()}
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					h := p.Post("http://h/", parallel.To(&fullDisk{room: 10_000, err: tc.given}))
+					resp, err := h.Response()
+					var ue *url.Error
+					if resp != nil || !errors.As(err, &ue) || ue.Op != "Post" || !errors.Is(err, tc.want) {
+						t.Errorf("Response() = %v, %v; want a *url.Error that is %v", resp, err, tc.want)
+					}
+					if errors.Is(err, context.Canceled) {
+						t.Errorf("a failing To counts as cancelled: %v", err)
+					}
+					return nil
+				})
+			})
+		})
+	}
+}

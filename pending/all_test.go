@@ -1,0 +1,133 @@
+package pending_test
+
+import (
+	"net/http"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// texts are the bodies of responses, "-" for what is nil.
+func texts(resps []*http.Response) []string {
+	out := []string{}
+	for _, r := range resps {
+		out = append(out, read(r))
+	}
+	return out
+}
+
+// startAll calls All on a goroutine and returns, once that waits or is done, where
+// its result will be.
+func startAll(hs ...*pending.Pending) (result chan func() ([]*http.Response, error)) {
+	result = make(chan func() ([]*http.Response, error), 1)
+	go func() {
+		resps, err := pending.All(hs...)
+		result <- func() ([]*http.Response, error) { return resps, err }
+	}()
+	synctest.Wait()
+	return result
+}
+
+// wantAll checks what All returned.
+func wantAll(t *testing.T, result chan func() ([]*http.Response, error), want []string, wantErr error) {
+	t.Helper()
+	synctest.Wait()
+	if len(result) == 0 {
+		t.Fatal("All is still waiting")
+	}
+	resps, err := (<-result)()
+	if err != wantErr {
+		t.Errorf("All: %v, want %v", err, wantErr)
+	}
+	if diff := cmp.Diff(want, texts(resps)); diff != "" {
+		t.Errorf("responses of All (-want +got):\n%s", diff)
+	}
+}
+
+// Promise 11.
+func TestAllIsInTheOrderGiven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b, other block
+		hs := []*pending.Pending{b.ask("/1"), other.ask("/2"), b.answered("/3", 200, "three")}
+		result := startAll(hs...)
+		other.answer(hs[1], 204, "two")
+		synctest.Wait()
+		if len(result) != 0 {
+			t.Fatal("All did not wait for the first handle")
+		}
+		b.answer(hs[0], 200, "one")
+		wantAll(t, result, []string{"one", "two", "three"}, nil)
+	})
+}
+
+// Promise 11: All does not judge a status.
+func TestTwo401sAreASuccessToAll(t *testing.T) {
+	var b block
+	resps, err := pending.All(b.answered("/1", 401, "no"), b.answered("/2", 401, "nor you"))
+	if err != nil {
+		t.Fatalf("All: %v, want no error", err)
+	}
+	if diff := cmp.Diff([]string{"no", "nor you"}, texts(resps)); diff != "" {
+		t.Errorf("responses of All (-want +got):\n%s", diff)
+	}
+}
+
+// Promise 11: the first failure is that which came first, not that which stands
+// first, and the others run on.
+func TestAllStopsWaitingAtTheFirstFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b block
+		there, failing, open, early := b.ask("/1"), b.ask("/2"), b.ask("/3"), b.answered("/4", 200, "early")
+		result := startAll(open, there, failing, early)
+		b.answer(there, 200, "there")
+		b.fail(failing, errBroken)
+		wantAll(t, result, []string{"-", "there", "-", "early"}, errBroken)
+		b.wantCancelled(t)
+		if settled(open) {
+			t.Error("All ended a request that it no longer waits for")
+		}
+		b.answer(open, 200, "in the end")
+		wantBody(t, open, "in the end")
+	})
+}
+
+// Promise 11: of what has settled before the call too, all responses are there.
+func TestAllOfSettledHandlesHasWhatIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b block
+		failed := b.ask("/")
+		b.fail(failed, errBroken)
+		result := startAll(failed, b.answered("/2", 200, "two"), b.ask("/3"))
+		wantAll(t, result, []string{"-", "two", "-"}, errBroken)
+	})
+}
+
+func TestAllOfNone(t *testing.T) {
+	resps, err := pending.All()
+	if resps == nil || len(resps) != 0 || err != nil {
+		t.Errorf("All() = %#v, %v; want an empty slice and no error", resps, err)
+	}
+}
+
+func TestAllWithANilHandle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, none := (*pending.Pending)(nil).Response()
+		var b block
+		result := startAll(b.ask("/open"), nil, b.answered("/", 200, "there"))
+		wantAll(t, result, []string{"-", "-", "there"}, none)
+	})
+}
+
+// Each place has a response of its own, also where one handle is in several.
+func TestAllWithDuplicates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b block
+		h := b.ask("/")
+		result := startAll(h, h)
+		b.answer(h, 200, "twice")
+		wantAll(t, result, []string{"twice", "twice"}, nil)
+	})
+}

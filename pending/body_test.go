@@ -1,0 +1,172 @@
+package pending_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Promise 11: what decodes judges the status; Response does not.
+func TestBytesJudgesTheStatus(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		ok     bool
+	}{
+		{199, false}, {200, true}, {204, true}, {299, true}, {300, false}, {304, false}, {404, false}, {503, false},
+	} {
+		var b block
+		h := b.answered("/x", test.status, `"why"`)
+		wantBody(t, h, `"why"`)
+
+		got, err := h.Bytes()
+		var v string
+		jsonErr := h.JSON(&v)
+		if test.ok {
+			if string(got) != `"why"` || err != nil || v != "why" || jsonErr != nil {
+				t.Errorf("status %d: Bytes() = %q, %v; JSON: %q, %v", test.status, got, err, v, jsonErr)
+			}
+			continue
+		}
+		if got != nil || v != "" {
+			t.Errorf("status %d: Bytes() = %q and JSON decoded %q; want none", test.status, got, v)
+		}
+		for _, err := range []error{err, jsonErr} {
+			var se *pending.StatusError
+			if !errors.As(err, &se) || se.Response.StatusCode != test.status {
+				t.Errorf("status %d: error %v, want a *StatusError", test.status, err)
+			} else if body := read(se.Response); body != `"why"` {
+				t.Errorf("status %d: the body of the error's Response = %q, want it from the start", test.status, body)
+			}
+		}
+	}
+}
+
+func TestBytesOfAFailureIsItsError(t *testing.T) {
+	var b block
+	h := b.ask("/")
+	b.fail(h, errBroken)
+	if got, err := h.Bytes(); got != nil || err != errBroken {
+		t.Errorf("Bytes() = %q, %v; want nil, %v", got, err, errBroken)
+	}
+	if err := h.JSON(new(any)); err != errBroken {
+		t.Errorf("JSON() = %v, want %v", err, errBroken)
+	}
+}
+
+func TestBytesAreShared(t *testing.T) {
+	var b block
+	h := b.answered("/", 200, "body")
+	one, _ := h.Bytes()
+	two, _ := h.Bytes()
+	if &one[0] != &two[0] {
+		t.Error("Bytes copies the body")
+	}
+}
+
+// Promise 20: what doesn't decode is a *url.Error around the decoder's.
+func TestJSONThatDoesNotDecode(t *testing.T) {
+	asked, _ := http.NewRequest("POST", "https://user:secret@h/x", nil)
+	answered := &http.Response{StatusCode: 200, Request: asked}
+	for _, test := range []struct {
+		name, body string
+		asked      *http.Request
+		resp       *http.Response
+		op, url    string
+		as         any
+	}{
+		{"not JSON", "{", asked, answered, "Post", "https://user:xxxxx@h/x", new(*json.SyntaxError)},
+		{"of another type", `"text"`, asked, answered, "Post", "https://user:xxxxx@h/x", new(*json.UnmarshalTypeError)},
+		{"from a function with the response of a request", "", nil, answered, "Post", "https://user:xxxxx@h/x", new(*json.SyntaxError)},
+		{"from a function", "", nil, &http.Response{StatusCode: 200}, "Get", "", new(*json.SyntaxError)},
+	} {
+		var b block
+		h := b.Make(test.asked, nil)
+		b.Settle(h, pending.Answer{Response: test.resp, Body: []byte(test.body)})
+		err := h.JSON(new(int))
+		ue, ok := err.(*url.Error)
+		if !ok || ue.Op != test.op || ue.URL != test.url || !errors.As(err, test.as) {
+			t.Errorf("%s: JSON() = %#v; want a *url.Error of %s %q around a %T", test.name, err, test.op, test.url, test.as)
+		}
+	}
+}
+
+// Promise 20: a *StatusError's text has method, URL and status, and none needs a
+// Request to be there.
+func TestTextOfErrors(t *testing.T) {
+	asked, _ := http.NewRequest("DELETE", "https://user:secret@h/x", nil)
+	ofRequest := func(asked *http.Request, resp *http.Response) error {
+		var b block
+		h := b.Make(asked, nil)
+		b.Settle(h, pending.Answer{Response: resp})
+		_, err := h.Bytes()
+		return err
+	}
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{ofRequest(asked, &http.Response{StatusCode: 404}), `Delete "https://user:xxxxx@h/x": 404 Not Found`},
+		{ofRequest(asked, &http.Response{StatusCode: 404, Status: "404 Gone Fishing"}), `Delete "https://user:xxxxx@h/x": 404 Gone Fishing`},
+		{ofRequest(nil, &http.Response{StatusCode: 404, Request: asked}), `Delete "https://user:xxxxx@h/x": 404 Not Found`},
+		{ofRequest(nil, &http.Response{StatusCode: 599}), `599`},
+		{&pending.StatusError{}, "no response"},
+		{&pending.BodyTooLargeError{Limit: 7}, "response body exceeds 7 bytes (status no response)"},
+		{&pending.BodyTooLargeError{Limit: 7, Response: &http.Response{StatusCode: 200}}, "response body exceeds 7 bytes (status 200 OK)"},
+		{pending.NotSent(errBroken), "request not sent: broken"},
+	} {
+		if diff := cmp.Diff(test.want, test.err.Error()); diff != "" {
+			t.Errorf("text of a %T (-want +got):\n%s", test.err, diff)
+		}
+	}
+}
+
+func TestNamed(t *testing.T) {
+	withPassword := &url.URL{Scheme: "http", User: url.UserPassword("me", "secret"), Host: "h"}
+	for _, test := range []struct {
+		r       *http.Request
+		op, url string
+	}{
+		{nil, "Get", ""},
+		{&http.Request{}, "Get", ""},
+		{&http.Request{Method: "PATCH", URL: withPassword}, "Patch", "http://me:xxxxx@h"},
+	} {
+		if op, u := pending.Named(test.r); op != test.op || u != test.url {
+			t.Errorf("Named(%v) = %q, %q; want %q, %q", test.r, op, u, test.op, test.url)
+		}
+	}
+}
+
+// Promise 21: Timeout stays true through ErrNotSent.
+func TestNotSent(t *testing.T) {
+	for _, test := range []struct {
+		err     error
+		timeout bool
+	}{
+		{errBroken, false},
+		{&url.Error{Op: "Get", Err: errBroken}, false},
+		{&url.Error{Op: "Get", Err: timeout{}}, true},
+	} {
+		err := pending.NotSent(test.err)
+		if !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, test.err) {
+			t.Errorf("NotSent(%v) = %v, which is not both", test.err, err)
+		}
+		if (&url.Error{Op: "Get", Err: err}).Timeout() != test.timeout {
+			t.Errorf("a *url.Error of NotSent(%v) has Timeout() %t", test.err, !test.timeout)
+		}
+		if again := pending.NotSent(err); strings.Count(again.Error(), "not sent") != 1 {
+			t.Errorf("marked twice, it reads %q", again)
+		}
+	}
+}
+
+type timeout struct{}
+
+func (timeout) Error() string { return "timeout" }
+func (timeout) Timeout() bool { return true }

@@ -1,0 +1,473 @@
+package pending_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Promise 11: the first whose status is 2xx wins, and the others are cancelled.
+func TestTheFirstToSucceedWinsTheRace(t *testing.T) {
+	var b block
+	one, two, three, four := b.ask("/1"), b.ask("/2"), b.ask("/3"), b.ask("/4")
+	race := pending.Race(one, two, three, four)
+	b.answer(two, 404, "not here")
+	b.fail(one, errBroken)
+	if settled(race) {
+		t.Fatal("a 404 and a failure settled the race")
+	}
+	b.wantCancelled(t)
+	b.answer(three, 204, "the winner's")
+	wantBody(t, race, "the winner's")
+	b.wantCancelled(t, "/4")
+	wantBody(t, three, "the winner's")
+}
+
+// Promise 11: with no winner, all errors, in the order given.
+func TestARaceWithoutAWinnerHasAllErrors(t *testing.T) {
+	var b block
+	one, two, three := b.ask("/1"), b.ask("/2"), b.ask("/3")
+	race := pending.Race(one, two, three)
+	b.answer(three, 503, "sorry")
+	b.fail(one, errBroken)
+	if settled(race) {
+		t.Fatal("the race settled while a racer was running")
+	}
+	b.fail(two, context.DeadlineExceeded)
+
+	_, err := race.Response()
+	var se *pending.StatusError
+	if !errors.Is(err, errBroken) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &se) {
+		t.Fatalf("Response() = %v; want the errors of all three", err)
+	}
+	if body := read(se.Response); se.Response.StatusCode != 503 || body != "sorry" {
+		t.Errorf("the *StatusError has status %d and body %q", se.Response.StatusCode, body)
+	}
+	want := "broken\ncontext deadline exceeded\nGet \"https://h/3\": 503 Service Unavailable"
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+	b.wantCancelled(t)
+}
+
+// Promise 11: of those that have settled before, the first given wins, not the
+// first to have settled.
+func TestARaceOfSettledHandles(t *testing.T) {
+	var b block
+	two := b.answered("/2", 200, "two")
+	one := b.answered("/1", 200, "one")
+	missing := b.answered("/0", 404, "")
+	open := b.ask("/open")
+	wantBody(t, pending.Race(open, missing, one, two), "one")
+	b.wantCancelled(t, "/open")
+}
+
+// Promise 11: the race takes the place of its racers.
+func TestNextYieldsARaceAsOne(t *testing.T) {
+	var b block
+	one, two, other := b.ask("/1"), b.ask("/2"), b.ask("/other")
+	race := pending.Race(one, two)
+	b.answer(other, 200, "")
+	if h := b.Next(); h != other {
+		t.Errorf("Next() = %p, want %p: it came first", h, other)
+	}
+	if !b.Has() {
+		t.Error("Has() = false, and a race is open")
+	}
+	b.answer(two, 200, "two")
+	if h := b.Next(); h != race {
+		t.Errorf("Next() = %p, want the race, %p", h, race)
+	}
+	if h := b.Next(); h != nil || b.Has() {
+		t.Errorf("Next() = %p, want nil: the racers were claimed", h)
+	}
+	wantBody(t, race, "two")
+}
+
+// Promise 11: a race can be raced again.
+func TestARaceOfRaces(t *testing.T) {
+	var b block
+	one, two, three, four := b.ask("/1"), b.ask("/2"), b.ask("/3"), b.ask("/4")
+	left, right := pending.Race(one, two), pending.Race(three, four)
+	final := pending.Race(left, right)
+	b.fail(one, errBroken)
+	b.fail(two, context.DeadlineExceeded)
+	if settled(final) || !settled(left) {
+		t.Error("the loss of one side did not settle that side alone")
+	}
+	b.answer(three, 200, "three")
+	if h := b.Next(); h != final || b.Has() {
+		t.Errorf("Next() = %p, want the final alone, %p", h, final)
+	}
+	wantBody(t, final, "three")
+	b.wantCancelled(t, "/4")
+
+	lost, won := pending.Race(b.ask("/5"), b.ask("/6")), b.ask("/7")
+	final = pending.Race(lost, won)
+	b.answer(won, 200, "seven")
+	wantBody(t, final, "seven")
+	b.wantCancelled(t, "/4", "/5", "/6")
+}
+
+// Promise 11.
+func TestCancelOfARaceCancelsEveryRacer(t *testing.T) {
+	var b, other block
+	race := pending.Race(b.ask("/1"), other.ask("/2"), b.ask("/3"))
+	race.Cancel()
+	b.wantCancelled(t, "/1", "/3")
+	other.wantCancelled(t, "/2")
+	if h := b.Next(); h != race {
+		t.Errorf("Next() = %p, want the race, %p, which was cancelled", h, race)
+	}
+	if _, err := race.Response(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Response() = %v, want context.Canceled", err)
+	}
+	race.Cancel()
+	b.wantCancelled(t, "/1", "/3")
+}
+
+// Promise 11: it belongs to the block of its first racer.
+func TestRacersOfDifferentBlocks(t *testing.T) {
+	var home, away block
+	mine, theirs := home.ask("/home"), away.ask("/away")
+	race := pending.Race(mine, theirs)
+	if away.Has() || !home.Has() {
+		t.Errorf("Has() = %t away and %t at home; want the race at home", away.Has(), home.Has())
+	}
+	away.answer(theirs, 200, "from elsewhere")
+	wantBody(t, race, "from elsewhere")
+	home.wantCancelled(t, "/home")
+	away.wantCancelled(t)
+}
+
+// Promise 11, 4: what belongs to a block ends with it.
+func TestARaceEndsWithItsBlock(t *testing.T) {
+	var home, away block
+	mine, theirs := home.ask("/home"), away.ask("/away")
+	race, decided := pending.Race(mine, theirs), pending.Race(home.answered("/", 200, "won"), away.ask("/2"))
+	home.fail(mine, context.DeadlineExceeded)
+	if settled(race) {
+		t.Fatal("the race settled while a racer was running")
+	}
+	home.End(errBroken)
+	if _, err := race.Response(); err != errBroken {
+		t.Errorf("Response() = %v, want %v", err, errBroken)
+	}
+	away.wantCancelled(t, "/2", "/away")
+	wantBody(t, decided, "won")
+
+	late := pending.Race(mine, away.ask("/late"))
+	if _, err := late.Response(); err != errBroken {
+		t.Errorf("Response() of a race made after the end = %v, want %v", err, errBroken)
+	}
+	away.wantCancelled(t, "/2", "/away", "/late")
+	wantBody(t, pending.Race(home.answered("/", 200, "had it"), away.ask("/3")), "had it")
+
+	// The end of another racer's block is that racer's affair.
+	guest := pending.Race(away.ask("/4"), home.ask("/5"))
+	home.End(errBroken)
+	if settled(guest) {
+		t.Error("a race settled with the end of a block that it does not belong to")
+	}
+}
+
+func TestARaceOfNone(t *testing.T) {
+	race := pending.Race()
+	if !settled(race) {
+		t.Fatal("it has not settled")
+	}
+	if _, err := race.Response(); err == nil || !strings.Contains(err.Error(), "no handles") {
+		t.Errorf("Response() = %v, want an error that says so", err)
+	}
+	race.Cancel()
+	if r := race.Request(); r != nil {
+		t.Errorf("Request() = %v, want nil", r)
+	}
+}
+
+func TestARaceWithNilHandles(t *testing.T) {
+	var b block
+	open := b.ask("/")
+	race := pending.Race(nil, open, new(pending.Pending))
+	if settled(race) {
+		t.Fatal("a nil handle settled the race")
+	}
+	b.answer(open, 200, "the one that was")
+	wantBody(t, race, "the one that was")
+
+	_, err := pending.Race(nil, nil).Response()
+	if err == nil || strings.Count(err.Error(), "nil or zero") != 2 {
+		t.Errorf("Response() of a race of two nil handles = %v, want both errors", err)
+	}
+}
+
+func TestARaceWithDuplicates(t *testing.T) {
+	var b block
+	h := b.ask("/")
+	race := pending.Race(h, h)
+	b.answer(h, 200, "against itself")
+	wantBody(t, race, "against itself")
+	b.wantCancelled(t)
+
+	failing := b.ask("/")
+	race = pending.Race(failing, failing)
+	b.fail(failing, errBroken)
+	if _, err := race.Response(); err == nil || err.Error() != "broken\nbroken" {
+		t.Errorf("Response() = %v, want the error of each place", err)
+	}
+}
+
+// Promise 11: it is named by its first racer, also where another won.
+func TestRequestOfARaceIsItsFirstRacers(t *testing.T) {
+	var b block
+	race := pending.Race(b.ask("/first"), b.answered("/second", 200, "not JSON"))
+	if r := race.Request(); r == nil || r.URL.Path != "/first" {
+		t.Errorf("Request() = %v, want that of /first", r)
+	}
+	if err := race.JSON(new(any)); err == nil || !strings.Contains(err.Error(), `Get "https://h/first"`) {
+		t.Errorf("JSON() = %v, want an error that names what was asked for", err)
+	}
+}
+
+// Promise 10 for a race: each call has a response, and a body, of its own.
+func TestARaceCanBeAskedAgain(t *testing.T) {
+	var b block
+	race := pending.Race(b.answered("/", 200, "winner"))
+	wantBody(t, race, "winner")
+	wantBody(t, race, "winner")
+
+	race = pending.Race(b.answered("/", 404, "loser"))
+	for range 2 {
+		_, err := race.Bytes()
+		var se *pending.StatusError
+		if !errors.As(err, &se) {
+			t.Fatalf("Bytes() = %v, want a *StatusError", err)
+		}
+	}
+}
+
+// Promise 11: a race is decided though nobody asks, and its losers are cancelled
+// at that moment.
+func TestARaceIsInNoHurryToBeAsked(t *testing.T) {
+	var cancelled atomic.Int64 // when, in Unix's nanoseconds
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		slow(w, r)
+		if r.Context().Err() != nil {
+			cancelled.Store(time.Now().UnixNano())
+		}
+	}
+	inBlock(t, client.Client{}, handler, func(t *testing.T, p *parallel.Parallel) {
+		start := time.Now()
+		race := pending.Race(p.Get("/slow/1h"), p.Get("/fast/300ms"))
+		<-time.After(2 * time.Second)
+		if d := time.Unix(0, cancelled.Load()).Sub(start); d != 300*time.Millisecond {
+			t.Errorf("the loser was cancelled after %v, want 300ms", d)
+		}
+		wantBody(t, race, "/fast/300ms")
+	})
+}
+
+// Promise 11: a hedge that is not needed is never sent.
+func TestAHedgeIsNotSentWhenTheFirstIsInTime(t *testing.T) {
+	var sent atomic.Int32
+	handler := func(w http.ResponseWriter, r *http.Request) { sent.Add(1); slow(w, r) }
+	inBlock(t, client.Client{}, handler, func(t *testing.T, p *parallel.Parallel) {
+		start := time.Now()
+		hedge := p.Get("/20ms", parallel.After(50*time.Millisecond))
+		race := pending.Race(p.Get("/20ms"), hedge)
+		if _, err := race.Response(); err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(start); d != 20*time.Millisecond {
+			t.Errorf("the race took %v, want 20ms", d)
+		}
+		<-hedge.Done()
+		if d := time.Since(start); d != 20*time.Millisecond {
+			t.Errorf("the hedge settled after %v, want 20ms", d)
+		}
+		if _, err := hedge.Response(); !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, context.Canceled) {
+			t.Errorf("the hedge: %v, want ErrNotSent and context.Canceled", err)
+		}
+		<-time.After(time.Second)
+		if n := sent.Load(); n != 1 {
+			t.Errorf("%d requests were sent, want 1", n)
+		}
+	})
+}
+
+func TestAHedgeWinsOverASlowRequest(t *testing.T) {
+	inBlock(t, client.Client{}, slow, func(t *testing.T, p *parallel.Parallel) {
+		start := time.Now()
+		first := p.Get("/1h")
+		race := pending.Race(first, p.Get("/20ms", parallel.After(50*time.Millisecond)))
+		body, err := race.Bytes()
+		if d := time.Since(start); d != 70*time.Millisecond || string(body) != "/20ms" {
+			t.Errorf("%q, %v after %v; want the hedge's answer after 70ms", body, err, d)
+		}
+		if _, err := first.Response(); !errors.Is(err, context.Canceled) {
+			t.Errorf("the first request: %v, want context.Canceled", err)
+		}
+		if d := time.Since(start); d != 70*time.Millisecond {
+			t.Errorf("the loser settled after %v, want 70ms", d)
+		}
+	})
+}
+
+// Promise 11: the delay counts from the making, so under a full queue both wait,
+// and are then sent together.
+func TestUnderAFullQueueTheHedgeWaitsToo(t *testing.T) {
+	var sentAt [2]time.Time
+	var sent atomic.Int32
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/race") {
+			sentAt[sent.Add(1)-1] = time.Now()
+		}
+		slow(w, r)
+	}
+	inBlock(t, client.Client{Limit: 2}, handler, func(t *testing.T, p *parallel.Parallel) {
+		start := time.Now()
+		p.Get("/100ms")
+		p.Get("/100ms")
+		race := pending.Race(p.Get("/race/10ms"), p.Get("/race/10ms", parallel.After(50*time.Millisecond)))
+		race.Response()
+		if d := time.Since(start); d != 110*time.Millisecond {
+			t.Errorf("the race took %v, want 110ms", d)
+		}
+		for i, at := range sentAt {
+			if d := at.Sub(start); d != 100*time.Millisecond {
+				t.Errorf("racer %d was sent after %v, want 100ms", i, d)
+			}
+		}
+	})
+}
+
+// Promise 11: a status outside 2xx does not win over a later success.
+func TestA500DoesNotWinARace(t *testing.T) {
+	inBlock(t, client.Client{}, slow, func(t *testing.T, p *parallel.Parallel) {
+		body, err := pending.Race(p.Get("/10ms?500"), p.Get("/30ms"), p.Get("/20ms?404")).Bytes()
+		if string(body) != "/30ms" || err != nil {
+			t.Errorf("Bytes() = %q, %v; want the success", body, err)
+		}
+	})
+}
+
+// Promise 11: its block's end ends a race, and with it the racers elsewhere.
+func TestLeavingTheFirstRacersBlockEndsTheRace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := client.Client{BaseURL: "http://h", HTTP: testnet.New(t, http.HandlerFunc(slow)).Client()}
+		err := api.Parallel(t.Context(), func(outer *parallel.Parallel) error {
+			elsewhere := outer.Get("/1h")
+			var race *pending.Pending
+			start := time.Now()
+			err := api.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				race = pending.Race(p.Get("/300ms?500"), elsewhere)
+				if outer.HasPending() || !p.HasPending() {
+					t.Error("the race is not among its first racer's block's")
+				}
+				<-time.After(time.Second)
+				return nil
+			})
+			if !settled(race) {
+				t.Fatal("the race is open after its block has ended")
+			}
+			if _, err := race.Response(); !errors.Is(err, parallel.ErrEnded) {
+				t.Errorf("Response() = %v, want ErrEnded", err)
+			}
+			if _, err := elsewhere.Response(); !errors.Is(err, context.Canceled) {
+				t.Errorf("the racer of the other block: %v, want context.Canceled", err)
+			}
+			if d := time.Since(start); d != time.Second {
+				t.Errorf("it ended after %v, want 1s", d)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Promise 10: a handle settles last. Whatever a cancel finds it at, once Done is
+// closed no Read of the request's body and no Write of To's begins.
+func TestACancelledHandleSettlesLast(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		handle func(http.ResponseWriter, *http.Request)
+	}{
+		{"in the upload", func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }},
+		{"in the download", func(w http.ResponseWriter, r *http.Request) {
+			http.NewResponseController(w).EnableFullDuplex()
+			for r.Context().Err() == nil {
+				w.Write(make([]byte, 1000))
+				w.(http.Flusher).Flush()
+				select {
+				case <-time.After(time.Millisecond):
+				case <-r.Context().Done():
+				}
+			}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBlock(t, client.Client{MaxBody: -1}, test.handle, func(t *testing.T, p *parallel.Parallel) {
+				io := &watched{t: t, made: make(chan struct{})}
+				h := p.Post("/", parallel.Body("", io), parallel.To(io))
+				io.handle = h
+				close(io.made)
+				for _, cancel := range []time.Duration{50 * time.Millisecond, 0} {
+					<-time.After(cancel)
+					h.Cancel()
+				}
+				<-h.Done()
+				before := io.uses.Load()
+				<-time.After(time.Second)
+				if n := io.uses.Load(); n != before || n == 0 {
+					t.Errorf("the body and To were used %d times, %d of them before Done was closed", n, before)
+				}
+			})
+		})
+	}
+}
+
+// watched is a reader and a writer that take their time, and must not be used once
+// the handle has settled.
+type watched struct {
+	t      *testing.T
+	made   chan struct{} // closed once handle is there
+	handle *pending.Pending
+	uses   atomic.Int64
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.use("a Read began")
+	return min(len(p), 100), nil
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	w.use("a Write began")
+	if settled(w.handle) {
+		w.t.Error("a Write was running after Done was closed")
+	}
+	return len(p), nil
+}
+
+func (w *watched) use(what string) {
+	w.uses.Add(1)
+	<-w.made
+	if settled(w.handle) {
+		w.t.Errorf("%s after Done was closed", what)
+	}
+	<-time.After(7 * time.Millisecond)
+}
