@@ -1,0 +1,172 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"strings"
+	"time"
+)
+
+// The demo's own limits, which its upstream goes beyond.
+const (
+	demoURLs    = 1000
+	demoTimeout = 3 * time.Second
+	demoMaxBody = 64 << 10
+)
+
+// A demo is an upstream with a list of URLs, and what they ought to come to.
+type demo struct {
+	upstream *upstream
+	plants   []planted
+	wrong    []string // differences, at most a few
+	differ   int      // how many there are
+}
+
+// A planted is what fetching one URL ought to come to.
+type planted struct {
+	url     string
+	latency time.Duration // of the answer
+	status  int
+	bytes   int64
+	kind    string // of the failure
+	sent    bool
+	came    int // lines that said what came of it
+}
+
+// startDemo plants the demo's URLs and starts their upstream.
+func startDemo(o *options) (*demo, error) {
+	for _, own := range []string{"timeout", "max-body"} {
+		if o.given(own) {
+			return nil, fmt.Errorf("there are no URLs to read, and the demo has a -%s of its own: name a FILE", own)
+		}
+	}
+	o.timeout, o.maxBody = demoTimeout, demoMaxBody
+	d := &demo{plants: plant()}
+	var err error
+	if d.upstream, err = startUpstream(d.plants); err != nil {
+		return nil, fmt.Errorf("the demo's upstream: %w", err)
+	}
+	closed, err := closedAddress()
+	if err != nil {
+		return nil, fmt.Errorf("the demo's upstream: %w", err)
+	}
+	for i := range d.plants {
+		p, host := &d.plants[i], d.upstream.address
+		if p.kind == kindRefused {
+			host = closed
+		}
+		p.url = fmt.Sprintf("http://%s/item/%d", host, i)
+	}
+	fmt.Fprintf(os.Stderr, "demo         %s URLs of an upstream on %s, %d of them faulty; answers take up to 300ms\n",
+		grouped(len(d.plants)), d.upstream.address, d.faulty())
+	return d, nil
+}
+
+func (d *demo) faulty() (n int) {
+	for _, p := range d.plants {
+		if p.kind != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// plant makes the same plan every time: most URLs answer, after 1 to 300 ms.
+func plant() []planted {
+	rng := rand.New(rand.NewPCG(1, 300))
+	plants := make([]planted, demoURLs)
+	for i := range plants {
+		plants[i] = planted{
+			latency: time.Duration(1+rng.IntN(300)) * time.Millisecond,
+			status:  200,
+			bytes:   rng.Int64N(32 << 10),
+			sent:    true,
+		}
+	}
+	// All faults are early in the list, so that nobody waits for the last timeout.
+	places := rng.Perm(demoURLs / 4)
+	faulty := func(n int, fault func(*planted)) {
+		for _, i := range places[:n] {
+			fault(&plants[i])
+		}
+		places = places[n:]
+	}
+	faulty(8, func(p *planted) { p.status, p.kind = 404, kindStatus })
+	faulty(6, func(p *planted) { p.status, p.kind = 500, kindStatus })
+	faulty(5, func(p *planted) { p.status, p.bytes, p.kind, p.sent = 0, 0, kindRefused, false })
+	faulty(5, func(p *planted) { p.bytes, p.kind = 16<<10, kindReset })
+	faulty(4, func(p *planted) { p.status, p.bytes, p.kind = 0, 0, kindTimeout })
+	faulty(4, func(p *planted) { p.bytes, p.kind = demoMaxBody, kindTooLarge })
+	return plants
+}
+
+// closedAddress is one on loopback where nobody listens.
+func closedAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+func (d *demo) close()       { d.upstream.close() }
+func (d *demo) total() int64 { return int64(len(d.plants)) }
+
+// list is the URLs as a file would have them.
+func (d *demo) list() io.Reader {
+	var b strings.Builder
+	for _, p := range d.plants {
+		fmt.Fprintln(&b, p.url)
+	}
+	return strings.NewReader(b.String())
+}
+
+// check compares a line with what was planted.
+func (d *demo) check(r record) {
+	if r.Line < 1 || r.Line > len(d.plants) {
+		d.differs("line %d: there is no such line", r.Line)
+		return
+	}
+	p := &d.plants[r.Line-1]
+	p.came++
+	got := planted{url: r.URL, status: r.Status, bytes: r.Bytes, kind: r.Kind, sent: r.Sent}
+	want := planted{url: p.url, status: p.status, bytes: p.bytes, kind: p.kind, sent: p.sent}
+	if p.kind == kindReset {
+		want.bytes = min(p.bytes, r.Bytes) // what is on its way may be lost
+	}
+	if got != want {
+		d.differs("line %d, %s:\n  planted  %v\n  came     %v (%s)", r.Line, p.url, want, got, r.Error)
+	}
+}
+
+func (p planted) String() string {
+	return fmt.Sprintf("status %d, %d bytes, failure %q, sent %t", p.status, p.bytes, p.kind, p.sent)
+}
+
+func (d *demo) differs(format string, args ...any) {
+	d.differ++
+	if len(d.wrong) < 10 {
+		d.wrong = append(d.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+// verdict says whether all is as it was planted, and what the program exits with.
+func (d *demo) verdict(w io.Writer) int {
+	for i, p := range d.plants {
+		if p.came != 1 {
+			d.differs("line %d, %s: it has %d lines of output, not one", i+1, p.url, p.came)
+		}
+	}
+	if d.differ == 0 {
+		fmt.Fprintf(w, "demo         all %s are exactly what the upstream planted\n", grouped(len(d.plants)))
+		return exitGood
+	}
+	for _, s := range d.wrong {
+		fmt.Fprintln(w, s)
+	}
+	fmt.Fprintf(w, "demo         %s of %s are not what the upstream planted\n", grouped(d.differ), grouped(len(d.plants)))
+	return exitFailed
+}

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// A fetcher fetches the URLs of lines side by side.
+type fetcher struct {
+	client  client.Client
+	ordered bool
+	folder  *folder
+	maxBody int64
+	pace    *rate.Limiter
+	opened  atomic.Int64 // connections
+	making  *fetch       // the fetch whose request is being made
+}
+
+func newFetcher(o options, bodies *folder) *fetcher {
+	f := &fetcher{ordered: o.ordered, folder: bodies, maxBody: o.maxBody, pace: rate.NewLimiter(rate.Inf, 1)}
+	if o.rate > 0 {
+		f.pace.SetLimit(rate.Limit(o.rate))
+	}
+	if f.maxBody == 0 && bodies == nil {
+		f.maxBody = 10 << 20
+	}
+	f.client = client.Client{
+		Header:    http.Header(o.header),
+		HTTP:      &http.Client{Transport: statusNoter{f.transport(o.limit)}},
+		Limit:     o.limit,
+		HostLimit: o.hostLimit,
+		Timeout:   o.timeout,
+		MaxBody:   f.maxBody,
+		Wait:      f.wait,
+		Observe:   f.observe,
+	}
+	if o.timeout == 0 {
+		f.client.Timeout = -1
+	}
+	return f
+}
+
+// transport is the library's, with its connections counted.
+func (f *fetcher) transport(limit int) http.RoundTripper {
+	t := client.NewTransport()
+	t.MaxIdleConns = max(t.MaxIdleConns, limit)
+	t.MaxIdleConnsPerHost = t.MaxIdleConns
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err == nil {
+			f.opened.Add(1)
+		}
+		return conn, err
+	}
+	return t
+}
+
+// all fetches every line and calls report with what became of it, line by line,
+// until report fails. Once ctx has ended, no further line is taken up; what was
+// taken up is still reported.
+func (f *fetcher) all(ctx context.Context, lines *lines, bar *progress, report func(record) error) error {
+	return f.client.Parallel(ctx, func(p *parallel.Parallel) error {
+		bar.start(p.Stats)
+		defer bar.stop()
+		sideBySide := parallel.Each[*fetch]
+		if f.ordered {
+			sideBySide = parallel.Ordered[*fetch]
+		}
+		in := intake{lines: lines, ctx: p.Context()}
+		start := func(it *fetch) *pending.Pending { return f.start(p, it) }
+		for it := range sideBySide(p, in.fetches(), start) {
+			if it == nil {
+				in.looking = false
+				continue
+			}
+			if err := report(it.record()); err != nil {
+				return err
+			}
+		}
+		return in.err
+	})
+}
+
+// An intake makes fetches of lines, as they are asked for.
+type intake struct {
+	lines   *lines
+	ctx     context.Context
+	err     error // of reading
+	looking bool
+}
+
+// fetches yields a fetch for each line until the lines or the context end. While
+// no line comes, it yields a nil now and then: the loop doesn't look at what has
+// arrived while it waits for an item, and URLs may come from a pipe slowly.
+func (in *intake) fetches() iter.Seq[*fetch] {
+	return func(yield func(*fetch) bool) {
+		look := time.NewTicker(100 * time.Millisecond)
+		defer look.Stop()
+		for in.ctx.Err() == nil {
+			var it *fetch
+			select {
+			case ln, ok := <-in.lines.next:
+				if !ok {
+					in.err = in.lines.err
+					return
+				}
+				it = &fetch{line: ln}
+			case <-look.C:
+				if in.looking {
+					continue // one at a time: in order, it may take a while to come through
+				}
+				in.looking = true
+			case <-in.ctx.Done():
+				return
+			}
+			if !yield(it) {
+				return
+			}
+		}
+	}
+}
+
+// A fetch is one line on its way to being fetched.
+type fetch struct {
+	line line
+	body body
+
+	// Written as the request is sent and settled; to be read once its handle is
+	// done.
+	started time.Time // zero: its turn never came
+	ended   time.Time
+	status  int
+	bytes   int64
+	err     error
+	kind    string // of err
+	file    string
+}
+
+// start makes the request of a fetch. A nil is given what is settled already.
+func (f *fetcher) start(p *parallel.Parallel, it *fetch) *pending.Pending {
+	if it == nil {
+		return pending.Race()
+	}
+	it.body = body{folder: f.folder, line: it.line, max: f.maxBody}
+	f.making = it
+	if it.line.err != nil {
+		return p.Get("", it.check)
+	}
+	return p.Get(it.line.text, it.check, parallel.To(&it.body))
+}
+
+// check is an Option that refuses what is no URL to fetch: its error is that of
+// the request, which then is not sent.
+func (it *fetch) check(r *parallel.Request) error {
+	switch {
+	case it.line.err != nil:
+		return it.line.err
+	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
+		return errors.New("a URL that begins with http:// or https:// is needed")
+	}
+	return nil
+}
+
+type fetchKey struct{}
+
+// observe is called within Get. It hangs the fetch on the request.
+func (f *fetcher) observe(*http.Request) (context.Context, func(pending.Outcome)) {
+	it := f.making
+	return context.WithValue(context.Background(), fetchKey{}, it), it.settle
+}
+
+// wait is called just before a request is sent.
+func (f *fetcher) wait(r *http.Request) error {
+	err := f.pace.Wait(r.Context())
+	if it, ok := r.Context().Value(fetchKey{}).(*fetch); ok && err == nil {
+		it.started = time.Now()
+	}
+	return err
+}
+
+// A statusNoter notes the status of a response, so that it is known too where the
+// body breaks off.
+type statusNoter struct{ next http.RoundTripper }
+
+func (t statusNoter) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.next.RoundTrip(r)
+	if it, ok := r.Context().Value(fetchKey{}).(*fetch); ok && err == nil {
+		it.status = resp.StatusCode
+	}
+	return resp, err
+}
+
+// settle is called once, with what became of the request, before its handle is
+// done. What it does with files is done side by side too.
+func (it *fetch) settle(o pending.Outcome) {
+	it.ended, it.bytes, it.err = o.Settled, o.Bytes, o.Err
+	switch {
+	case o.Err != nil:
+		it.kind = kindOf(o.Err)
+		if o.Sent.IsZero() && it.kind != kindCancelled { // it could not even be made
+			it.kind = kindBadURL
+		}
+	case o.Response.StatusCode/100 != 2:
+		it.kind, it.err = kindStatus, errors.New(o.Response.Status)
+	default:
+		if it.file, it.err = it.body.keep(); it.err != nil {
+			it.kind = kindOf(it.err)
+		}
+	}
+	if it.err != nil {
+		it.body.drop()
+	}
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// What counts the lines and what reads them agree, and counting leaves the file
+// where it stood.
+func TestCountLines(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "urls.txt")
+	long := strings.Repeat("x", 3*maxLine)
+	if err := os.WriteFile(name, []byte("first\n"+long+"\n# no\n\n  \nlast"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if got := countLines(f); got != 3 {
+		t.Errorf("countLines() = %d, want 3", got)
+	}
+	var got []int
+	lines := readLines(f)
+	for ln := range lines.next {
+		got = append(got, ln.number)
+	}
+	if len(got) != 3 || got[0] != 1 || got[1] != 2 || got[2] != 6 || lines.err != nil {
+		t.Errorf("lines %v were read (%v), want 1, 2 and 6", got, lines.err)
+	}
+}
+
+// A line that breaks off is not taken for a URL: the rest of it may matter.
+func TestReadingFails(t *testing.T) {
+	broken := errors.New("broken")
+	lines := readLines(io.MultiReader(strings.NewReader("http://h/1\nhttp://h/delete?keep="), iotest.ErrReader(broken)))
+	var got []string
+	for ln := range lines.next {
+		got = append(got, ln.text)
+	}
+	if len(got) != 1 || !errors.Is(lines.err, broken) {
+		t.Errorf("read %q, then %v; want the first line, then %v", got, lines.err, broken)
+	}
+}

@@ -1,0 +1,141 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		signal os.Signal
+		args   []string
+		want   int
+	}{
+		{os.Interrupt, nil, 130},
+		{os.Interrupt, []string{"-ordered"}, 130},
+		{syscall.SIGTERM, nil, 143},
+	} {
+		t.Run(fmt.Sprint(tt.signal, tt.args), func(t *testing.T) {
+			const limit, given = 3, 6
+			asked := make(chan string, 100)
+			up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				asked <- r.URL.Path
+				if r.URL.Path == "/good" {
+					return
+				}
+				io.WriteString(w, "a part")
+				http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			})
+			dir := t.TempDir()
+			p := startProgram(t, append(tt.args, "-limit", "3", "-dir", dir)...)
+			p.give(t, up+"/good")
+			first := p.record(t)
+			for n := range limit {
+				p.give(t, fmt.Sprintf("%s/%d", up, n))
+			}
+			for range limit + 1 {
+				<-asked
+			}
+			// Some of these are taken up and wait for a slot; standard input stays open
+			// and silent.
+			for n := range given - limit {
+				p.give(t, fmt.Sprintf("%s/waiting/%d", up, n))
+			}
+			p.Process.Signal(tt.signal)
+			rest := p.end(t)
+
+			if got := p.ProcessState.ExitCode(); got != tt.want {
+				t.Errorf("exit status %d, want %d; it says:\n%s", got, tt.want, &p.stderr)
+			}
+			records := byLine(t, append(rest, first))
+			for n := range len(records) {
+				r, ok := records[n+1]
+				wantKind, wantSent := kindCancelled, n <= limit
+				if n == 0 {
+					wantKind = ""
+				}
+				if !ok || r.Kind != wantKind || r.Sent != wantSent {
+					t.Errorf("line %d: %+v, want kind %q, sent %t", n+1, r, wantKind, wantSent)
+				}
+			}
+			if len(records) < 1+limit || len(records) > 1+given {
+				t.Errorf("%d lines, want %d to %d", len(records), 1+limit, 1+given)
+			}
+			if names := filesIn(t, dir); len(names) != 1 || names[0] != first.File {
+				t.Errorf("the folder has %q, want %q alone", names, first.File)
+			}
+			if s := p.stderr.String(); !strings.Contains(s, "× cancelled") || !strings.Contains(s, tt.signal.String()) {
+				t.Errorf("the summary is\n%s", s)
+			}
+		})
+	}
+}
+
+// A list that would take for ever: what is read when the signal comes is a
+// beginning of it, without a gap.
+func TestInterruptedList(t *testing.T) {
+	t.Parallel()
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {})
+	p := startProgram(t)
+	go func() {
+		for { // until the program is gone
+			if _, err := io.WriteString(p.stdin, up+"\n"); err != nil {
+				return
+			}
+		}
+	}()
+	records := []record{}
+	for range 500 {
+		records = append(records, p.record(t))
+	}
+	p.Process.Signal(os.Interrupt)
+	m := byLine(t, append(records, p.end(t)...))
+	for n := range len(m) {
+		if _, ok := m[n+1]; !ok {
+			t.Fatalf("line %d is missing, of %d", n+1, len(m))
+		}
+	}
+	if got := p.ProcessState.ExitCode(); got != 130 {
+		t.Errorf("exit status %d, want 130; it says:\n%s", got, &p.stderr)
+	}
+}
+
+// fetch | head -1: the program ends by itself, and leaves no part of a file.
+func TestNobodyReadsTheOutput(t *testing.T) {
+	t.Parallel()
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "a part")
+		if r.URL.Path == "/silent" {
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	})
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	cmd := program(t, "-dir", dir)
+	cmd.Stdin = strings.NewReader(up + "/silent\n" + up + "/good\n")
+	cmd.Stdout = w
+	var says strings.Builder
+	cmd.Stderr = &says
+	cmd.Run()
+	w.Close()
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed || !strings.Contains(says.String(), "writing the lines") {
+		t.Errorf("exit status %d, want %d; it says:\n%s", got, exitFailed, &says)
+	}
+	if names := filesIn(t, dir); len(names) != 1 {
+		t.Errorf("the folder has %q, want the good one alone", names)
+	}
+}

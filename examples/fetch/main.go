@@ -1,0 +1,154 @@
+// Fetch fetches many URLs side by side and writes one line of JSON for each line
+// of its input. Without input it shows itself at work on an upstream of its own:
+// see usage in flags.go, or
+//
+//	go run -C examples ./fetch
+//	go run -C examples ./fetch -h
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+)
+
+// What the program exits with. A signal's own is 128 and its number.
+const (
+	exitGood   = 0
+	exitFailed = 1 // of a URL, of reading or of writing; in the demo: not as planted
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	opts, err := parseFlags(args)
+	if errors.Is(err, flag.ErrHelp) {
+		opts.usage(os.Stdout)
+		return exitGood
+	}
+	if err != nil {
+		return refuse(fmt.Errorf("%w\nfetch -h lists the flags", err))
+	}
+	in, err := openInput(opts.file)
+	if err != nil {
+		return refuse(err)
+	}
+	defer in.Close()
+	ctx := untilSignal()
+
+	showBar := isTerminal(os.Stderr)
+	var total int64
+	if showBar {
+		total = countLines(in)
+	}
+	lines := readLines(in)
+	some, err := lines.some(ctx)
+	var demo *demo
+	switch {
+	case err != nil:
+		return refuse(err)
+	case !some && opts.file == "":
+		if demo, err = startDemo(&opts); err != nil {
+			return refuse(err)
+		}
+		defer demo.close()
+		lines, total = readLines(demo.list()), demo.total()
+	}
+
+	bodies, err := openFolder(opts.dir)
+	if err != nil {
+		return refuse(err)
+	}
+	out, err := openOutput(opts.out, in)
+	if err != nil {
+		return refuse(err)
+	}
+	defer out.Close()
+
+	var bar *progress // nil: none
+	if showBar {
+		bar = newProgress(os.Stderr, total)
+	}
+	var w io.Writer = out
+	switch {
+	case !isTerminal(out):
+	case demo != nil && opts.out == "":
+		w = io.Discard // what a newcomer wants to see is the bar
+	case bar != nil:
+		w = bar // which prints the lines above itself
+	}
+
+	sum := newSummary()
+	write := recordWriter(w)
+	f := newFetcher(opts, bodies)
+	err = f.all(ctx, lines, bar, func(r record) error {
+		sum.add(r)
+		if demo != nil {
+			demo.check(r)
+		}
+		bar.step(r.Kind != "")
+		return write(r)
+	})
+	err = errors.Join(err, out.Close())
+	sum.print(os.Stderr, f.opened.Load())
+
+	var stop stopped
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "fetch:", err)
+		return exitFailed
+	case errors.As(context.Cause(ctx), &stop):
+		fmt.Fprintln(os.Stderr, "fetch:", stop)
+		return stop.status()
+	case demo != nil:
+		return demo.verdict(os.Stderr)
+	case sum.failed > 0:
+		return exitFailed
+	}
+	return exitGood
+}
+
+// refuse says why nothing is fetched.
+func refuse(err error) int {
+	fmt.Fprintln(os.Stderr, "fetch:", err)
+	return exitUsage
+}
+
+// untilSignal is a context that the first Ctrl-C or SIGTERM ends. The second is
+// not caught and kills the program.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s := <-signals
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+		cancel(stopped{s})
+	}()
+	// Left alone, writing to a closed pipe would kill the program, and leave parts
+	// of files behind. As it is, the write fails.
+	signal.Ignore(syscall.SIGPIPE)
+	return ctx
+}
+
+// stopped is why the fetching ended early.
+type stopped struct{ by os.Signal }
+
+func (s stopped) Error() string { return "stopped by a signal (" + s.by.String() + ")" }
+
+func (s stopped) status() int {
+	if s.by == syscall.SIGTERM {
+		return 128 + 15
+	}
+	return 128 + 2
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"github.com/abreast-go/abreast/parallel"
+)
+
+// A progress is a bar on a terminal. A nil one is none.
+type progress struct {
+	*mpb.Progress // prints what is written to it above the bar
+	total         int64
+	bar           *mpb.Bar
+	failed        atomic.Int64
+}
+
+// newProgress is a bar to be started. A total of 0 is unknown.
+func newProgress(terminal *os.File, total int64) *progress {
+	var w io.Writer = terminal
+	if width, _, err := term.GetSize(int(terminal.Fd())); err != nil || width == 0 {
+		w = struct{ io.Writer }{terminal} // of no known size: mpb takes 80 columns if it doesn't see it
+	}
+	return &progress{Progress: mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh()), total: total}
+}
+
+// start shows the bar.
+func (g *progress) start(stats func() parallel.Stats) {
+	if g == nil {
+		return
+	}
+	counts := decor.Any(func(s decor.Statistics) string {
+		done := grouped(int(s.Current))
+		if s.Total > 0 {
+			done += " of " + grouped(int(s.Total))
+		}
+		return fmt.Sprintf("%s, %s failed, %d in flight ", done, grouped(int(g.failed.Load())), stats().InFlight)
+	})
+	style, after := mpb.BarStyle().Build(), []decor.Decorator{decor.AverageSpeed(0, " %.0f/s")}
+	if g.total > 0 {
+		after = append(after, decor.Name(", "), decor.AverageETA(decor.ET_STYLE_GO), decor.Name(" left"))
+	} else {
+		style = mpb.SpinnerStyle().PositionLeft().Build()
+	}
+	g.bar = g.MustAdd(g.total, style, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(counts), mpb.AppendDecorators(after...))
+}
+
+// step says that one more line is done.
+func (g *progress) step(failed bool) {
+	if g == nil {
+		return
+	}
+	if failed {
+		g.failed.Add(1)
+	}
+	g.bar.Increment()
+}
+
+// stop takes the bar off the terminal.
+func (g *progress) stop() {
+	if g == nil {
+		return
+	}
+	g.bar.Abort(true)
+	g.Wait()
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// A summary is what all lines came to.
+type summary struct {
+	begun     time.Time
+	durations time.Duration
+	good      int
+	failed    int
+	kinds     map[string]int // of the failed
+	bytes     int64
+}
+
+func newSummary() *summary { return &summary{begun: time.Now(), kinds: make(map[string]int)} }
+
+func (s *summary) add(r record) {
+	s.durations += time.Duration(r.DurationMS * float64(time.Millisecond))
+	s.bytes += r.Bytes
+	switch r.Kind {
+	case "":
+		s.good++
+		return
+	case kindStatus:
+		s.kinds[strings.TrimSpace(strconv.Itoa(r.Status)+" "+http.StatusText(r.Status))]++
+	default:
+		s.kinds[r.Kind]++
+	}
+	s.failed++
+}
+
+func (s *summary) print(w io.Writer, connections int64) {
+	wall := time.Since(s.begun)
+	fmt.Fprintf(w, "URLs         %s: %s good, %s failed\n", grouped(s.good+s.failed), grouped(s.good), grouped(s.failed))
+	if s.failed > 0 {
+		fmt.Fprintf(w, "failures     %s\n", s.failures())
+	}
+	fmt.Fprintf(w, "time         %v (what the requests took adds up to %v)\n", rounded(wall), rounded(s.durations))
+	fmt.Fprintf(w, "bytes        % .1f\n", decor.SizeB1000(s.bytes))
+	fmt.Fprintf(w, "connections  %s\n", grouped(int(connections)))
+}
+
+// failures is how many there were of each kind, the most frequent first.
+func (s *summary) failures() string {
+	kinds := slices.SortedFunc(maps.Keys(s.kinds), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.kinds[b], s.kinds[a]), strings.Compare(a, b))
+	})
+	for i, kind := range kinds {
+		kinds[i] = grouped(s.kinds[kind]) + " × " + kind
+	}
+	return strings.Join(kinds, ", ")
+}
+
+// grouped is a number in groups of three digits.
+func grouped(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func rounded(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(100 * time.Millisecond)
+}
