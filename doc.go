@@ -2,7 +2,8 @@
 // by side inside a block. A block is a function: whatever is sent in it has ended
 // when the call that opened it returns. Leaving it cancels what is still pending,
 // and waits only for that to have stopped; it does not wait for completion. Fifty
-// Posts and "return nil" send nothing. This loop waits for everything:
+// Posts and "return nil" send nothing, but for what got away before the return. This
+// loop waits for everything:
 //
 //	err := client.Parallel(ctx, func(p *parallel.Parallel) error {
 //		for _, order := range orders {

@@ -55,7 +55,8 @@ type Client struct {
 	// to another scheme, host or port, and stay off from there on.
 	//
 	// If HTTP is nil, or has no Transport, a shared transport as of NewTransport is
-	// used.
+	// used. A Transport of your own must heed the request's context: a block that is
+	// left waits for it.
 	HTTP *http.Client
 
 	// Limit is how many requests of one block are in flight at once. Two blocks
@@ -85,10 +86,11 @@ type Client struct {
 
 	// Observe, where set, is called for every request as it is made, also for one
 	// that fails at once, on the goroutine that makes it: for spans, metrics, logs.
-	// It is given a copy of the request, without a body. The context it returns
+	// It is given a copy of the request, without a body; its URL may have a password
+	// in it (log URL.Redacted()). The context it returns
 	// (or nil) gives its values to the sending; the function it returns (or nil) is
-	// called exactly once, as the last thing before the handle is done. Without
-	// Observe no time is read.
+	// called exactly once, as the last thing before the handle is done: see
+	// pending.Outcome. Without Observe no time is read.
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 }
 
@@ -103,15 +105,16 @@ func Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
 //
 // However fn is left, what is still pending is cancelled, and Parallel returns
 // once none of it is left inside the HTTP client. It does not wait for completion:
-// fifty Posts and "return nil" send nothing. This loop waits for everything:
+// fifty Posts and "return nil" send nothing, but for what got away before the return.
+// This loop waits for everything:
 //
 //	for p.HasPending() {
 //		resp, err := p.Next()
 //		...
 //	}
 //
-// The end of ctx cancels what is pending, with context.Cause(ctx) for an error. A
-// panic in what a request runs is raised here: see parallel.Run. Parallel panics
+// The end of ctx cancels what is pending, with context.Cause(ctx) for an error; fn is
+// called, and goes on, all the same. A panic in what a request runs is raised here: see parallel.Run. Parallel panics
 // at once if ctx or fn is nil.
 func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
 	base := parseBase(c.BaseURL)
@@ -142,10 +145,11 @@ func (c *Client) dispatcher(base base) *http.Client {
 	if c.HTTP != nil {
 		hc = *c.HTTP
 	}
-	if hc.Transport == nil {
+	shared := hc.Transport == nil
+	if shared {
 		hc.Transport = sharedTransport()
 	}
-	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base, timeout: hc.Timeout > 0}
+	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base, timeout: hc.Timeout > 0, shared: shared}
 	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
 	return &hc
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/abreast-go/abreast/internal/unsent"
+	"github.com/abreast-go/abreast/internal/untraced"
 )
 
 // A hop is the transport that each hop of a redirect passes through. Credentials
@@ -20,12 +21,17 @@ type hop struct {
 	base   base
 
 	timeout bool // http.Client has a Timeout of its own
+	shared  bool // next is the shared transport, which knows http and https only
 }
 
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
 		closeBody(req)
 		return nil, &unsent.Error{Err: h.base.err}
+	}
+	if h.shared && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+		closeBody(req)
+		return nil, &unsent.Error{Err: fmt.Errorf("the scheme of the URL is %q, not http or https", req.URL.Scheme)}
 	}
 	out := req
 	if (h.auth != nil || len(h.header) > 0) && h.mayHave(req) {
@@ -96,7 +102,9 @@ func (h *hop) sign(out, req *http.Request) error {
 	if h.auth == nil {
 		return nil
 	}
-	err := h.auth(out)
+	signed := out.WithContext(untraced.Context(req.Context())) // Auth may fetch a token
+	err := h.auth(signed)
+	*out = *signed.WithContext(req.Context())
 	if err != nil {
 		err = fmt.Errorf("putting credentials on: %w", err)
 	} else {

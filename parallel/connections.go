@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/abreast-go/abreast/internal/fifo"
+	"github.com/abreast-go/abreast/internal/untraced"
 )
 
 // connections watches the connections of one request as net/http makes them: by
@@ -35,10 +36,14 @@ type connections struct {
 
 type connectionsKey struct{}
 
-// Value is the context's, and c itself for a DialContext.
+// Value is the context's, c itself for a DialContext, and the context without c for
+// what must not be watched.
 func (c *connections) Value(key any) any {
-	if key == (connectionsKey{}) {
+	switch key {
+	case connectionsKey{}:
 		return c
+	case untraced.Key{}:
+		return c.Context
 	}
 	return c.Context.Value(key)
 }

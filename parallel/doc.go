@@ -4,7 +4,8 @@
 // A block is opened by [Run], or, with defaults worth having, by
 // [github.com/abreast-go/abreast/client.Client.Parallel]. Leaving it, in whatever
 // way, cancels what is still pending and waits only for that to have stopped. So
-// fifty Posts and "return nil" send nothing; this loop waits for everything:
+// fifty Posts and "return nil" send nothing, but for what got away before the
+// return. This loop waits for everything:
 //
 //	for p.HasPending() {
 //		resp, err := p.Next()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/abreast-go/abreast/pending"
@@ -28,16 +29,20 @@ import (
 // items and start run on the goroutine of the loop, so an item that is long in
 // coming delays the loop: what has arrived waits for it too. Nor does the end of the
 // block's context wake it: a sequence over a channel selects on p.Context().Done().
-// Where items trickle in, or the results decide when to stop, make the requests from
-// a goroutine of their own and take them with Arrivals. Each claims the handles:
+// Where items trickle in, or come of the results (a crawl: a sequence has ended once it
+// returned), make the requests as they turn up and take them with Arrivals. Each claims the handles:
 // Next does not yield them. start may return one handle for several items: each of
-// them is yielded. For a nil handle, one that failed is yielded in its place.
+// them is yielded. For a nil handle, and by a nil start, one that failed is yielded in
+// its place. Nil items are none.
 //
 // After the block's context ended the items left are still yielded, with handles
 // whose error is ErrNotSent; an endless sequence must be left by the loop. Leaving
 // the loop early cancels what was started for it and pulls no more.
 func Each[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending] {
 	return func(yield func(T, *pending.Pending) bool) {
+		if items == nil {
+			return
+		}
 		l := newLoop(p, start)
 		l.tell = l.settle
 		defer l.cancelOpen()
@@ -63,6 +68,9 @@ func Each[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending)
 // most twice the Limit of others.
 func Ordered[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending] {
 	return func(yield func(T, *pending.Pending) bool) {
+		if items == nil {
+			return
+		}
 		l := newLoop(p, start)
 		defer l.cancelOpen()
 		var order []int // places of the open ones, oldest item first
@@ -100,6 +108,7 @@ type loop[T any] struct {
 	places []place[T]
 	free   []int
 	open   int // places in use
+	begun  int // items so far
 
 	mu   sync.Mutex
 	more sync.Cond // there is one in ready
@@ -111,6 +120,7 @@ type loop[T any] struct {
 type place[T any] struct {
 	item   T
 	handle *pending.Pending // nil: free
+	nth    int              // to be begun
 }
 
 func newLoop[T any](p *Parallel, start func(T) *pending.Pending) *loop[T] {
@@ -133,9 +143,12 @@ func (l *loop[T]) full() bool { return l.open >= l.window }
 
 // begin starts item's handle and returns its place.
 func (l *loop[T]) begin(item T) int {
-	h := l.start(item)
+	var h *pending.Pending
+	if l.start != nil {
+		h = l.start(item)
+	}
 	if h == nil {
-		h = l.p.settled(errors.New("abreast: the start function of Each or Ordered returned a nil handle"))
+		h = l.p.settled(pending.NotSent(errors.New("the start function of Each or Ordered is nil, or returned a nil handle")))
 	}
 	if len(l.free) == 0 {
 		l.free = append(l.free, len(l.places))
@@ -143,7 +156,8 @@ func (l *loop[T]) begin(item T) int {
 	}
 	i := l.free[len(l.free)-1]
 	l.free = l.free[:len(l.free)-1]
-	l.places[i] = place[T]{item, h}
+	l.begun++
+	l.places[i] = place[T]{item, h, l.begun}
 	l.open++
 	pending.Claim(h, i, l.tell)
 	return i
@@ -191,11 +205,11 @@ func (l *loop[T]) take(i int) (T, *pending.Pending) {
 	return at.item, at.handle
 }
 
-// cancelOpen cancels what was started and not yielded.
+// cancelOpen cancels what was started and not yielded: the latest first, so that
+// what waits doesn't get the slots of what was before it.
 func (l *loop[T]) cancelOpen() {
+	slices.SortFunc(l.places, func(a, b place[T]) int { return b.nth - a.nth })
 	for _, at := range l.places {
-		if at.handle != nil {
-			at.handle.Cancel()
-		}
+		at.handle.Cancel() // of a free place: nothing
 	}
 }

@@ -27,8 +27,8 @@ func (s *sending) failure(err error, notSent bool) error {
 	switch said := errors.Is(err, pending.ErrNotSent); {
 	case notSent:
 		err = pending.NotSent(err)
-	case said:
-		err = &othersError{err}
+	case said: // of another: one that a transport or a callback made meanwhile
+		err = unsent.Hide(err, pending.ErrNotSent)
 	}
 	if isTimeout(err) && !errors.Is(err, context.DeadlineExceeded) {
 		err = &timeoutError{err}
@@ -53,18 +53,6 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 	}
 	return err, notSent
 }
-
-// othersError hides that an error is pending.ErrNotSent, which was said of another
-// request: one that a transport, an upload or a callback made while this one was
-// under way.
-type othersError struct{ err error }
-
-func (e *othersError) Error() string { return e.err.Error() }
-func (e *othersError) Is(target error) bool {
-	return target != pending.ErrNotSent && errors.Is(e.err, target)
-}
-func (e *othersError) As(target any) bool { return errors.As(e.err, target) }
-func (e *othersError) Timeout() bool      { return isTimeout(e.err) }
 
 // endOf is the error of what the end of ctx ended: it is ctx.Err() and the cause.
 func endOf(ctx context.Context) error {

@@ -1045,3 +1045,49 @@ func TestRetryOfWhatWasNotSent(t *testing.T) {
 		}
 	})
 }
+
+// What an Auth sends under the request's context, to fetch a token, is another
+// request: it proves nothing of this one.
+func TestWhatAuthSendsProvesNothing(t *testing.T) {
+	for name, tc := range map[string]struct {
+		token     string            // where from
+		transport http.RoundTripper // nil: net/http's, whose dial is refused
+		want      bool
+	}{
+		"a token came, then a refused dial":                     {"http://h/token", nil, true},
+		"no token, then a transport that doesn't trace":         {"http://refused/token", roundTrip(failAfterSending), false},
+		"a token came, then a transport that doesn't trace":     {"http://h/token", roundTrip(failAfterSending), false},
+		"no token, which is of no account, then a refused dial": {"http://refused/token", nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				network := refusing(testnet.New(t, http.HandlerFunc(faulty)))
+				hc := &http.Client{Transport: tc.transport}
+				if tc.transport == nil {
+					hc.Transport = network
+				}
+				c := client.Client{HTTP: hc, Auth: func(r *http.Request) error {
+					ask, err := http.NewRequestWithContext(r.Context(), http.MethodGet, tc.token, nil)
+					if err != nil {
+						return err
+					}
+					if resp, err := network.RoundTrip(ask); err == nil {
+						resp.Body.Close()
+					}
+					return nil
+				}}
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					_, err := p.Post("http://refused/").Response()
+					if err == nil || errors.Is(err, pending.ErrNotSent) != tc.want {
+						t.Errorf("the error is %v, ErrNotSent: %v; want %v", err, errors.Is(err, pending.ErrNotSent), tc.want)
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// failAfterSending is a transport that doesn't trace, and that fails for all one
+// knows after the server has acted.
+func failAfterSending(*http.Request) (*http.Response, error) { return nil, errRefused }

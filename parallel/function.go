@@ -28,10 +28,11 @@ import (
 //
 // Leaving the outer block waits for fn to return, so it must heed its Context. It
 // must not wait for its own handle, or drain the outer block's arrivals, which it
-// is one of: that is waiting for ever.
+// is one of: that is waiting for ever, and no deadline ends it. (Name fn's parameter as
+// the outer block is named, and that is out of its reach.)
 func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pending {
 	if fn == nil {
-		return p.settled(errors.New("abreast: Go needs a function, and was given nil"))
+		return p.settled(pending.NotSent(errors.New("Go was given a nil function")))
 	}
 	inner := newBlock(p.ctx, p, p.cfg, p.queue)
 	h := p.handles.Make(nil, func() { inner.cancel(context.Canceled) })

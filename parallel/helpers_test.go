@@ -6,8 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/abreast-go/abreast/client"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -79,4 +81,26 @@ func depart(f func() error) (d departure) {
 	})
 	owner.Wait()
 	return d
+}
+
+// inBlock runs fn in a block, in fake time, with c's limits: a request takes the
+// time that its path names ("/300ms"), and came counts those that came to the
+// server.
+func inBlock(t *testing.T, c client.Client, fn func(t *testing.T, p *parallel.Parallel, came *atomic.Int64)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		server, came := paced(t)
+		c.HTTP, c.BaseURL = server.HTTP, server.BaseURL
+		if err := c.Parallel(t.Context(), func(p *parallel.Parallel) error { fn(t, p, came); return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// took checks how long it is since start, to the nanosecond: time is fake.
+func took(t testing.TB, what string, start time.Time, want time.Duration) {
+	t.Helper()
+	if d := time.Since(start); d != want {
+		t.Errorf("%s after %v, want %v", what, d, want)
+	}
 }

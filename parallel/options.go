@@ -53,10 +53,12 @@ func Query(key, value string) Option {
 // requests, redirects and sending again, and the reader itself stays as it was.
 // A nil body is an empty one.
 //
-// Any other reader is good for one request, which reads it as it is sent, closes
-// it if it is an io.Closer, and fails if another one took it. A regular *os.File
-// gives its length from where it stands; otherwise the length is unknown and the
-// body is sent chunked.
+// Any other reader is good for one request, which reads it as it is sent, closes it
+// if it is an io.Closer (a file too) whether or not it is sent, and fails if another
+// one took it. It cannot be sent again, by a redirect either. Leaving the block waits
+// for a Read of it to return: one that may block should be ended by Close, as that of
+// an io.Pipe is. A regular *os.File gives its length from where it stands; otherwise
+// the length is unknown and the body is sent chunked.
 func Body(contentType string, body io.Reader) Option {
 	open, length := content(body)
 	var used atomic.Bool
@@ -75,6 +77,9 @@ func Body(contentType string, body io.Reader) Option {
 			rc = io.NopCloser(body)
 		}
 		r.Request.Body, r.GetBody, r.ContentLength = rc, nil, fileLength(body)
+		if r.ContentLength == 0 {
+			r.Request.Body = emptyBody{rc}
+		}
 		return nil
 	}
 }
@@ -112,6 +117,11 @@ func (r *Request) setBody(open func() io.Reader, length int64) error {
 	r.Request.Body = io.NopCloser(open())
 	return nil
 }
+
+// emptyBody is a body that is known to be empty, and is to be closed all the same.
+type emptyBody struct{ io.Closer }
+
+func (emptyBody) Read([]byte) (int, error) { return 0, io.EOF }
 
 // fileLength is what is left to read of a regular file, -1 where that is not
 // known.
@@ -157,7 +167,9 @@ func Form(v url.Values) Option {
 }
 
 // Timeout gives the request a time of its own in place of the client's: from its
-// send to the last byte of its body. Negative: none; 0: the client's.
+// send to the last byte of its body. It does not bound the time in the queue: for a
+// deadline give the block, or the request, a context with one. Negative: none; 0: the
+// client's.
 func Timeout(d time.Duration) Option {
 	return func(r *Request) error { r.Timeout = d; return nil }
 }
@@ -174,8 +186,8 @@ func After(d time.Duration) Option {
 // there, so that w never gets an error page. On a failure w may have been given a
 // part.
 //
-// Bytes and JSON judge the status as always, so the error of Bytes, whose bytes are
-// then none, says whether w has the whole body. Nothing is written once the handle is
+// Ask Bytes, whose error judges the status too, and not Response, whether w has the
+// whole body; there are no bytes then, and JSON has nothing to decode. Nothing is written once the handle is
 // done. w is never closed, and is not to be
 // shared by the racers of one Race.
 func To(w io.Writer) Option {

@@ -13,15 +13,16 @@ import (
 // bytes that came: neither the declared length, which a server may make up, nor the
 // limit decides how much is allocated. Promise 15.
 func TestReadAll(t *testing.T) {
-	readers := map[string]func(io.Reader) io.Reader{
-		"as it is":          func(r io.Reader) io.Reader { return r },
-		"a byte at a time":  iotest.OneByteReader,
-		"half of what fits": iotest.HalfReader,
-		"the end with data": iotest.DataErrReader,
-		"a byte, with the end": func(r io.Reader) io.Reader {
-			return iotest.DataErrReader(iotest.OneByteReader(r))
-		},
-		"empty reads in between": func(r io.Reader) io.Reader { return &stuttering{r: r} },
+	cases := map[string]struct {
+		reader  func(io.Reader) io.Reader
+		longest int // of what is worth its time
+	}{
+		"as it is":               {func(r io.Reader) io.Reader { return r }, 200_000},
+		"half of what fits":      {iotest.HalfReader, 200_000},
+		"the end with data":      {iotest.DataErrReader, 200_000},
+		"a byte at a time":       {iotest.OneByteReader, 1100},
+		"a byte, with the end":   {func(r io.Reader) io.Reader { return iotest.DataErrReader(iotest.OneByteReader(r)) }, 1100},
+		"empty reads in between": {func(r io.Reader) io.Reader { return &stuttering{r: r} }, 200_000},
 	}
 	lengths := []int{0, 1, 2, 511, 512, 513, 1023, 1024, 1025, trusted - 1, trusted, trusted + 1, 200_000}
 	declared := []int64{0, 1, 511, 512, 513, trusted - 1, trusted, trusted + 1, 200_000, 1 << 40}
@@ -30,13 +31,16 @@ func TestReadAll(t *testing.T) {
 	for i := range content {
 		content[i] = byte(i * 7 >> 3)
 	}
-	for name, reader := range readers {
+	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			for _, n := range lengths {
+				if n > tc.longest {
+					continue
+				}
 				for _, declared := range declared {
 					for _, limit := range limits {
 						came := content[:n]
-						asked := &asking{r: reader(bytes.NewReader(came))}
+						asked := &asking{r: tc.reader(bytes.NewReader(came))}
 						got, err := readAll(asked, declared, limit)
 						what := fmt.Sprintf("readAll of %d bytes, declared %d, limit %d", n, declared, limit)
 						if err != nil {

@@ -1,6 +1,7 @@
 package parallel
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/abreast-go/abreast/internal/redact"
+	"github.com/abreast-go/abreast/internal/spent"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -102,6 +104,7 @@ func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 		return p.make(&http.Request{Method: http.MethodGet, Header: make(http.Header)}, errors.New("Do was given a nil *http.Request"), opts)
 	}
 	r := req.Clone(req.Context())
+	r.Response = nil // of a redirect that led to req; this one begins here
 	if r.Header == nil {
 		r.Header = make(http.Header)
 	}
@@ -109,6 +112,8 @@ func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 	switch {
 	case r.URL == nil:
 		err = errors.New("the request has no URL")
+	case r.URL.Scheme == "" && r.URL.Opaque != "": // see resolve
+		err = errors.New("the URL is what stood for one that could not be parsed")
 	case !r.URL.IsAbs():
 		var u *url.URL
 		if u, err = p.resolve(r.URL.String()); err == nil {
@@ -137,20 +142,18 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pending {
 	s := &sending{p: p, request: Request{Request: r}}
 	s.place.Item, s.listed.Item = s, s
-	s.takeGiven()
-	if err == nil {
-		err = s.apply(opts)
-	}
-	if err == nil {
-		err = check(s.request.Request)
-	}
-	if s.request.Request == nil { // an option's doing
-		s.request.Request = r
-	}
-	r = s.request.Request
 	if r.URL == nil {
 		r.URL = new(url.URL)
 	}
+	s.takeGiven()
+	if err != nil { // the options only bring their bodies
+		s.request.Request = r.Clone(r.Context())
+		s.apply(opts)
+		s.request.Request = r
+	} else if err = s.apply(opts); err == nil {
+		err = check(s.request.Request)
+	}
+	r = s.request.Request
 	if p.queue.hostLimit > 0 {
 		s.host = hostOf(r.URL)
 	}
@@ -182,26 +185,38 @@ func (p *Parallel) distinct(ctx context.Context) context.Context {
 	return ctx
 }
 
-// apply applies the options in turn. A body that one of them puts in another's
-// place was taken all the same.
-func (s *sending) apply(opts []Option) error {
+// apply applies the options in turn, and returns the first error. All are applied,
+// whatever became of those before, so that each body which one brings is taken, and
+// closed.
+func (s *sending) apply(opts []Option) (first error) {
 	for _, o := range opts {
-		if o == nil {
-			return errors.New("a nil Option was given")
-		}
-		err := o(&s.request)
-		s.take()
-		if err != nil {
-			return err
-		}
-		if s.request.Request == nil || s.request.URL == nil {
-			return errors.New("an option took the request, or its URL, away")
-		}
-		if s.request.Header == nil {
-			s.request.Header = make(http.Header)
+		err := s.applyOne(o)
+		if first == nil {
+			first = err
 		}
 	}
-	return nil
+	return first
+}
+
+func (s *sending) applyOne(o Option) error {
+	if o == nil {
+		return errors.New("a nil Option was given")
+	}
+	was := s.request.Request
+	err := o(&s.request)
+	s.take()
+	r := s.request.Request
+	if r == nil || r.URL == nil {
+		s.request.Request = was
+		if was.URL == nil {
+			was.URL = new(url.URL)
+		}
+		return cmp.Or(err, errors.New("an option took the request, or its URL, away"))
+	}
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	return err
 }
 
 // check finds what no transport could send, so that it is said at the call site
@@ -213,6 +228,8 @@ func check(r *http.Request) error {
 		return errors.New("the URL is relative, and there is no BaseURL")
 	case u.Host == "" && (u.Scheme == "http" || u.Scheme == "https"):
 		return errors.New("the URL has no host")
+	case r.Body == (spent.Body{}):
+		return spent.Err
 	case r.RequestURI != "":
 		return errors.New("RequestURI is set: this is a request that a server received; set its URL and clear RequestURI")
 	}

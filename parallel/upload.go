@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/sourcegraph/conc/panics"
+
+	"github.com/abreast-go/abreast/internal/spent"
 )
 
 // uploads are the bodies that one request took: the one it was made with, others
@@ -29,7 +31,7 @@ type uploads struct {
 // too.
 func (s *sending) take() {
 	r := s.request.Request
-	if r == nil || r.Body == nil || r.Body == http.NoBody {
+	if r == nil || r.Body == nil || r.Body == http.NoBody || r.Body == (spent.Body{}) {
 		return
 	}
 	if u, ok := r.Body.(*upload); ok && s.uploads != nil && u.all == s.uploads {
@@ -40,7 +42,11 @@ func (s *sending) take() {
 		s.uploads = &uploads{s: s}
 	}
 	s.uploads.body = s.uploads.add(&upload{body: r.Body})
-	r.Body = s.uploads.body
+	if _, ok := r.Body.(emptyBody); ok {
+		r.Body = http.NoBody // as which net/http knows it
+	} else {
+		r.Body = s.uploads.body
+	}
 }
 
 // takeGiven takes the body of a request of the user's own. If it can be opened anew,

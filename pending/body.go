@@ -33,8 +33,9 @@ func (h *Pending) Bytes() ([]byte, error) {
 	return h.body, nil
 }
 
-// JSON is Bytes, decoded into v with json.Unmarshal. What doesn't decode is a
-// *url.Error around the decoder's error.
+// JSON is Bytes, decoded into v with json.Unmarshal. What doesn't decode, such as the
+// empty body of a 204 or that which parallel.To took, is a *url.Error around the
+// decoder's error.
 func (h *Pending) JSON(v any) error {
 	b, err := h.Bytes()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -303,7 +304,8 @@ func ExampleRace() {
 		if errors.As(err, &status) {
 			fmt.Println("one answered", status.Response.Status)
 		}
-		if errors.Is(err, pending.ErrNotSent) {
+		var refused *net.OpError
+		if errors.As(err, &refused) {
 			fmt.Println("one could not be reached")
 		}
 		return nil

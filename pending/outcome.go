@@ -9,7 +9,7 @@ import (
 // returned is told.
 type Outcome struct {
 	Made    time.Time // when the handle was made
-	Sent    time.Time // when it got a slot; zero where it never held one
+	Sent    time.Time // when it got a slot, before Wait; zero where it never held one
 	Settled time.Time // when nothing but this call was left to do
 
 	// Response is what the handle settles with, nil on failure. Its body is the

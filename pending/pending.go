@@ -7,12 +7,14 @@ import (
 	"sync"
 
 	"github.com/abreast-go/abreast/internal/fifo"
+	"github.com/abreast-go/abreast/internal/spent"
 )
 
 // A Pending is the handle of one request (or of a function started with Go, or
 // of a Race): what will have come of it. It is made pending and settles exactly
 // once, with a response or an error; what it settled with never changes. It may
-// be kept after its block has ended: by then it has settled.
+// be kept after its block has ended: by then it has settled. Handles can be compared:
+// keep what belongs to one in a map.
 //
 // Response, Bytes, JSON, All and Race claim the handle: the block's Next and
 // Arrivals don't yield it any more. All methods are safe for many goroutines. A
@@ -57,7 +59,7 @@ func (w watch) settled() (after func()) {
 }
 
 // none stands for a handle that was never made.
-var none = failed(errors.New("pending: a nil or zero *Pending was used: handles come from a block's methods"))
+var none = failed(errors.New("a nil or zero *Pending was used: handles come from a block's methods"))
 
 // failed is a handle of no block that has settled with err.
 func failed(err error) *Pending { return &Pending{err: err, settled: true, claimed: true} }
@@ -114,8 +116,10 @@ func readable(resp *http.Response, body []byte) *http.Response {
 // the caller's own (context.Background for Get and its likes). It may be changed,
 // and passed to the Do of a block to be sent again.
 //
-// Its Body is a fresh one, opened with GetBody when first read. Where a body was
-// sent that has no GetBody, reading the copy's fails with an error that says so.
+// What is not part of an http.Request (To, Timeout, After) is not in it: pass these
+// options to Do again. Its Body is a fresh one, opened with GetBody when first read.
+// Where the body has no GetBody it is spent: reading the copy's is an error, and Do
+// fails without sending anything.
 //
 // Request neither blocks nor claims. It is nil for Go, and for a Race its first
 // racer's.
@@ -125,7 +129,11 @@ func (h *Pending) Request() *http.Request {
 		return nil
 	}
 	r := h.asked.Clone(h.asked.Context())
-	if r.Body != nil && r.Body != http.NoBody {
+	switch {
+	case r.Body == nil || r.Body == http.NoBody:
+	case r.GetBody == nil:
+		r.Body = spent.Body{}
+	default:
 		r.Body = &freshBody{open: r.GetBody}
 	}
 	return r
@@ -148,10 +156,6 @@ func (b *freshBody) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	if b.body == nil {
-		if b.open == nil {
-			b.mu.Unlock()
-			return 0, errors.New("pending: this request's body cannot be read again: it has no GetBody")
-		}
 		body, err := b.open()
 		if err != nil {
 			b.mu.Unlock()

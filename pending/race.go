@@ -2,15 +2,18 @@ package pending
 
 import (
 	"errors"
+	"slices"
 	"sync"
+
+	"github.com/abreast-go/abreast/internal/unsent"
 )
 
 // Race claims the handles, its racers, and returns one handle that takes their
 // place. It settles with the first of them whose status is 2xx and cancels the
 // others, at that moment and whether or not anybody asks for it. If none
 // succeeds it settles with all their errors, joined in the order given
-// (errors.Is and errors.As find each); a status outside 2xx counts as a
-// *StatusError. Of racers that have settled before the call, the first in the
+// (errors.Is and errors.As find each, but for ErrNotSent, which must hold for all);
+// a status outside 2xx counts as a *StatusError. Of racers that have settled before the call, the first in the
 // order given wins.
 //
 // Race does not block. Its handle is like any other: it belongs to the block of
@@ -23,14 +26,15 @@ import (
 //
 //	h := pending.Race(p.Get(u), p.Get(u, parallel.After(50*time.Millisecond)))
 //
-// The delay counts from when the second is made. Under a full queue both wait for
-// their turn, and may then be sent together.
+// The delay counts from when the second is made: a failure of the first does not
+// bring it forward, and under a full queue both wait for their turn and may then be
+// sent together. A hedged POST may be done twice.
 //
 // Racers must not share a writer of parallel.To. A nil handle counts as one that
 // failed. A Race of none is a handle that has settled with an error saying so.
 func Race(hs ...*Pending) *Pending {
 	if len(hs) == 0 {
-		return failed(errors.New("pending: Race of no handles"))
+		return failed(errors.New("a Race of no handles has no winner"))
 	}
 	r := &race{racers: make([]*Pending, len(hs)), home: new(Arrivals), open: len(hs), errs: make([]error, len(hs))}
 	for i, h := range hs {
@@ -98,7 +102,21 @@ func (r *race) settled(n int) (after func()) {
 		return nil
 	}
 	r.decided = true
-	return func() { r.home.Settle(r.handle, Answer{Err: errors.Join(r.errs...)}) }
+	return func() { r.home.Settle(r.handle, Answer{Err: joined(r.errs)}) }
+}
+
+// joined is all of errs. It is ErrNotSent if all of them are: a Race whose racers
+// were sent but for one must not be sent again as if none had been.
+func joined(errs []error) error {
+	notSent := func(err error) bool { return errors.Is(err, ErrNotSent) }
+	if slices.ContainsFunc(errs, func(err error) bool { return !notSent(err) }) {
+		for i, err := range errs {
+			if notSent(err) {
+				errs[i] = unsent.Hide(err, ErrNotSent)
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // end settles a race that is open still, and cancels its racers.
@@ -114,8 +132,10 @@ func (r *race) end(err error) {
 	r.cancel()
 }
 
+// cancel cancels the racers, the last first, so that one that waits doesn't get the
+// slot of one before it.
 func (r *race) cancel() {
-	for _, h := range r.racers {
+	for _, h := range slices.Backward(r.racers) {
 		h.Cancel()
 	}
 }

@@ -163,6 +163,9 @@ func TestARaceEndsWithItsBlock(t *testing.T) {
 		t.Fatal("the race settled while a racer was running")
 	}
 	home.End(errBroken)
+	if !settled(race) {
+		t.Fatal("a race is open after its block has ended")
+	}
 	if _, err := race.Response(); err != errBroken {
 		t.Errorf("Response() = %v, want %v", err, errBroken)
 	}
@@ -170,6 +173,9 @@ func TestARaceEndsWithItsBlock(t *testing.T) {
 	wantBody(t, decided, "won")
 
 	late := pending.Race(mine, away.ask("/late"))
+	if !settled(late) {
+		t.Fatal("a race made after the end is open")
+	}
 	if _, err := late.Response(); err != errBroken {
 		t.Errorf("Response() of a race made after the end = %v, want %v", err, errBroken)
 	}
@@ -329,11 +335,10 @@ func TestAHedgeWinsOverASlowRequest(t *testing.T) {
 // Promise 11: the delay counts from the making, so under a full queue both wait,
 // and are then sent together.
 func TestUnderAFullQueueTheHedgeWaitsToo(t *testing.T) {
-	var sentAt [2]time.Time
-	var sent atomic.Int32
+	sent := make(chan time.Time, 2)
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/race") {
-			sentAt[sent.Add(1)-1] = time.Now()
+			sent <- time.Now()
 		}
 		slow(w, r)
 	}
@@ -346,9 +351,12 @@ func TestUnderAFullQueueTheHedgeWaitsToo(t *testing.T) {
 		if d := time.Since(start); d != 110*time.Millisecond {
 			t.Errorf("the race took %v, want 110ms", d)
 		}
-		for i, at := range sentAt {
-			if d := at.Sub(start); d != 100*time.Millisecond {
-				t.Errorf("racer %d was sent after %v, want 100ms", i, d)
+		if len(sent) != 2 {
+			t.Fatalf("%d racers were sent, want both", len(sent))
+		}
+		for range 2 {
+			if d := (<-sent).Sub(start); d != 100*time.Millisecond {
+				t.Errorf("a racer was sent after %v, want 100ms", d)
 			}
 		}
 	})

@@ -1,0 +1,658 @@
+package parallel_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math"
+	"net/http"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// A loopFunc is Each or Ordered.
+type loopFunc[T any] func(*parallel.Parallel, iter.Seq[T], func(T) *pending.Pending) iter.Seq2[T, *pending.Pending]
+
+// inBoth runs fn with Each and with Ordered, each in a block in fake time.
+func inBoth(t *testing.T, c client.Client, fn func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int])) {
+	t.Helper()
+	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int], "Ordered": parallel.Ordered[int]} {
+		t.Run(name, func(t *testing.T) {
+			inBlock(t, c, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) { fn(t, p, came, each) })
+		})
+	}
+}
+
+// counting is the sequence 0 to n-1, which says how many it has yielded.
+func counting(n int) (seq iter.Seq[int], pulled *atomic.Int64) {
+	pulled = new(atomic.Int64)
+	return func(yield func(int) bool) {
+		for i := range n {
+			pulled.Add(1)
+			if !yield(i) {
+				return
+			}
+		}
+	}, pulled
+}
+
+// after is the path of a request that takes n times 100 milliseconds.
+func after(n int) string { return "/" + (time.Duration(n) * 100 * time.Millisecond).String() }
+
+// Promise 12.
+func TestOrderOfEachAndOrdered(t *testing.T) {
+	type turn struct {
+		item int
+		at   time.Duration
+	}
+	const ms = time.Millisecond
+	for _, test := range []struct {
+		name string
+		each loopFunc[int]
+		want []turn
+	}{
+		{"Each", parallel.Each[int], []turn{{1, 100 * ms}, {2, 200 * ms}, {3, 300 * ms}, {4, 400 * ms}}},
+		{"Ordered", parallel.Ordered[int], []turn{{3, 300 * ms}, {1, 300 * ms}, {4, 400 * ms}, {2, 400 * ms}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
+				start := time.Now()
+				var got []turn
+				for n, h := range test.each(p, slices.Values([]int{3, 1, 4, 2}), func(n int) *pending.Pending { return p.Get(after(n)) }) {
+					select {
+					case <-h.Done():
+					default:
+						t.Errorf("item %d was yielded with a handle that has not settled", n)
+					}
+					if body := text(t, h); body != after(n) {
+						t.Errorf("item %d was yielded with the response of %s", n, body)
+					}
+					got = append(got, turn{n, time.Since(start)})
+				}
+				if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(turn{})); diff != "" {
+					t.Errorf("yielded (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// Promise 12: in arrival order also where several have arrived by the time the loop
+// comes round.
+func TestEachKeepsTheOrderOfArrivalWhileTheLoopIsBusy(t *testing.T) {
+	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
+		var got []int
+		for n := range parallel.Each(p, slices.Values([]int{4, 1, 3, 5, 2}), func(n int) *pending.Pending { return p.Get(after(n)) }) {
+			got = append(got, n)
+			<-time.After(time.Second)
+		}
+		if diff := cmp.Diff([]int{1, 2, 3, 4, 5}, got); diff != "" {
+			t.Errorf("yielded (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Promise 12: many more items than the window is wide.
+func TestEveryItemIsYieldedOnce(t *testing.T) {
+	inBoth(t, client.Client{Limit: 7}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
+		const n = 500
+		items, _ := counting(n)
+		var got []int
+		for i, h := range each(p, items, func(i int) *pending.Pending {
+			return p.Get("/" + (time.Duration(i*7%11) * time.Millisecond).String())
+		}) {
+			if want := "/" + (time.Duration(i*7%11) * time.Millisecond).String(); text(t, h) != want {
+				t.Errorf("item %d was yielded with the response of %s, want %s", i, text(t, h), want)
+			}
+			got = append(got, i)
+		}
+		if strings.HasSuffix(t.Name(), "/Ordered") && !slices.IsSorted(got) {
+			t.Error("Ordered is not in the order of the items")
+		}
+		slices.Sort(got)
+		if want := slices.Collect(items); !slices.Equal(got, want) {
+			t.Errorf("yielded %v, want each of %d once", got, n)
+		}
+		if came.Load() != n {
+			t.Errorf("%d requests came to the server, want %d", came.Load(), n)
+		}
+		if p.HasPending() {
+			t.Error("HasPending() = true: the loop has not claimed all")
+		}
+	})
+}
+
+// Promise 12: what is ready is yielded before another item is pulled.
+func TestReadyIsYieldedBeforeAnotherItemIsPulled(t *testing.T) {
+	t.Run("settled at once", func(t *testing.T) {
+		inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+			items, pulled := counting(10)
+			for i := range each(p, items, func(int) *pending.Pending { return nil }) {
+				if n := pulled.Load(); n != int64(i)+1 {
+					t.Errorf("item %d was yielded when %d had been pulled", i, n)
+				}
+			}
+		})
+	})
+	t.Run("while the loop was busy", func(t *testing.T) {
+		inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+			items, pulled := counting(6)
+			var got []int64
+			for range each(p, items, func(int) *pending.Pending { return p.Get("/100ms") }) {
+				got = append(got, pulled.Load())
+				<-time.After(time.Second) // all that were started come meanwhile
+			}
+			if diff := cmp.Diff([]int64{4, 4, 4, 4, 6, 6}, got); diff != "" {
+				t.Errorf("pulled at each turn (-want +got):\n%s", diff)
+			}
+		})
+	})
+	t.Run("while an item was long in coming", func(t *testing.T) {
+		inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+			start := time.Now()
+			items := func(yield func(int) bool) {
+				for i := range 3 {
+					if <-time.After(time.Second); !yield(i) {
+						return
+					}
+				}
+			}
+			var got []time.Duration
+			for range each(p, items, func(int) *pending.Pending { return p.Get("/300ms") }) {
+				got = append(got, time.Since(start))
+			}
+			// The items delay the loop.
+			want := []time.Duration{2 * time.Second, 3 * time.Second, 3300 * time.Millisecond}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("yielded at (-want +got):\n%s", diff)
+			}
+		})
+	})
+}
+
+// Promise 12: at most twice the limit ahead, whatever the handles are of.
+func TestItemsArePulledLazily(t *testing.T) {
+	get := func(p *parallel.Parallel) *pending.Pending { return p.Get("/1h") }
+	for _, test := range []struct {
+		name  string
+		limit int
+		start func(*parallel.Parallel) *pending.Pending
+		want  int64
+	}{
+		{"one at a time", 1, get, 2},
+		{"a limit", 3, get, 6},
+		{"the default limit", 0, get, 200},
+		{"no limit", -1, get, 200},
+		{"a limit that cannot be doubled", math.MaxInt, get, 300},
+		{"the least that cannot", math.MaxInt/2 + 1, get, 300},
+		{"delayed handles", 3, func(p *parallel.Parallel) *pending.Pending { return p.Get("/", parallel.After(time.Hour)) }, 6},
+		{"functions", 3, func(p *parallel.Parallel) *pending.Pending {
+			return p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+				<-p.Context().Done()
+				return nil, context.Cause(p.Context())
+			})
+		}, 6},
+		{"races", 3, func(p *parallel.Parallel) *pending.Pending { return pending.Race(p.Get("/1h"), p.Get("/1h")) }, 6},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBoth(t, client.Client{Limit: test.limit, Timeout: -1}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+				items, pulled := counting(300)
+				ahead := make(chan int64, 1)
+				first := make(chan *pending.Pending, 300)
+				go func() {
+					synctest.Wait() // the loop waits
+					ahead <- pulled.Load()
+					(<-first).Cancel()
+				}()
+				yielded := false
+				for range each(p, items, func(int) *pending.Pending {
+					h := test.start(p)
+					first <- h
+					return h
+				}) {
+					yielded = true
+					break
+				}
+				if n := <-ahead; n != test.want || pulled.Load() != n || !yielded {
+					t.Errorf("%d items were pulled before one was yielded (%t), and %d in all; want %d", n, yielded, pulled.Load(), test.want)
+				}
+			})
+		})
+	}
+}
+
+// Promise 12: the window is full or not by what was not yielded yet, and one slow
+// item holds back all others of Ordered, but none of Each.
+func TestASlowItemHoldsBackOrderedAlone(t *testing.T) {
+	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
+		items, pulled := counting(10)
+		start := time.Now()
+		for i := range each(p, items, func(i int) *pending.Pending {
+			if i == 0 {
+				return p.Get("/10s")
+			}
+			return p.Get("/100ms")
+		}) {
+			if i != 0 {
+				continue
+			}
+			took(t, "the slow item was yielded", start, 10*time.Second)
+			want := int64(4) // Ordered
+			if strings.HasSuffix(t.Name(), "/Each") {
+				want = 10
+			}
+			if n := pulled.Load(); n != want {
+				t.Errorf("%d items were pulled while the first was slow, want %d", n, want)
+			}
+		}
+		if came.Load() != 10 {
+			t.Errorf("%d requests came to the server, want 10", came.Load())
+		}
+	})
+}
+
+// Promise 12: items and start run on the loop's goroutine.
+func TestItemsAndStartRunOnTheLoopsGoroutine(t *testing.T) {
+	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+		loop := goroutine()
+		check := func(what string) {
+			if g := goroutine(); g != loop {
+				t.Errorf("%s runs on %s, the loop on %s", what, g, loop)
+			}
+		}
+		items := func(yield func(int) bool) {
+			for i := range 10 {
+				check("items")
+				if !yield(i) {
+					return
+				}
+			}
+		}
+		for range each(p, items, func(int) *pending.Pending {
+			check("start")
+			return p.Get("/1ms")
+		}) {
+			check("the body")
+		}
+	})
+}
+
+// Promise 12: one handle for several items is yielded for each of them.
+func TestOneHandleForSeveralItems(t *testing.T) {
+	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
+		var shared *pending.Pending
+		items, _ := counting(10)
+		var got []int
+		for i, h := range each(p, items, func(i int) *pending.Pending {
+			if i%5 == 0 {
+				shared = p.Get("/100ms")
+			}
+			return shared
+		}) {
+			if body := text(t, h); body != "/100ms" {
+				t.Errorf("item %d has body %q", i, body)
+			}
+			got = append(got, i)
+		}
+		slices.Sort(got)
+		if want := slices.Collect(items); !slices.Equal(got, want) || came.Load() != 2 {
+			t.Errorf("%v were yielded of %d requests; want %v of 2", got, came.Load(), want)
+		}
+	})
+}
+
+// Promise 12: for a nil handle from start, one that says so.
+func TestStartThatReturnsNil(t *testing.T) {
+	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+		items, _ := counting(3)
+		n := 0
+		for i, h := range each(p, items, func(i int) *pending.Pending {
+			if i == 1 {
+				return nil
+			}
+			return p.Get("/1ms")
+		}) {
+			n++
+			if h == nil {
+				t.Fatalf("item %d was yielded with a nil handle", i)
+			}
+			if _, err := h.Response(); (err != nil) != (i == 1) {
+				t.Errorf("item %d: %v", i, err)
+			}
+		}
+		if n != 3 || p.HasPending() {
+			t.Errorf("%d items were yielded, and HasPending() = %t; want 3, false", n, p.HasPending())
+		}
+	})
+}
+
+// Promise 12: nothing is dropped in silence.
+func TestAfterTheEndTheItemsLeftAreYieldedAsNotSent(t *testing.T) {
+	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+		cause := errors.New("the caller's cause")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		api, came := paced(t)
+		api.Limit = 2
+		err := api.Parallel(ctx, func(p *parallel.Parallel) error {
+			items, _ := counting(20)
+			start := time.Now()
+			var answered, cut, notSent []int
+			for i, h := range each(p, items, func(i int) *pending.Pending { return p.Get("/100ms") }) {
+				switch _, err := h.Response(); {
+				case err == nil:
+					answered = append(answered, i)
+				case !errors.Is(err, cause) || !errors.Is(err, context.Canceled):
+					t.Errorf("item %d: %v, want the caller's cause", i, err)
+				case errors.Is(err, pending.ErrNotSent):
+					notSent = append(notSent, i)
+				default:
+					cut = append(cut, i)
+				}
+				if len(answered) == 4 && ctx.Err() == nil {
+					<-time.After(50 * time.Millisecond)
+					cancel(cause)
+				}
+			}
+			took(t, "the loop ended", start, 250*time.Millisecond)
+			if len(answered) != 4 || len(cut) != 2 || len(notSent) != 14 || came.Load() != 6 {
+				t.Errorf("answered %v, cut off %v, not sent %v; %d came to the server; want 4, 2, 14 and 6", answered, cut, notSent, came.Load())
+			}
+			endless := func(yield func(int) bool) {
+				for i := 0; yield(i); i++ {
+				}
+			}
+			for i, h := range each(p, endless, func(int) *pending.Pending { return p.Get("/1h") }) {
+				if !errors.Is(failure(t, h), pending.ErrNotSent) {
+					t.Errorf("item %d: %v, want ErrNotSent", i, failure(t, h))
+				}
+				if i == 1000 {
+					break
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Promise 12: the end of the context does not wake a sequence, so one over a
+// channel selects on it.
+func TestASequenceOverAChannel(t *testing.T) {
+	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		api, _ := paced(t)
+		api.Parallel(ctx, func(p *parallel.Parallel) error {
+			jobs := make(chan int, 1)
+			jobs <- 7
+			items := func(yield func(int) bool) {
+				for {
+					select {
+					case i := <-jobs:
+						if !yield(i) {
+							return
+						}
+					case <-p.Context().Done():
+						return
+					}
+				}
+			}
+			n := 0
+			for i, h := range each(p, items, func(int) *pending.Pending { return p.Get("/100ms") }) {
+				n++
+				if i != 7 || text(t, h) != "/100ms" {
+					t.Errorf("item %d with %q was yielded", i, text(t, h))
+				}
+			}
+			if n != 1 {
+				t.Errorf("%d items were yielded, want 1", n)
+			}
+			return nil
+		})
+		took(t, "the loop ended", start, time.Second)
+	})
+}
+
+// Promise 12: leaving the loop early, whatever way, cancels what was started for it
+// and pulls no more; what else the block has goes on.
+func TestLeavingTheLoopEarly(t *testing.T) {
+	errOut := errors.New("out of the loop")
+	inItems := func(items iter.Seq[int], at int, out func()) iter.Seq[int] {
+		return func(yield func(int) bool) {
+			for i := range items {
+				if i == at {
+					synctest.Wait() // what was started before is in flight
+					out()
+				}
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
+	raise := func() { panic(errOut) }
+	for _, test := range []struct {
+		name         string
+		body         func() (leave bool) // at the first turn
+		items, start func()              // at the item 3
+		pulled, sent int64
+		want         departure
+	}{
+		{name: "break", body: func() bool { return true }, pulled: 6, sent: 4, want: departure{returned: true}},
+		{name: "panic", body: func() bool { panic(errOut) }, pulled: 6, sent: 4, want: departure{raised: errOut}},
+		{name: "runtime.Goexit", body: func() bool { runtime.Goexit(); return true }, pulled: 6, sent: 4},
+		{name: "panic in items", items: raise, pulled: 4, sent: 3, want: departure{raised: errOut}},
+		{name: "panic in start", start: raise, pulled: 4, sent: 3, want: departure{raised: errOut}},
+		{name: "runtime.Goexit in start", start: runtime.Goexit, pulled: 4, sent: 3},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBoth(t, client.Client{Limit: 4}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
+				other := p.Get("/10s") // has one slot of the four, for the loop's three
+				items, pulled := counting(6)
+				if test.items != nil {
+					items = inItems(items, 3, test.items)
+				}
+				var started []*pending.Pending
+				start := time.Now()
+				d := depart(func() error {
+					for range each(p, items, func(i int) *pending.Pending {
+						synctest.Wait() // what was started before is in flight
+						path := "/1h"
+						switch {
+						case i == 0:
+							path = "/100ms"
+						case i == 3 && test.start != nil:
+							test.start()
+						}
+						h := p.Get(path)
+						started = append(started, h)
+						return h
+					}) {
+						synctest.Wait() // the next has taken the slot of the first
+						if test.body() {
+							break
+						}
+					}
+					return nil
+				})
+				if d != test.want {
+					t.Errorf("the loop was left with %+v, want %+v", d, test.want)
+				}
+				if n := pulled.Load(); n != test.pulled {
+					t.Errorf("%d items were pulled, want %d", n, test.pulled)
+				}
+				var ended time.Duration
+				if test.body != nil {
+					ended = 100 * time.Millisecond
+					if got := text(t, started[0]); got != "/100ms" {
+						t.Errorf("the item that was yielded has body %q", got)
+					}
+					started = started[1:]
+				}
+				for _, h := range started {
+					if err := failure(t, h); !errors.Is(err, context.Canceled) || errors.Is(err, parallel.ErrEnded) {
+						t.Errorf("what was started failed with %v, want context.Canceled alone", err)
+					}
+				}
+				took(t, "what was started had ended", start, ended)
+				if got := text(t, other); got != "/10s" {
+					t.Errorf("the block's other request has body %q", got)
+				}
+				if n := came.Load() - 1; n != test.sent {
+					t.Errorf("%d of the loop's requests came to the server, want %d", n, test.sent)
+				}
+			})
+		})
+	}
+}
+
+// Promise 12: what waits for a slot is never sent once the loop is left: that which
+// has one gives it to nothing of the same loop as it is cancelled.
+func TestLeavingTheLoopSendsNothingMore(t *testing.T) {
+	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int], "Ordered": parallel.Ordered[int]} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var sent atomic.Int64
+				transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+					sent.Add(1)
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})
+				api := client.Client{Limit: 500, HTTP: &http.Client{Transport: transport}}
+				api.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					items, _ := counting(1000)
+					for range each(p, items, func(i int) *pending.Pending {
+						if i > 0 {
+							return p.Get("http://h/")
+						}
+						return p.Go(func(*parallel.Parallel) (*http.Response, error) { // has no slot
+							<-time.After(time.Second)
+							return nil, nil
+						})
+					}) {
+						break
+					}
+					synctest.Wait()
+					if n := sent.Load(); n != 500 {
+						t.Errorf("%d requests were sent, want the 500 that had a slot when the loop was left", n)
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// A loop over a loop's result starts anew.
+func TestALoopCanBeRunAgain(t *testing.T) {
+	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
+		items, _ := counting(3)
+		loop := each(p, items, func(int) *pending.Pending { return p.Get("/1ms") })
+		if came.Load() != 0 || p.Stats() != (parallel.Stats{}) {
+			t.Error("something was started before the loop")
+		}
+		for range 2 {
+			for _, h := range loop {
+				text(t, h)
+			}
+		}
+		if n := came.Load(); n != 6 {
+			t.Errorf("two loops over three items sent %d requests", n)
+		}
+		for range each(p, func(func(int) bool) {}, func(int) *pending.Pending { return nil }) {
+			t.Error("a loop over no items yields one")
+		}
+	})
+}
+
+// Several loops share a block, and each gets its own.
+func TestTwoLoopsInOneBlock(t *testing.T) {
+	inBoth(t, client.Client{Limit: 3}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+		inner := 0
+		items, _ := counting(3)
+		for i, h := range each(p, items, func(i int) *pending.Pending { return p.Get(after(i)) }) {
+			text(t, h)
+			for j, h := range each(p, items, func(int) *pending.Pending { return p.Get("/1ms?" + strconv.Itoa(i)) }) {
+				inner++
+				if got := h.Request().URL.RawQuery; got != strconv.Itoa(i) {
+					t.Errorf("item %d of inner loop %d is of inner loop %s", j, i, got)
+				}
+			}
+		}
+		if inner != 9 {
+			t.Errorf("the inner loops yielded %d items, want 9", inner)
+		}
+	})
+}
+
+// Promise 12: any number of items in flat memory. What was yielded is not held on
+// to, neither the items nor the handles with their bodies.
+func TestEachHoldsOnToNothing(t *testing.T) {
+	type item struct{ n, _ int }
+	const n, limit = 400, 5
+	for name, each := range map[string]loopFunc[*item]{"Each": parallel.Each[*item], "Ordered": parallel.Ordered[*item]} {
+		t.Run(name, func(t *testing.T) {
+			var items []weak.Pointer[item]
+			var handles []weak.Pointer[pending.Pending]
+			alive := func() (n int) {
+				runtime.GC()
+				for i := range items {
+					if items[i].Value() != nil || handles[i].Value() != nil {
+						n++
+					}
+				}
+				return n
+			}
+			transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+			})
+			api := client.Client{Limit: limit, HTTP: &http.Client{Transport: transport}}
+			api.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				source := func(yield func(*item) bool) {
+					for i := range n {
+						x := &item{n: i}
+						items = append(items, weak.Make(x))
+						if !yield(x) {
+							return
+						}
+					}
+				}
+				yielded := 0
+				for range each(p, source, func(x *item) *pending.Pending {
+					h := p.Get("http://h/")
+					if x.n%2 == 0 {
+						h = pending.Race(h, p.Get("http://h/"))
+					}
+					handles = append(handles, weak.Make(h))
+					return h
+				}) {
+					if yielded++; yielded%100 == 0 {
+						if n := alive(); n > 3*limit {
+							t.Errorf("after %d turns %d items or handles are alive, want %d at most, and a few", yielded, n, 2*limit)
+						}
+					}
+				}
+				if yielded != n {
+					t.Errorf("%d items were yielded, want %d", yielded, n)
+				}
+				return nil
+			})
+		})
+	}
+}
