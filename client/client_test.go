@@ -36,8 +36,8 @@ func TestNilPanicsWithASentence(t *testing.T) {
 		func() {
 			defer func() {
 				sentence, ok := recover().(string)
-				if what := name[strings.LastIndex(name, " ")+1:]; !ok || !strings.Contains(sentence, what) || !strings.Contains(sentence, " nil") {
-					t.Errorf("%s panics with %q, want a sentence that says %s and nil", name, sentence, what)
+				if what := name[strings.LastIndex(name, " ")+1:]; !ok || !strings.HasPrefix(sentence, "abreast: ") || !strings.Contains(sentence, what+", ") {
+					t.Errorf("%s panics with %q, want a sentence of abreast's that names the %s", name, sentence, what)
 				}
 			}()
 			open()

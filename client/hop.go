@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/abreast-go/abreast/internal/unsent"
@@ -56,6 +57,9 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	case resp == nil:
 		return nil, fmt.Errorf("the transport (%T) returned neither a response nor an error", h.next)
 	}
+	if resp.StatusCode/100 == 3 {
+		untraced.Answered(req.Context())
+	}
 	resp.Request = req // what was put on is not for logs, or for the next hop
 	return resp, nil
 }
@@ -89,14 +93,18 @@ func (h *hop) sign(out, req *http.Request) error {
 	if out.Header == nil {
 		out.Header = make(http.Header)
 	}
+	own := make(map[string]bool, len(req.Header))
+	for key := range req.Header {
+		own[http.CanonicalHeaderKey(key)] = true // it may be written in any way
+	}
 	for key, values := range h.header {
 		key = http.CanonicalHeaderKey(key)
 		if key == "Host" {
 			if len(values) > 0 && (req.Host == "" || req.Host == req.URL.Host) {
 				out.Host = values[0]
 			}
-		} else if _, own := req.Header[key]; !own {
-			out.Header[key] = values[:len(values):len(values)]
+		} else if !own[key] {
+			out.Header[key] = slices.Clone(values)
 		}
 	}
 	if h.auth == nil {
@@ -117,7 +125,8 @@ func (h *hop) sign(out, req *http.Request) error {
 		return err
 	}
 	for key, values := range req.Header {
-		if key != "Cookie" {
+		if canonical := http.CanonicalHeaderKey(key); canonical != "Cookie" {
+			delete(out.Header, canonical)
 			out.Header[key] = values
 		}
 	}

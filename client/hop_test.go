@@ -182,6 +182,16 @@ func TestOwnHeaderWins(t *testing.T) {
 	if diff := cmp.Diff(want, w.trail(show)); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
+	// Without an Auth, too.
+	c.Auth = nil
+	w.asked = nil
+	if _, err := get(t, c, "https://h/", parallel.Header("X-Api-Key", "own"), parallel.Header("X-Many", "own")); err != nil {
+		t.Fatal(err)
+	}
+	want = []string{"Accept: client's\nUser-Agent: client's\nX-Api-Key: own\nX-Many: own"}
+	if diff := cmp.Diff(want, w.trail(show)); diff != "" {
+		t.Errorf("headers without an Auth (-want +got):\n%s", diff)
+	}
 	if got := c.Header["X-Many"]; !slices.Equal(got, []string{"one", "two"}) {
 		t.Errorf("the client's Header was changed: %q", got)
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 )
 
@@ -20,9 +21,13 @@ func stripCredentials(next func(*http.Request, []*http.Request) error) func(*htt
 			left = left || !sameOrigin(v.URL, via[0].URL)
 		}
 		if left {
-			req.Header.Del("Authorization")
-			req.Header.Del("Cookie")
-			req.Header.Del("Proxy-Authorization")
+			maps.DeleteFunc(req.Header, func(key string, _ []string) bool {
+				switch http.CanonicalHeaderKey(key) { // a request's own may be written in any way
+				case "Authorization", "Cookie", "Proxy-Authorization":
+					return true
+				}
+				return false
+			})
 		}
 		return next(req, via)
 	}

@@ -11,11 +11,10 @@ import (
 
 // NewTransport returns a new transport like the one that is shared by clients
 // without their own, for those who wrap it or change it (TLSClientConfig, Proxy,
-// ...). It is http.DefaultTransport's settings with two differences: it keeps as
-// many idle connections to one host as a block may use, so that rounds of parallel
-// requests reuse them, and a request that fails or is cancelled leaves no dial and
-// no TLS handshake behind (see parallel.DialContext). Headers of a response are
-// limited to 1 MiB.
+// ...). It is http.DefaultTransport's settings with three differences: it keeps up to
+// 1,000 idle connections to one host, so that rounds of parallel requests reuse them; a
+// request that fails or is cancelled leaves no dial and no TLS handshake behind (see
+// parallel.DialContext); and the headers of a response are limited to 1 MiB.
 //
 // The caller owns it; its CloseIdleConnections closes what it keeps.
 func NewTransport() *http.Transport {

@@ -44,6 +44,8 @@ func (c *connections) Value(key any) any {
 		return c
 	case untraced.Key{}:
 		return c.Context
+	case untraced.AnsweredKey{}:
+		return c.answered
 	}
 	return c.Context.Value(key)
 }
@@ -75,6 +77,13 @@ func (c *connections) gotConn(info httptrace.GotConnInfo) {
 	defer c.mu.Unlock()
 	c.got = true
 	c.dialled = slices.DeleteFunc(c.dialled, func(d net.Conn) bool { return d == raw })
+}
+
+// answered is told that a hop was sent, be it traced or not.
+func (c *connections) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got = true
 }
 
 func (c *connections) handshakeStart() {
@@ -111,9 +120,9 @@ func (c *connections) giveUp() {
 	c.hangUp()
 }
 
-// hangUp closes the connection that is in its handshake. Where several were
-// dialled it is not known which of them that is, and the handshake goes on, for
-// the transport's TLSHandshakeTimeout at most. The caller holds mu: a connection
+// hangUp closes the connection that is in its handshake, if only one was dialled. Of
+// several it is not known which one that is, and the handshake goes on, for the
+// transport's TLSHandshakeTimeout at most. The caller holds mu: a connection
 // whose handshake is done may serve others, and must not be closed.
 func (c *connections) hangUp() {
 	if c.shaking && len(c.dialled) == 1 {

@@ -14,15 +14,13 @@ import (
 var (
 	errGoexit    = errors.New("runtime.Goexit was called in what the request runs")
 	errNoAnswer  = errors.New("neither a response nor an error came back")
+	errBadRead   = errors.New("the response body's Read returned an impossible count")
 	errSwitching = errors.New("the server switched protocols (status 101): such a response has no end, and is refused")
 )
 
 // failure is err as the error of the request: it names the method and the URL that
 // were asked for, also after a redirect, in net/http's way.
 func (s *sending) failure(err error, notSent bool) error {
-	if ue, ok := err.(*url.Error); ok { // of the last hop
-		err = ue.Err
-	}
 	err = redact.Error(err)
 	switch said := errors.Is(err, pending.ErrNotSent); {
 	case notSent:
@@ -30,8 +28,12 @@ func (s *sending) failure(err error, notSent bool) error {
 	case said: // of another: one that a transport or a callback made meanwhile
 		err = unsent.Hide(err, pending.ErrNotSent)
 	}
-	if isTimeout(err) && !errors.Is(err, context.DeadlineExceeded) {
-		err = &timeoutError{err}
+	if isTimeout(err) {
+		// url.Error asks its direct Err for Timeout.
+		t, ok := err.(interface{ Timeout() bool })
+		if !ok || !t.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
+			err = &timeoutError{err}
+		}
 	}
 	op, u := pending.Named(s.request.Request)
 	return &url.Error{Op: op, URL: u, Err: err}

@@ -266,8 +266,8 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 		"a parse error in the password":                      {url: "http://user:secret%zz@h/"},
 		"a space in the password":                            {url: "http://user:secret word@h/"},
 		"a quote in the password":                            {url: `http://user:my"secret@h/`},
-		"a slash in the password":                            {url: "http://user:my/secret@h/"},
-		"a question mark in the password":                    {url: "http://user:my?secret@h/"},
+		"a slash in the password":                            {url: "http://user:secret/word@h/"},
+		"a question mark in the password":                    {url: "http://user:secret?word@h/"},
 		"a control character":                                {url: "http://user:secret@h/\x7f"},
 		"a bad port":                                         {url: "http://user:secret@h:port/"},
 		"a password without a scheme":                        {url: "user:secret@h/"},
@@ -760,7 +760,7 @@ func TestErrNotSentIsSaidOnProofOnly(t *testing.T) {
 		"a Wait that times out":        {client: client.Client{Wait: func(*http.Request) error { return netTimeout{} }}, want: true, timeout: true},
 		"cancelled in Wait": {client: client.Client{Wait: func(r *http.Request) error {
 			<-r.Context().Done()
-			return r.Context().Err()
+			return errors.New("rate: too late")
 		}}, end: cancelIt, want: true},
 		"cancelled in Wait, which doesn't care": {client: client.Client{Wait: func(r *http.Request) error {
 			<-r.Context().Done()
@@ -770,6 +770,11 @@ func TestErrNotSentIsSaidOnProofOnly(t *testing.T) {
 		"a Timeout in Auth": {client: client.Client{Timeout: d, Auth: func(r *http.Request) error {
 			<-r.Context().Done()
 			return r.Context().Err()
+		}}, want: true, timeout: true},
+
+		"a Timeout in Auth, which doesn't care": {client: client.Client{Timeout: d, Auth: func(r *http.Request) error {
+			<-r.Context().Done()
+			return nil
 		}}, want: true, timeout: true},
 
 		// The transport wanted a connection and never had one.
@@ -870,6 +875,9 @@ func TestErrNotSentIsSaidOnProofOnly(t *testing.T) {
 					var ue *url.Error
 					if !errors.As(err, &ue) || ue.Timeout() != tc.timeout {
 						t.Errorf("the error is %v, want a *url.Error with Timeout() = %v", err, tc.timeout)
+					}
+					if tc.end != nil && !errors.Is(err, context.Canceled) {
+						t.Errorf("the error is %v, which isn't context.Canceled", err)
 					}
 					if tc.timeout && !errors.Is(err, context.DeadlineExceeded) {
 						t.Errorf("the error is %v, which isn't context.DeadlineExceeded", err)

@@ -11,8 +11,8 @@ func (s *sending) exchange(a *answer) {
 		timeout = cfg.Timeout
 	}
 
-	// One context is enough where nothing ends the request before its timeout
-	// runs, or with a cause of its own.
+	// The context of the timeout is enough where there is a timeout, no Wait before
+	// it, and no context of the request's own, whose cause would be lost.
 	ctx := s.values()
 	if cfg.Wait != nil || s.unlink != nil || timeout <= 0 {
 		c, cancel := context.WithCancelCause(ctx)

@@ -19,7 +19,7 @@ import (
 // and is not counted by Stats. All are started at once: for many, use Each.
 //
 // The response that fn returns is read to its end, up to MaxBody, and closed,
-// before its Context ends; nil stands for an empty 204. Its error comes out of the
+// before its Context ends (that of a handle is whole in any case); nil stands for an empty 204. Its error comes out of the
 // handle unchanged, and a response beside it is closed unread. fn's panic is
 // treated like a request's (see Run). A nil fn is an error of the handle.
 //
@@ -37,13 +37,15 @@ func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pendi
 	inner := newBlock(p.ctx, p, p.cfg, p.queue)
 	h := p.handles.Make(nil, func() { inner.cancel(context.Canceled) })
 	p.queue.mu.Lock()
-	defer p.queue.mu.Unlock()
-	if p.ended {
-		inner.cancel(ErrEnded)
-		defer p.handles.Settle(h, pending.Answer{Err: pending.NotSent(ErrEnded)})
-		return h
+	ended := p.ended
+	if !ended {
+		p.tasks.Go(func() { p.runFunction(h, inner, fn) })
 	}
-	p.tasks.Go(func() { p.runFunction(h, inner, fn) })
+	p.queue.mu.Unlock()
+	if ended {
+		inner.cancel(ErrEnded)
+		p.handles.Settle(h, pending.Answer{Err: pending.NotSent(ErrEnded)})
+	}
 	return h
 }
 
@@ -88,6 +90,10 @@ func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
 		}
 	}
 	own := *resp // the function may go on using its response
+	if body, ok := pending.InMemory(resp); ok {
+		own.Body = http.NoBody
+		return pending.Answer{Response: &own, Body: body}
+	}
 	if body := own.Body; body != nil {
 		// The body may be that of a request whose context is not this block's.
 		defer context.AfterFunc(p.ctx, func() { panics.Try(func() { body.Close() }) })()
@@ -97,6 +103,7 @@ func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
 		method = own.Request.Method
 	}
 	body, _, err := receive(&own, method, p.cfg.MaxBody, nil)
+	own.Trailer = resp.Trailer // known now
 	if err == nil {
 		return pending.Answer{Response: &own, Body: body}
 	}

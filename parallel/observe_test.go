@@ -253,7 +253,9 @@ func TestOutcome(t *testing.T) {
 // The observer's function is the last thing before the handle is done: the handle
 // waits for it, and what it did is seen by who waited.
 func TestObserverIsToldLast(t *testing.T) {
-	ways := map[string][]parallel.Option{"sent": nil, "refused": {refuse[*parallel.Request]}}
+	ways := map[string][]parallel.Option{
+		"sent": nil, "refused": {refuse[*parallel.Request]}, "waiting": {parallel.After(time.Hour)},
+	}
 	for name, opts := range ways {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -270,6 +272,9 @@ func TestObserverIsToldLast(t *testing.T) {
 				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 					start := time.Now()
 					h := p.Post("http://h/", append([]parallel.Option{parallel.Body("", made.body("content"))}, opts...)...)
+					if name == "waiting" {
+						h.Cancel()
+					}
 					<-h.Done()
 					if d := time.Since(start); d != time.Second || !told {
 						t.Errorf("the handle was done after %v, the observer told: %v; want 1s and true", d, told)

@@ -89,13 +89,22 @@ func Body(contentType string, body io.Reader) Option {
 func content(body io.Reader) (open func() io.Reader, length int64) {
 	switch b := body.(type) {
 	case nil:
-		return func() io.Reader { return http.NoBody }, 0
-	case *bytes.Buffer: // its owner may go on using it
-		return inMemory(bytes.Clone(b.Bytes()))
+		return inMemory(nil)
+	case *bytes.Buffer:
+		if b == nil {
+			return inMemory(nil)
+		}
+		return inMemory(bytes.Clone(b.Bytes())) // its owner may go on using it
 	case *bytes.Reader:
+		if b == nil {
+			return inMemory(nil)
+		}
 		at := *b
 		return func() io.Reader { r := at; return &r }, int64(b.Len())
 	case *strings.Reader:
+		if b == nil {
+			return inMemory(nil)
+		}
 		at := *b
 		return func() io.Reader { r := at; return &r }, int64(b.Len())
 	}

@@ -140,8 +140,12 @@ func TestOptions(t *testing.T) {
 			}
 			echo := echo(t)
 			echo.Parallel(t.Context(), func(p *parallel.Parallel) error {
-				if diff := cmp.Diff(want, arrived(t, p.Post("http://h"+test.url, test.opts...))); diff != "" {
+				h := p.Post("http://h"+test.url, test.opts...)
+				if diff := cmp.Diff(want, arrived(t, h)); diff != "" {
 					t.Errorf("arrived (-want +got):\n%s", diff)
+				}
+				if r := h.Request(); r.Method != want.Method || r.URL.RequestURI() != want.URL {
+					t.Errorf("Request() = %s %s, want what arrived", r.Method, r.URL)
 				}
 				return nil
 			})
@@ -325,7 +329,8 @@ func TestAReplacedBodyIsClosed(t *testing.T) {
 }
 
 // Options are applied in the order given, on the goroutine that makes the request,
-// those after one that fails too, since each may bring a body that is to be closed.
+// and also after one that fails: the body that an option holds is to be closed. The
+// first error counts.
 func TestOptionsAreAppliedInTurn(t *testing.T) {
 	errStop := errors.New("stop")
 	var applied []string
@@ -341,7 +346,7 @@ func TestOptionsAreAppliedInTurn(t *testing.T) {
 	echo := echo(t)
 	echo.BaseURL = "http://h"
 	echo.Parallel(t.Context(), func(p *parallel.Parallel) error {
-		h := p.Do(&http.Request{URL: &url.URL{Path: "/x"}}, opt("1", nil), opt("2", nil), opt("3", errStop), opt("4", nil))
+		h := p.Do(&http.Request{URL: &url.URL{Path: "/x"}}, opt("1", nil), opt("2", nil), opt("3", errStop), opt("4", errors.New("late")))
 		here := " on " + goroutine()
 		if diff := cmp.Diff([]string{"1" + here, "2" + here, "3" + here, "4" + here}, applied); diff != "" {
 			t.Errorf("applied (-want +got):\n%s", diff)

@@ -41,7 +41,7 @@ type Parallel struct {
 	cancel context.CancelCauseFunc
 
 	handles pending.Arrivals
-	tasks   conc.WaitGroup // what is waited for on leaving; Go is called under queue.mu and never once ended
+	tasks   conc.WaitGroup // what is waited for on leaving; Go is called under queue.mu, and not after ended was set
 
 	// Guarded by queue.mu.
 	ended    bool
@@ -202,7 +202,8 @@ func (p *Parallel) Arrivals() iter.Seq[*pending.Pending] {
 }
 
 // Context returns the block's context: the caller's, ended by the end of the
-// block too. It is for other work in the block (a database query, a select).
+// block too, with ErrEnded for its context.Cause, or by a panic in the block, with one
+// that says so. It is for other work in the block (a database query, a select).
 func (p *Parallel) Context() context.Context { return p.ctx }
 
 // Stats returns how the block's requests stand at this moment.

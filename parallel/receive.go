@@ -91,18 +91,28 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 		size = min(declared, trusted)
 	}
 	buf := make([]byte, 0, size)
-	for {
-		var n int
-		var err error
-		if len(buf) < cap(buf) {
-			n, err = r.Read(buf[len(buf):cap(buf)])
-			buf = buf[:len(buf)+n]
-		} else { // Is there more? If not, it is of the right size already.
-			var more [1]byte
-			if n, err = r.Read(more[:]); n == 1 {
-				buf = append(grown(buf, declared, limit), more[0])
-			}
+	var more [1]byte
+	for idle := 0; ; {
+		full := len(buf) == cap(buf)
+		room := buf[len(buf):cap(buf)]
+		if full { // Is there more? If not, it is of the right size already.
+			room = more[:]
 		}
+		n, err := r.Read(room)
+		switch {
+		case n < 0 || n > len(room):
+			return buf, errBadRead
+		case n == 0 && err == nil:
+			if idle++; idle == 100 {
+				return buf, io.ErrNoProgress
+			}
+			continue
+		case full && n == 1:
+			buf = append(grown(buf, declared, limit), more[0])
+		default:
+			buf = buf[:len(buf)+n]
+		}
+		idle = 0
 		if err == io.EOF {
 			return buf, nil
 		}
@@ -121,8 +131,8 @@ func grown(buf []byte, declared, limit int64) []byte {
 	if declared > have {
 		size = min(declared, 8*have)
 	}
-	if limit >= have && limit > 0 {
-		size = min(size, limit+1)
+	if limit >= have && limit < size {
+		size = limit + 1
 	}
 	larger := make([]byte, have, size)
 	copy(larger, buf)

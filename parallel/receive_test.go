@@ -506,6 +506,9 @@ func TestTransportWithoutABodyOrALength(t *testing.T) {
 		"a body and length -1": {
 			http.Response{StatusCode: 200, ContentLength: -1, Body: io.NopCloser(strings.NewReader("here"))}, "here",
 		},
+		"what it decompressed, and the length of what came": {
+			http.Response{StatusCode: 200, Uncompressed: true, ContentLength: 50, Body: io.NopCloser(strings.NewReader("here"))}, "here",
+		},
 	} {
 		c := client.Client{HTTP: &http.Client{Transport: answering(tc.resp)}}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -179,7 +180,10 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 // distinct is ctx, the own context of a request, unless it adds nothing to the
 // block's.
 func (p *Parallel) distinct(ctx context.Context) context.Context {
-	if ctx == context.Background() || ctx == p.ctx || ctx == p.caller {
+	if ctx == context.Background() || ctx == p.ctx {
+		return nil
+	}
+	if reflect.ValueOf(ctx).Comparable() && ctx == p.caller {
 		return nil
 	}
 	return ctx
@@ -204,6 +208,9 @@ func (s *sending) applyOne(o Option) error {
 	}
 	was := s.request.Request
 	err := o(&s.request)
+	if r := s.request.Request; r != nil && r != was {
+		s.request.Request = r.Clone(r.Context()) // r may be the user's
+	}
 	s.take()
 	r := s.request.Request
 	if r == nil || r.URL == nil {
@@ -230,27 +237,42 @@ func check(r *http.Request) error {
 		return errors.New("the URL has no host")
 	case r.Body == (spent.Body{}):
 		return spent.Err
+	case r.Method != "" && !isToken(r.Method):
+		return fmt.Errorf("%q is no method", r.Method)
 	case r.RequestURI != "":
 		return errors.New("RequestURI is set: this is a request that a server received; set its URL and clear RequestURI")
 	}
-	if strings.ContainsAny(r.Host, breaks) {
-		return errors.New("the Host has a CR, LF or NUL in it")
+	if strings.ContainsFunc(r.Host, isControl) {
+		return errors.New("the Host has a control character in it")
 	}
 	for key, values := range r.Header {
-		if key == "" || strings.ContainsAny(key, breaks+": ") {
+		if !isToken(key) {
 			return fmt.Errorf("%q is no name of a header", key)
 		}
 		for _, v := range values {
-			if strings.ContainsAny(v, breaks) {
-				return fmt.Errorf("the value of header %q has a CR, LF or NUL in it", key)
+			if strings.ContainsFunc(v, isControl) {
+				return fmt.Errorf("the value of header %q has a control character in it", key)
 			}
 		}
 	}
 	return nil
 }
 
-// breaks are what would end a header, and let what follows pass for another.
-const breaks = "\r\n\x00"
+// isToken reports whether s is a token, as methods and names of headers are (RFC
+// 9110, section 5.6.2).
+func isToken(s string) bool {
+	for _, c := range []byte(s) {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !letter && !('0' <= c && c <= '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isControl reports whether c must not be in a header's value (RFC 9110, section 5.5):
+// CR and LF would end it, and let what follows pass for another.
+func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // hostOf names the host of a URL as limits count it: name and port.
 func hostOf(u *url.URL) string {

@@ -29,6 +29,7 @@ import (
 // with what was asked for and no password in its text, and nothing is sent.
 func TestWhatCannotBeSentIsAnErrorOfItsHandle(t *testing.T) {
 	errOwn := errors.New("the option's own error")
+	badURL := "http://me:secret@h/%zz"
 	get := func(u string, opts ...parallel.Option) func(*parallel.Parallel) *pending.Pending {
 		return func(p *parallel.Parallel) *pending.Pending { return p.Get(u, opts...) }
 	}
@@ -49,7 +50,7 @@ func TestWhatCannotBeSentIsAnErrorOfItsHandle(t *testing.T) {
 		as      any // a pointer for errors.As, or an error for errors.Is
 	}{
 		{"bad escape", get("http://h/%zz"), "Get", "http://h/%zz", new(url.EscapeError)},
-		{"bad escape, password", get("http://me:secret@h/%zz"), "Get", "http://***@h/%zz", nil},
+		{"bad escape, password", get(badURL), "Get", "http://***@h/%zz", nil},
 		{"bad password", get("http://me:100%secret@h/"), "Get", "http://***@h/", nil},
 		{"password with a slash", get("http://me:sec/ret@h/"), "Get", "http://***@h/", nil},
 		{"password and no scheme", get("m%e:secret@h/"), "Get", "***@h/", nil},
@@ -77,7 +78,7 @@ func TestWhatCannotBeSentIsAnErrorOfItsHandle(t *testing.T) {
 
 		{"failing option", get("http://h/x", func(*parallel.Request) error { return errOwn }), "Get", "http://h/x", errOwn},
 		{"option failing over a password", get("http://h/x", func(*parallel.Request) error {
-			_, err := url.Parse("http://me:secret@h/%zz")
+			_, err := url.Parse(badURL)
 			return err
 		}), "Get", "http://h/x", nil},
 		{"nil option", get("http://h/x", nil), "Get", "http://h/x", nil},

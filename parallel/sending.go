@@ -46,6 +46,12 @@ type answer struct {
 // enqueue puts s in the queue, now or after its delay.
 func (s *sending) enqueue() error {
 	p := s.p
+	if s.own != nil && s.own.Done() != nil {
+		s.unlink = context.AfterFunc(s.own, func() { s.end(ownEnd(s.own)) })
+		if s.own.Err() != nil {
+			return ownEnd(s.own)
+		}
+	}
 	p.queue.mu.Lock()
 	defer p.queue.mu.Unlock()
 	if p.ended {
@@ -54,15 +60,12 @@ func (s *sending) enqueue() error {
 	if p.ctx.Err() != nil {
 		return endOf(p.ctx)
 	}
-	if s.own != nil && s.own.Err() != nil {
-		return endOf(s.own)
+	if why := s.why.Load(); why != nil { // own has ended since
+		return *why
 	}
 	s.queued = true
 	p.count(Stats{Queued: +1})
 	p.waiting.Push(&s.listed)
-	if s.own != nil && s.own.Done() != nil {
-		s.unlink = context.AfterFunc(s.own, func() { s.end(ownEnd(s.own)) })
-	}
 	if s.request.After > 0 {
 		s.timer = time.AfterFunc(s.request.After, s.due)
 	} else {
@@ -101,8 +104,8 @@ func (s *sending) end(why error) {
 		s.p.queue.mu.Unlock()
 		return
 	}
+	s.why.CompareAndSwap(nil, &why) // under the lock: enqueue looks at it there
 	s.p.queue.mu.Unlock()
-	s.why.CompareAndSwap(nil, &why)
 	if s.armed.Load() {
 		s.stop(why)
 	}
@@ -154,7 +157,7 @@ func (s *sending) attempt(a *answer) {
 
 // abandon settles s, which was never sent and is in no queue.
 func (s *sending) abandon(err error) {
-	a := answer{Answer: pending.Answer{Err: s.failure(err, true)}}
+	var a answer
 	defer func() {
 		s.p.queue.mu.Lock()
 		c := Stats{Done: +1, Failed: +1}
@@ -165,6 +168,7 @@ func (s *sending) abandon(err error) {
 		s.p.queue.mu.Unlock()
 		s.p.handles.Settle(s.handle, a.Answer)
 	}()
+	s.guard(&a, func() { s.refuse(&a, err) }) // it asks err, the caller's cause perhaps, for its text
 	s.finish(&a)
 }
 

@@ -59,16 +59,17 @@ func (s *sending) takeGiven() {
 	}
 }
 
-// taken stands for the body in a request that was made: the handle keeps that, and
-// need not keep what it took to send it.
+// taken stands for the body in a request that was made: the handle keeps that
+// request, and need not keep what sent it.
 var taken = io.NopCloser(nil)
 
 func (us *uploads) add(u *upload) *upload {
 	u.all = us
+	u.changed.L = &u.mu
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	us.all = append(us.all, u)
-	u.closing = us.closed // nothing was opened yet
+	u.closing, u.closed = us.closed, us.closed // nothing was opened yet
 	return u
 }
 
@@ -79,8 +80,19 @@ func (us *uploads) attach(req *http.Request) {
 	}
 	req.Body = us.body
 	if open := req.GetBody; open != nil {
-		req.GetBody = func() (io.ReadCloser, error) { return us.add(&upload{open: open}), nil }
+		req.GetBody = func() (io.ReadCloser, error) {
+			if us.isClosed() { // asked of the response's Request: the user's affair
+				return open()
+			}
+			return us.add(&upload{open: open}), nil
+		}
 	}
+}
+
+func (us *uploads) isClosed() bool {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	return us.closed
 }
 
 // close closes all bodies, so that a Read which would block for ever ends: net/http
@@ -120,6 +132,7 @@ func (us *uploads) finish() (err error) {
 		us.mu.Lock()
 		defer us.mu.Unlock()
 		err = us.err
+		us.s, us.all, us.body = nil, nil, nil // a response's Request may keep us
 	}()
 	us.close()
 	return nil // see above
@@ -161,22 +174,34 @@ type upload struct {
 	all  *uploads
 	open func() (io.ReadCloser, error) // nil: body is open already
 
-	reading sync.Mutex // held while Read runs
-	close   sync.Once
-
-	mu sync.Mutex
+	mu      sync.Mutex
+	changed sync.Cond // reading or closed
 
 	// Guarded by mu.
 	body    io.ReadCloser
+	reading bool // a Read is running
 	closing bool // no Read begins
+	closed  bool
 }
 
+// Read reads the body, opening it if need be, until it is closed.
 func (u *upload) Read(p []byte) (n int, err error) {
-	u.reading.Lock()
-	defer u.reading.Unlock()
-	if u.isClosing() {
+	u.mu.Lock()
+	for u.reading && !u.closing {
+		u.changed.Wait()
+	}
+	if u.closing {
+		u.mu.Unlock()
 		return 0, http.ErrBodyReadAfterClose
 	}
+	u.reading = true
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.reading = false
+		u.changed.Broadcast()
+	}()
 	if failed := u.all.guard(func() {
 		if err = u.opened(); err == nil {
 			n, err = u.body.Read(p)
@@ -187,20 +212,8 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// awaitRead waits until no Read runs.
-func (u *upload) awaitRead() {
-	u.reading.Lock()
-	defer u.reading.Unlock()
-}
-
-func (u *upload) isClosing() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.closing
-}
-
-// opened opens the body if need be. Only Read calls it, and only Close may get in
-// between.
+// opened opens the body if need be. Only the Read that is running calls it, and
+// only Close may get in between.
 func (u *upload) opened() error {
 	if u.open == nil || u.body != nil {
 		return nil
@@ -224,17 +237,37 @@ func (u *upload) opened() error {
 // closed. It may be called while Read runs, and ends it if the body is of the kind
 // whose Close does.
 func (u *upload) Close() (err error) {
-	u.close.Do(func() {
-		u.mu.Lock()
-		u.closing = true
-		body := u.body
+	u.mu.Lock()
+	if u.closing {
+		for !u.closed {
+			u.changed.Wait()
+		}
 		u.mu.Unlock()
-		if body == nil {
-			return
-		}
-		if failed := u.all.guard(func() { err = body.Close() }); failed != nil {
-			err = failed
-		}
-	})
+		return nil
+	}
+	u.closing = true
+	body := u.body
+	u.mu.Unlock()
+	defer func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.closed = true
+		u.changed.Broadcast()
+	}()
+	if body == nil {
+		return nil
+	}
+	if failed := u.all.guard(func() { err = body.Close() }); failed != nil {
+		return failed
+	}
 	return err
+}
+
+// awaitRead waits until no Read is running.
+func (u *upload) awaitRead() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for u.reading {
+		u.changed.Wait()
+	}
 }

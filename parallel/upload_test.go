@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -498,6 +499,54 @@ func TestHandleSettlesAfterTheLastRead(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+// It does so too with a transport that doesn't wait for that Read, as net/http's
+// HTTP/1 does.
+func TestHandleSettlesAfterAReadThatItsTransportLeft(t *testing.T) {
+	reading, returned := make(chan struct{}), make(chan struct{})
+	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		defer close(returned)
+		go io.Copy(io.Discard, r.Body)
+		<-reading
+		return nil, errRefused
+	})}}
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		ended := false
+		h := p.Post("http://h/", parallel.Body("", readFunc(func([]byte) (int, error) {
+			close(reading)
+			<-returned
+			for range 1000 { // give the handle a chance to settle too early
+				runtime.Gosched()
+			}
+			ended = true
+			return 0, io.EOF
+		})))
+		<-h.Done()
+		if !ended {
+			t.Error("the handle settled while its body was being read")
+		}
+		return nil
+	})
+}
+
+// A transport that reads on when it has long returned gets an error, and the user's
+// reader is not asked. (Promise 10.)
+func TestNoReadBeginsOnceTheHandleIsDone(t *testing.T) {
+	var body io.ReadCloser
+	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		body = r.Body
+		return &http.Response{StatusCode: 200}, nil
+	})}}
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		reads := 0
+		h := p.Post("http://h/", parallel.Body("", readFunc(func([]byte) (int, error) { reads++; return 0, io.EOF })))
+		<-h.Done()
+		if n, err := body.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF || reads != 0 {
+			t.Errorf("a Read after the handle was done: %d, %v, and %d of the user's reader; want an error and none", n, err, reads)
+		}
+		return nil
 	})
 }
 

@@ -11,9 +11,22 @@ import (
 )
 
 // memory is the Body of a response that is in memory: Close has nothing to do.
-type memory struct{ bytes.Reader }
+type memory struct {
+	bytes.Reader
+	all []byte // also what was read
+}
 
 func (*memory) Close() error { return nil }
+
+// InMemory is the body of a response that a handle gave, from its start; of another's
+// it is not ok. It is for those who build a block.
+func InMemory(resp *http.Response) (body []byte, ok bool) {
+	m, ok := resp.Body.(*memory)
+	if !ok {
+		return nil, false
+	}
+	return m.all, true
+}
 
 // Bytes claims the handle, waits until it has settled and returns the body of its
 // response. A status outside 2xx is a *StatusError, and the bytes are nil then:

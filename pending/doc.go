@@ -12,6 +12,6 @@
 // wrong with the network (a body that doesn't decode, an option that failed): ask for
 // the special ones first.
 //
-// [Arrivals], [Answer], [Claim], [NotSent] and [Named] are the writing end, for
+// [Arrivals], [Answer], [Claim], [InMemory], [NotSent] and [Named] are the writing end, for
 // those who build a block.
 package pending

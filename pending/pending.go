@@ -108,6 +108,7 @@ func readable(resp *http.Response, body []byte) *http.Response {
 		body memory
 	}{resp: *resp}
 	c.body.Reset(body)
+	c.body.all = body
 	c.resp.Body = &c.body
 	return &c.resp
 }

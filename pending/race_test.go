@@ -460,6 +460,9 @@ type watched struct {
 
 func (w *watched) Read(p []byte) (int, error) {
 	w.use("a Read began")
+	if settled(w.handle) {
+		w.t.Error("a Read was running after Done was closed")
+	}
 	return min(len(p), 100), nil
 }
 

@@ -1,6 +1,7 @@
-// Package untraced gives what is asked of a user's callback while a request is being
-// sent a context that doesn't watch that request's connections: the callback may send
-// requests of its own, which prove nothing about this one.
+// Package untraced is how client tells parallel, which watches the connections of a
+// request by httptrace, of what that can't see: requests that a callback sends with the
+// same context, which prove nothing about this one, and hops that were answered by a
+// transport that doesn't trace.
 package untraced
 
 import "context"
@@ -8,6 +9,18 @@ import "context"
 // Key is what the context that a request is sent with has under it: that context
 // without the watch, a context.Context.
 type Key struct{}
+
+// AnsweredKey is what the context that a request is sent with has a func() under,
+// for Answered.
+type AnsweredKey struct{}
+
+// Answered says that a hop of the request that is sent with ctx was answered, and so
+// was sent.
+func Answered(ctx context.Context) {
+	if f, ok := ctx.Value(AnsweredKey{}).(func()); ok {
+		f()
+	}
+}
 
 // Context is ctx, which ends as ctx does, without the watch of a request's
 // connections.
