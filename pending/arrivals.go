@@ -3,6 +3,7 @@ package pending
 import (
 	"net/http"
 	"sync"
+	"weak"
 
 	"github.com/abreast-go/abreast/internal/fifo"
 )
@@ -20,7 +21,8 @@ type Arrivals struct {
 	arrived   fifo.Queue[*Pending] // those of them that have settled, oldest first
 	changed   *sync.Cond           // arrived grew, or unclaimed fell to zero; made by the first to wait
 	races     fifo.Queue[*race]    // not settled yet
-	ended     error                // what an open Race settles with, once the block ended
+	self      weak.Pointer[Arrivals]
+	ended     error // what an open Race settles with, once the block ended
 }
 
 // An Answer is what a handle settles with: a response and its body, or an error.
@@ -36,11 +38,16 @@ type Answer struct {
 // Cancel for as long as the handle has not settled, maybe several times; it must
 // not block, and lead to a Settle.
 func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
-	h := &Pending{home: a, asked: asked, cancel: cancel}
+	h := &Pending{asked: asked, cancel: cancel}
+	h.home.Store(a)
 	h.arrival.Item = h
 	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.self == (weak.Pointer[Arrivals]{}) {
+		a.self = weak.Make(a)
+	}
+	h.block = a.self
 	a.unclaimed++
-	a.mu.Unlock()
 	return h
 }
 
@@ -64,7 +71,13 @@ func (a *Arrivals) Settle(h *Pending, with Answer) bool {
 			a.changed.Signal()
 		}
 	}
-	h.openRace.Remove()
+	if h.race != nil {
+		h.race.place.Remove()
+		h.race = nil
+	}
+	if h.claimed {
+		h.home.Store(nil)
+	}
 	var then []func()
 	for _, w := range h.watches {
 		if f := w.settled(); f != nil {
@@ -129,6 +142,9 @@ func (a *Arrivals) claim(h *Pending) {
 	}
 	h.claimed = true
 	h.arrival.Remove()
+	if h.settled {
+		h.home.Store(nil)
+	}
 	a.unclaimed--
 	if a.unclaimed == 0 && a.changed != nil {
 		a.changed.Broadcast() // whoever waits now would wait for ever

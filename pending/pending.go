@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"weak"
 
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/spent"
@@ -20,8 +22,12 @@ import (
 // Arrivals don't yield it any more. All methods are safe for many goroutines. A
 // nil or zero Pending behaves as one that settled with an error saying so.
 type Pending struct {
-	home  *Arrivals     // the block it belongs to; nil for one born settled
-	asked *http.Request // not written to once the handle is made; nil for Go
+	// home is where its block has it; nil once it is settled and claimed, so that a
+	// handle that is kept doesn't keep what else has arrived there. Who finds nil may
+	// read all that is guarded by home.mu.
+	home  atomic.Pointer[Arrivals]
+	block weak.Pointer[Arrivals] // home, for a Race that begins when home is nil
+	asked *http.Request          // not written to once the handle is made; nil for Go
 
 	// Written before settled is, never after.
 	resp *http.Response // without its body
@@ -29,13 +35,13 @@ type Pending struct {
 	err  error
 
 	// Guarded by home.mu.
-	settled  bool
-	claimed  bool
-	done     chan struct{} // closed when settled; made when first asked for
-	cancel   func()
-	watches  []watch
-	arrival  fifo.Node[*Pending] // its place among the arrivals
-	openRace fifo.Node[*race]    // its place among the block's open races
+	settled bool
+	claimed bool
+	done    chan struct{} // closed when settled; made when first asked for
+	cancel  func()
+	watches []watch
+	arrival fifo.Node[*Pending] // its place among the arrivals
+	race    *race               // that it is the handle of, until settled
 }
 
 // A watch is told, once, that a handle has settled.
@@ -65,7 +71,7 @@ var none = failed(errors.New("a nil or zero *Pending was used: handles come from
 func failed(err error) *Pending { return &Pending{err: err, settled: true, claimed: true} }
 
 func (h *Pending) orNone() *Pending {
-	if h == nil || h.home == nil && !h.settled {
+	if h == nil || h.home.Load() == nil && !h.settled {
 		return none
 	}
 	return h
@@ -188,11 +194,12 @@ func (b *freshBody) Close() error {
 // winner; its losers may still be ending.)
 func (h *Pending) Done() <-chan struct{} {
 	h = h.orNone()
-	if h.home == nil {
+	home := h.home.Load()
+	if home == nil {
 		return closed
 	}
-	h.home.mu.Lock()
-	defer h.home.mu.Unlock()
+	home.mu.Lock()
+	defer home.mu.Unlock()
 	return h.doneLocked()
 }
 
@@ -215,13 +222,13 @@ func (h *Pending) doneLocked() <-chan struct{} {
 // Cancelling a Go handle ends the Context of its function; cancelling a Race
 // cancels every racer.
 func (h *Pending) Cancel() {
-	h = h.orNone()
-	if h.home == nil {
+	home := h.orNone().home.Load()
+	if home == nil {
 		return
 	}
-	h.home.mu.Lock()
+	home.mu.Lock()
 	cancel := h.cancel
-	h.home.mu.Unlock()
+	home.mu.Unlock()
 	if cancel != nil {
 		cancel()
 	}
@@ -229,30 +236,31 @@ func (h *Pending) Cancel() {
 
 // wait claims h and waits until it has settled.
 func (h *Pending) wait() {
-	if h.home == nil {
+	home := h.home.Load()
+	if home == nil {
 		return
 	}
-	h.home.mu.Lock()
-	h.home.claim(h)
+	home.mu.Lock()
+	home.claim(h)
 	done := h.doneLocked()
-	h.home.mu.Unlock()
+	home.mu.Unlock()
 	<-done
 }
 
 // watch claims h and has w told when h has settled, at once if it has.
 func (h *Pending) watch(w watch) {
 	var after func()
-	if h.home == nil {
+	if home := h.home.Load(); home == nil {
 		after = w.settled()
 	} else {
-		h.home.mu.Lock()
-		h.home.claim(h)
+		home.mu.Lock()
+		home.claim(h)
 		if h.settled {
 			after = w.settled()
 		} else {
 			h.watches = append(h.watches, w)
 		}
-		h.home.mu.Unlock()
+		home.mu.Unlock()
 	}
 	if after != nil {
 		after()

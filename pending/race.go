@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/unsent"
 )
 
@@ -40,13 +41,14 @@ func Race(hs ...*Pending) *Pending {
 	for i, h := range hs {
 		r.racers[i] = h.orNone()
 	}
-	if home := r.racers[0].home; home != nil {
+	if home := r.racers[0].block.Value(); home != nil {
 		r.home = home
 	}
 	r.handle = r.home.Make(r.racers[0].asked, r.cancel)
-	r.handle.openRace.Item = r
+	r.place.Item = r
 	r.home.mu.Lock()
-	r.home.races.Push(&r.handle.openRace)
+	r.handle.race = r
+	r.home.races.Push(&r.place)
 	r.home.mu.Unlock()
 
 	for i, h := range r.racers {
@@ -68,6 +70,8 @@ type race struct {
 	racers []*Pending
 	handle *Pending
 	home   *Arrivals // the handle's
+
+	place fifo.Node[*race] // among home's open races; guarded by home.mu
 
 	mu sync.Mutex // the innermost of locks: nothing else is locked under it
 
