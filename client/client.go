@@ -45,8 +45,8 @@ type Client struct {
 	// Auth, where set, puts credentials on a request just before it is sent, at
 	// every hop to the origins that Header goes to. It is given a copy that it may
 	// change; a header of the request's own wins over Auth's, but for cookies, which
-	// add up. It must heed the request's context. Its error is the request's, which
-	// then is not sent.
+	// add up. It is called on many goroutines at once and must heed the request's
+	// context. Its error is the request's, and at the first hop ErrNotSent too.
 	Auth func(*http.Request) error
 
 	// HTTP is how requests are dispatched: its Transport, CheckRedirect, Jar and
@@ -55,8 +55,8 @@ type Client struct {
 	// to another scheme, host or port, and stay off from there on.
 	//
 	// If HTTP is nil, or has no Transport, a shared transport as of NewTransport is
-	// used. A Transport of your own must heed the request's context: a block that is
-	// left waits for it.
+	// used. A Transport of your own must heed the request's context, in the bodies of
+	// its responses too: a block that is left waits for it.
 	HTTP *http.Client
 
 	// Limit is how many requests of one block are in flight at once. Two blocks
@@ -69,8 +69,8 @@ type Client struct {
 
 	// Timeout is the time for one request, from its send (when it has a slot and
 	// Wait has returned) to the last byte of its body, so large uploads and
-	// downloads need one of their own (parallel.Timeout). HTTP.Timeout runs too: the
-	// earlier wins. 0: 30 seconds; negative: none.
+	// downloads need one of their own (parallel.Timeout). The error is then
+	// context.DeadlineExceeded. HTTP.Timeout runs too: the earlier wins. 0: 30 seconds; negative: none.
 	Timeout time.Duration
 
 	// MaxBody is how many bytes of one decompressed body are kept in memory. A
@@ -80,8 +80,9 @@ type Client struct {
 
 	// Wait, where set, is called before each send, with the request's slot held,
 	// to pace it: limiter.Wait(r.Context()), with one limiter for each r.URL.Host,
-	// and a HostLimit, lest the slowest host takes all slots. It must heed the request's context. Its error is the request's, which then is
-	// not sent.
+	// and a HostLimit, lest the slowest host takes all slots. It is called on many
+	// goroutines at once and must heed the request's context. Its error is the
+	// request's, and ErrNotSent.
 	Wait func(*http.Request) error
 
 	// Observe, where set, is called for every request as it is made, also for one
@@ -90,7 +91,8 @@ type Client struct {
 	// in it (log URL.Redacted()). The context it returns
 	// (or nil) gives its values to the sending; the function it returns (or nil) is
 	// called exactly once, as the last thing before the handle is done: see
-	// pending.Outcome. Without Observe no time is read.
+	// pending.Outcome. Both are called on many goroutines at once; the second holds the
+	// request's slot, and must not wait for another request of the block. Without Observe no time is read.
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 }
 

@@ -14,8 +14,9 @@ import (
 // defaults that most programs want and makes a Config, zero means none here.
 type Config struct {
 	// Send sends a request and returns its response with the body unread, as
-	// http.Client.Do does; nil is http.DefaultClient.Do. It must heed the
-	// request's context: leaving the block waits for it to return.
+	// http.Client.Do does; nil is http.DefaultClient.Do. The body is read and closed
+	// by the block. Send is called on many goroutines at once and must heed the
+	// request's context, in the body too: leaving the block waits for it.
 	Send func(*http.Request) (*http.Response, error)
 
 	// Resolve turns what was given to Get and its likes, and a relative URL

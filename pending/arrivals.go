@@ -25,7 +25,7 @@ type Arrivals struct {
 	ended     error // what an open Race settles with, once the block ended
 }
 
-// An Answer is what a handle settles with: a response and its body, or an error.
+// An Answer is what a handle settles with: either a response and its body, or an error.
 // Response.Body is not used.
 type Answer struct {
 	Response *http.Response

@@ -48,7 +48,7 @@ func (h *Pending) Bytes() ([]byte, error) {
 
 // JSON is Bytes, decoded into v with json.Unmarshal. What doesn't decode, such as the
 // empty body of a 204 or that which parallel.To took, is a *url.Error around the
-// decoder's error.
+// decoder's error; v may have been written to by then.
 func (h *Pending) JSON(v any) error {
 	b, err := h.Bytes()
 	if err != nil {

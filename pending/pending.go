@@ -215,12 +215,12 @@ func (h *Pending) doneLocked() <-chan struct{} {
 }
 
 // Cancel ends this request alone. What is waiting to be sent is never sent; what
-// is in flight is interrupted. The handle settles soon with an error that is
-// context.Canceled, and is yielded by Next like any other. Cancel neither blocks
-// nor claims; on a handle that has settled it does nothing.
+// is in flight is interrupted, and settles with an error that is context.Canceled as
+// soon as its transport heeds that; Next yields it like any other. Cancel neither
+// blocks nor claims; on a handle that has settled it does nothing.
 //
-// Cancelling a Go handle ends the Context of its function; cancelling a Race
-// cancels every racer.
+// Cancelling a Go handle ends the Context of its function, with whose return it
+// settles; cancelling a Race cancels every racer.
 func (h *Pending) Cancel() {
 	home := h.orNone().home.Load()
 	if home == nil {
