@@ -252,6 +252,10 @@ func TestBodyThatGoReturnsFailsWithItsRequest(t *testing.T) {
 // No text of this library, net/http or net/url has a password in it.
 func TestNoErrorShowsAPassword(t *testing.T) {
 	const pw = "secret"
+	parse := func(raw string) error { // as a program of the user's might
+		_, err := url.Parse(raw)
+		return fmt.Errorf("what was configured: %w", err)
+	}
 	cases := map[string]struct {
 		client   client.Client
 		url      string
@@ -297,25 +301,19 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 			location: "http://user:secret@h/",
 		},
 		"an option's url.Parse": {url: "http://h/", opts: []parallel.Option{func(*parallel.Request) error {
-			_, err := url.Parse("http://user:my secret@h/")
-			return fmt.Errorf("option: %w", err)
+			return parse("http://user:my secret@h/")
 		}}},
 		"Wait's url.Parse": {url: "http://h/", client: client.Client{Wait: func(*http.Request) error {
-			_, err := url.Parse(`http://user:my"secret@h/`)
-			return fmt.Errorf("token: %w", err)
+			return parse(`http://user:my"secret@h/`)
 		}}},
 		"Auth's url.Parse": {url: "http://h/", client: client.Client{Auth: func(*http.Request) error {
-			_, err := url.Parse("http://user:secret@h:port/")
-			return err
+			return parse("http://user:secret@h:port/")
 		}}},
 		"a proxy that cannot be parsed": {url: "http://h/", client: client.Client{HTTP: &http.Client{Transport: &http.Transport{
 			Proxy: func(*http.Request) (*url.URL, error) {
 				// As http.ProxyFromEnvironment does it.
-				u, err := url.Parse("http://user:my secret@proxy/")
-				if err != nil {
-					return nil, fmt.Errorf("invalid proxy address %q: %v", "http://user:my secret@proxy/", err)
-				}
-				return u, nil
+				const address = "http://user:my secret@proxy/"
+				return nil, fmt.Errorf("invalid proxy address %q: %v", address, parse(address))
 			},
 		}}}},
 		"a proxy that is refused": {url: "http://h/", client: client.Client{HTTP: &http.Client{Transport: &http.Transport{
