@@ -16,7 +16,8 @@ import (
 // An Option changes a request as it is made, on the goroutine that makes it. Its
 // error becomes that of the handle, and the request is not sent. The options of
 // this package can be used for many requests, except a Body of a reader that can
-// be read once. Options are applied in the order given.
+// be read once. Options are applied in the order given; those after one that failed
+// too, since each may bring a body that is to be closed.
 type Option func(*Request) error
 
 // Header sets a header in place of what it was. "Host" sets Request.Host, since

@@ -137,9 +137,12 @@ func TestAHandleSettlesOnceItsSlotIsFree(t *testing.T) {
 		h := p.Get("http://any/")
 		var at Stats
 		var hosts map[string][2]int
-		pending.Claim(h, 0, func(int) { at, hosts = p.Stats(), hostsOf(p.queue) }) // called as it settles
-		<-h.Done()
-		h.Cancel() // takes the lock that tell is called under
+		told := make(chan struct{})
+		pending.Claim(h, 0, func(int) { // called as it settles
+			at, hosts = p.Stats(), hostsOf(p.queue)
+			close(told)
+		})
+		<-told
 		if at != (Stats{Done: 1}) || len(hosts) != 0 {
 			t.Errorf("as the handle settles, Stats = %+v and there are %v for hosts; want one Done, and nothing", at, hosts)
 		}

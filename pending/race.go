@@ -14,7 +14,8 @@ import (
 // others, at that moment and whether or not anybody asks for it. If none
 // succeeds it settles with all their errors, joined in the order given
 // (errors.Is and errors.As find each, but for ErrNotSent, which must hold for all);
-// a status outside 2xx counts as a *StatusError. Of racers that have settled before the call, the first in the
+// a status outside 2xx counts as a *StatusError, whose Body all who ask the Race
+// share. Of racers that have settled before the call, the first in the
 // order given wins.
 //
 // Race does not block. Its handle is like any other: it belongs to the block of
