@@ -74,8 +74,9 @@ func (s *sending) exchange(a *answer) {
 	}
 }
 
-// alreadyEnded is the error of a request whose context has ended. A context derived from
-// another may end a moment later than that does: hence the look at the own one.
+// alreadyEnded is the error of a request whose context has ended. A context that is
+// ended by context.AfterFunc ends a moment later than that which it follows: hence the
+// look at the own one.
 func (s *sending) alreadyEnded(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return endOf(ctx)

@@ -23,13 +23,13 @@ type sending struct {
 	own     context.Context // the request's own context, where it has one
 	uploads *uploads        // its bodies, if it has any
 	watched *observation    // nil without an observer
+	unlink  func() bool     // from the end of own, if it can end
 
 	// Guarded by p.queue.mu.
 	place  fifo.Node[*sending] // in the queue, ready or aside
 	listed fifo.Node[*sending] // among what its block has waiting
 	queued bool                // counted as Queued
 	timer  *time.Timer         // until After is over
-	unlink func() bool         // from the end of own
 
 	// Ending what is in flight: whoever comes second of end and arm calls stop.
 	why   atomic.Pointer[error]
