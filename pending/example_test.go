@@ -557,3 +557,21 @@ func ExampleNamed() {
 	// Output:
 	// Delete "https://ada:xxxxx@api.example.com/users/7": it is forbidden
 }
+
+// The body of a handle's response is in memory as a whole, also once it was read. Who
+// builds a block passes it on without a copy.
+func ExampleInMemory() {
+	var handles pending.Arrivals
+	h := handles.Make(nil, func() {})
+	handles.Settle(h, pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: []byte("all of it")})
+
+	resp, err := h.Response()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	io.ReadAll(resp.Body)
+	body, ok := pending.InMemory(resp)
+	fmt.Printf("%s, %v\n", body, ok)
+	// Output: all of it, true
+}

@@ -28,11 +28,20 @@ func New(t testing.TB, h http.Handler) *Server {
 	l := &listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	s := &Server{listener: l}
 	s.Transport = &http.Transport{DialContext: s.Dial, MaxIdleConnsPerHost: 1000}
-	srv := &http.Server{Handler: h}
+	var conns sync.WaitGroup
+	srv := &http.Server{Handler: h, ConnState: func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			conns.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			conns.Done()
+		}
+	}}
 	go srv.Serve(l)
 	t.Cleanup(func() {
 		s.Transport.CloseIdleConnections()
 		srv.Close()
+		conns.Wait() // the server takes its time over some, which must pass in the bubble
 	})
 	return s
 }
