@@ -8,8 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/abreast-go/abreast/internal/unsent"
-	"github.com/abreast-go/abreast/internal/untraced"
+	"github.com/abreast-go/abreast/internal/proof"
 )
 
 // A hop is the transport that each hop of a redirect passes through. Credentials
@@ -28,11 +27,11 @@ type hop struct {
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
 		closeBody(req)
-		return nil, &unsent.Error{Err: h.base.err}
+		return nil, &proof.Refusal{Err: h.base.err}
 	}
 	if h.shared && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		closeBody(req)
-		return nil, &unsent.Error{Err: fmt.Errorf("the scheme of the URL is %q, not http or https", req.URL.Scheme)}
+		return nil, &proof.Refusal{Err: fmt.Errorf("the scheme of the URL is %q, not http or https", req.URL.Scheme)}
 	}
 	out := req
 	if (h.auth != nil || len(h.header) > 0) && h.mayHave(req) {
@@ -58,7 +57,7 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("the transport (%T) returned neither a response nor an error", h.next)
 	}
 	if resp.StatusCode/100 == 3 {
-		untraced.Answered(req.Context())
+		proof.Answered(req.Context())
 	}
 	resp.Request = req // what was put on is not for logs, or for the next hop
 	return resp, nil
@@ -110,7 +109,7 @@ func (h *hop) sign(out, req *http.Request) error {
 	if h.auth == nil {
 		return nil
 	}
-	signed := out.WithContext(untraced.Context(req.Context())) // Auth may fetch a token
+	signed := out.WithContext(proof.Unwatched(req.Context())) // Auth may fetch a token
 	err := h.auth(signed)
 	*out = *signed.WithContext(req.Context())
 	if err != nil {
@@ -120,7 +119,7 @@ func (h *hop) sign(out, req *http.Request) error {
 	}
 	if err != nil {
 		if req.Response == nil { // the first hop
-			err = &unsent.Error{Err: err}
+			err = &proof.Refusal{Err: err}
 		}
 		return err
 	}

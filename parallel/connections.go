@@ -9,7 +9,7 @@ import (
 	"sync"
 
 	"github.com/abreast-go/abreast/internal/fifo"
-	"github.com/abreast-go/abreast/internal/untraced"
+	"github.com/abreast-go/abreast/internal/proof"
 )
 
 // connections watches the connections of one request as net/http makes them: by
@@ -42,9 +42,9 @@ func (c *connections) Value(key any) any {
 	switch key {
 	case connectionsKey{}:
 		return c
-	case untraced.Key{}:
+	case proof.UnwatchedKey{}:
 		return c.Context
-	case untraced.AnsweredKey{}:
+	case proof.AnsweredKey{}:
 		return c.answered
 	}
 	return c.Context.Value(key)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net/url"
 
+	"github.com/abreast-go/abreast/internal/proof"
 	"github.com/abreast-go/abreast/internal/redact"
-	"github.com/abreast-go/abreast/internal/unsent"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -26,7 +26,7 @@ func (s *sending) failure(err error, notSent bool) error {
 	case notSent:
 		err = pending.NotSent(err)
 	case said: // of another: one that a transport or a callback made meanwhile
-		err = unsent.Hide(err, pending.ErrNotSent)
+		err = proof.Hide(err, pending.ErrNotSent)
 	}
 	if isTimeout(err) {
 		// url.Error asks its direct Err for Timeout.
@@ -47,7 +47,7 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 	if ue, ok := err.(*url.Error); ok {
 		err = ue.Err
 	}
-	if refused, ok := err.(*unsent.Error); ok {
+	if refused, ok := err.(*proof.Refusal); ok {
 		err, notSent = refused.Err, true
 	}
 	if ctx.Err() != nil {

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/abreast-go/abreast/internal/fifo"
-	"github.com/abreast-go/abreast/internal/unsent"
+	"github.com/abreast-go/abreast/internal/proof"
 )
 
 // Race claims the handles, its racers, and returns one handle that takes their
@@ -117,7 +117,7 @@ func joined(errs []error) error {
 	if slices.ContainsFunc(errs, func(err error) bool { return !notSent(err) }) {
 		for i, err := range errs {
 			if notSent(err) {
-				errs[i] = unsent.Hide(err, ErrNotSent)
+				errs[i] = proof.Hide(err, ErrNotSent)
 			}
 		}
 	}
