@@ -21,6 +21,7 @@ type Server struct {
 
 	listener *listener
 	dials    atomic.Int64
+	open     atomic.Int64
 }
 
 // New starts a server with h, which is closed when the test ends.
@@ -33,7 +34,9 @@ func New(t testing.TB, h http.Handler) *Server {
 		switch state {
 		case http.StateNew:
 			conns.Add(1)
+			s.open.Add(1)
 		case http.StateClosed, http.StateHijacked:
+			s.open.Add(-1)
 			conns.Done()
 		}
 	}}
@@ -65,6 +68,9 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // Dials is the number of connections that were made.
 func (s *Server) Dials() int { return int(s.dials.Load()) }
+
+// Open is the number of connections that the server has open.
+func (s *Server) Open() int { return int(s.open.Load()) }
 
 // Close stops accepting connections: the next dial is refused.
 func (s *Server) Close() { s.listener.Close() }

@@ -1,0 +1,194 @@
+package client_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// The library under load, on loopback. Each is one round of work:
+//
+//	go test ./client -run xxx -bench Load -benchtime 1x
+
+// loadServer is a server that knows how many connections it has open.
+func loadServer(b *testing.B, h http.HandlerFunc) (srv *httptest.Server, open *atomic.Int64) {
+	open = new(atomic.Int64)
+	srv = httptest.NewUnstartedServer(h)
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			open.Add(-1)
+		}
+	}
+	srv.Start()
+	b.Cleanup(srv.Close)
+	return srv, open
+}
+
+func heap() uint64 {
+	for range 3 { // what a sync.Pool holds goes with the second
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+const mib = 1 << 20
+
+// A million requests through Each: the heap is as large at the end as after 10,000.
+func BenchmarkLoadMillion(b *testing.B) {
+	srv, open := loadServer(b, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") })
+	tr := client.NewTransport()
+	defer tr.CloseIdleConnections()
+	c := client.Client{HTTP: &http.Client{Transport: tr}}
+	for b.Loop() {
+		const total = 1_000_000
+		numbers := func(yield func(int) bool) {
+			for i := range total {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+		var done int
+		var early, late uint64
+		c.Parallel(b.Context(), func(p *parallel.Parallel) error {
+			for _, h := range parallel.Each(p, numbers, func(int) *pending.Pending { return p.Get(srv.URL) }) {
+				if _, err := h.Bytes(); err != nil {
+					b.Fatal(err)
+				}
+				switch done++; done {
+				case 10_000:
+					early = heap()
+				case total:
+					late = heap()
+				}
+			}
+			return nil
+		})
+		if done != total {
+			b.Fatalf("%d came back, want %d", done, total)
+		}
+		b.ReportMetric(float64(early)/mib, "MiB-heap-at-10,000")
+		b.ReportMetric(float64(late)/mib, "MiB-heap-at-the-end")
+		b.ReportMetric(float64(open.Load()), "connections")
+	}
+}
+
+// Ten thousand requests in flight at once: the server answers none before all are
+// there. It is reached over pipes in memory, since both ends of so many sockets are
+// more than most systems let a process open.
+func BenchmarkLoadTenThousandInFlight(b *testing.B) {
+	const total = 10_000
+	var there atomic.Int64
+	all, answer := make(chan struct{}), make(chan struct{})
+	srv := testnet.New(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if there.Add(1) == total {
+			close(all)
+		}
+		select {
+		case <-answer:
+		case <-r.Context().Done():
+		}
+	}))
+	for b.Loop() {
+		there.Store(0)
+		all, answer = make(chan struct{}), make(chan struct{})
+		c := client.Client{HTTP: srv.Client(), Limit: -1, Timeout: 2 * time.Minute}
+		before := heap()
+		err := c.Parallel(b.Context(), func(p *parallel.Parallel) error {
+			hs := make([]*pending.Pending, total)
+			for i := range hs {
+				hs[i] = p.Get("http://any/")
+			}
+			<-all
+			b.ReportMetric(float64(p.Stats().InFlight), "in-flight")
+			b.ReportMetric(float64(srv.Dials()), "connections")
+			b.ReportMetric(float64(heap()-before)/total/1024, "KiB-each,-both-sides")
+			close(answer)
+			_, err := pending.All(hs...)
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// A thousand blocks at once of ten requests each, half of the blocks left early, over
+// and over for a minute: goroutines, connections and heap are back at the start after.
+// It is meant for the race detector too. The server is reached over pipes, as above.
+func BenchmarkLoadBlocks(b *testing.B) {
+	srv := testnet.New(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-time.After(time.Duration(len(r.URL.Path)) * time.Millisecond):
+			fmt.Fprint(w, r.URL.Path)
+		case <-r.Context().Done():
+		}
+	}))
+	c := client.Client{HTTP: srv.Client(), BaseURL: "http://any"}
+	var blocks, left, failed atomic.Int64
+	goroutines := runtime.NumGoroutine()
+	round := func(d time.Duration) {
+		end := time.Now().Add(d)
+		var wg sync.WaitGroup
+		for i := range 1000 {
+			wg.Go(func() {
+				for n := i; time.Now().Before(end); n++ {
+					blocks.Add(1)
+					c.Parallel(b.Context(), func(p *parallel.Parallel) error {
+						for k := range 10 {
+							p.Get(fmt.Sprintf("/%0*d", 1+k, k))
+						}
+						for h := range p.Arrivals() {
+							if _, err := h.Response(); err != nil {
+								failed.Add(1)
+							}
+							if n%2 == 0 {
+								left.Add(1)
+								break
+							}
+						}
+						return nil
+					})
+				}
+			})
+		}
+		wg.Wait()
+		srv.Transport.CloseIdleConnections()
+		// What the transport and the server are still ending is not the blocks' to wait for.
+		for n := 0; n < 1000 && (runtime.NumGoroutine() > goroutines || srv.Open() > 0); n++ {
+			<-time.After(10 * time.Millisecond)
+		}
+	}
+	// The runtime never gives back its descriptors of goroutines, of which there were
+	// some 50,000 at once: they are to be there before.
+	round(15 * time.Second)
+	for b.Loop() {
+		blocks.Store(0)
+		left.Store(0)
+		failed.Store(0)
+		before := heap()
+		round(time.Minute)
+		b.ReportMetric(float64(blocks.Load()), "blocks")
+		b.ReportMetric(float64(left.Load()), "left-early")
+		b.ReportMetric(float64(failed.Load()), "failed")
+		b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines-more")
+		b.ReportMetric(float64(srv.Open()), "connections-open")
+		b.ReportMetric((float64(heap())-float64(before))/mib, "MiB-heap-more")
+	}
+}
