@@ -1,0 +1,393 @@
+package parallel_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A program is a random use of a block, decoded from bytes: any bytes are a program,
+// so that it can be fuzzed. It prints as something like Go.
+type program struct {
+	bytes []byte
+
+	limit, hostLimit int
+	timeout          time.Duration
+	waits            bool // there is a Wait
+	network          bool // net/http and a server in place of a transport of the test's own
+	main             scope
+}
+
+// A scope is what the function of one block does.
+type scope struct {
+	caller   callerEnd
+	callerAt time.Duration
+	ops      []op
+	leave    leaving // at the end of ops
+}
+
+// A callerEnd is how the context of a block's caller ends, if it does.
+type callerEnd int
+
+const (
+	callerStays callerEnd = iota
+	callerCancels
+	callerCancelsWithCause
+	callerDeadline
+)
+
+// A leaving is how a function is left.
+type leaving int
+
+const (
+	byReturn leaving = iota
+	byError
+	byPanic
+	byGoexit
+)
+
+func (l leaving) String() string {
+	return [...]string{"return nil", "return err", `panic("fn")`, "runtime.Goexit()"}[l]
+}
+
+// A code is what an op does.
+type code int
+
+const (
+	opEnd code = iota // of a list of ops
+	opGet
+	opDo
+	opPost
+	opRefused
+	opGo
+	opResponse
+	opBytes
+	opNext
+	opDrain
+	opArrivals
+	opEach
+	opOrdered
+	opAll
+	opRace
+	opCancel
+	opDone
+	opLook
+	opPause
+	opCancelCaller
+	opSpawn
+	opBlock
+	opOuter
+	opLeave
+)
+
+// codes are what the byte of an op stands for.
+var codes = []code{
+	opEnd, opGet, opGet, opGet, opGet, opGet, opDo, opDo, opPost, opRefused, opGo, opGo, opResponse, opBytes, opNext, opNext,
+	opDrain, opArrivals, opArrivals, opEach, opEach, opOrdered, opAll, opRace, opRace, opCancel, opDone, opLook, opLook,
+	opPause, opPause, opCancelCaller, opSpawn, opBlock, opOuter, opLeave,
+}
+
+type op struct {
+	code  code
+	reqs  []spec // of requests: one, or one for each item
+	picks []int  // handles, by their number modulo the number there are
+	n     int
+	pause time.Duration
+	sub   scope
+	leave leaving
+}
+
+// A spec is what becomes of one request, unless something else ends it before.
+type spec struct {
+	host    string
+	result  result
+	latency time.Duration // until the header
+	body    time.Duration // until the body, after that
+	lag     time.Duration // from the end of the context to heeding it
+	after   time.Duration
+	timeout time.Duration // 0: the client's
+	wait    result        // ok, broken, panics_, stalls (it does not heed its context): of the client's Wait
+	waits   time.Duration
+	own     time.Duration // for Do: when its context ends; 0: never
+	by      way           // for Each
+}
+
+type result int
+
+const (
+	ok result = iota
+	notFound
+	unavailable
+	broken   // an error of the transport's
+	stalls   // until its context ends
+	short    // a body shorter than declared
+	cutOff   // a body that breaks
+	nothing  // nil, nil
+	panics_  // in the transport
+	goexits  // in the transport
+	panicsIn // in the body's Read
+)
+
+func (r result) String() string {
+	return [...]string{"200", "404", "503", "error", "stalls", "short", "cut", "nil", "panic", "goexit", "panic-in-body"}[r]
+}
+
+var results = []result{
+	ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok, ok,
+	notFound, notFound, unavailable, broken, broken, stalls, stalls, short, cutOff, nothing, panics_, goexits, panicsIn,
+}
+
+// A way is how the start function of an Each makes its handle.
+type way int
+
+const (
+	byGet way = iota
+	byGo
+	byRace
+	byTheOneBefore
+)
+
+// decoder takes a program from bytes; past their end it takes zeros.
+type decoder struct {
+	left []byte
+	ops  int
+}
+
+func (d *decoder) next() int {
+	if len(d.left) == 0 {
+		return 0
+	}
+	b := d.left[0]
+	d.left = d.left[1:]
+	return int(b)
+}
+
+// ms is one of 0, step, 2*step, ... below n steps.
+func (d *decoder) ms(n, step int) time.Duration {
+	return time.Duration(d.next()%n*step) * time.Millisecond
+}
+
+// seldom is ms, but mostly 0.
+func (d *decoder) seldom(n, step int) time.Duration {
+	if b := d.next(); b%4 == 3 {
+		return time.Duration((1+b/4%n)*step) * time.Millisecond
+	}
+	return 0
+}
+
+func decode(b []byte) *program {
+	d := &decoder{left: b}
+	flags := d.next()
+	pr := &program{
+		bytes:     b,
+		limit:     []int{-1, 1, 2, 3, 3, 5, 8, 100}[d.next()%8],
+		hostLimit: []int{0, 0, 1, 2}[d.next()%4],
+		timeout:   200*time.Millisecond + d.ms(4, 100),
+		waits:     flags&1 != 0,
+		network:   flags&6 == 6,
+	}
+	pr.main = d.scope(0, true)
+	return pr
+}
+
+func (d *decoder) scope(depth int, caller bool) (s scope) {
+	b := d.next()
+	s.leave = []leaving{byReturn, byReturn, byReturn, byReturn, byError, byError, byPanic, byGoexit}[b%8]
+	if caller && b/8%4 == 3 {
+		s.caller = callerCancels + callerEnd(b/32%3)
+		s.callerAt = d.ms(32, 10)
+	}
+	s.ops = d.list(depth)
+	return s
+}
+
+func (d *decoder) list(depth int) (ops []op) {
+	for len(d.left) > 0 && d.ops < 60 {
+		o := op{code: codes[d.next()%len(codes)]}
+		d.ops++
+		if o.code == opEnd {
+			break
+		}
+		switch o.code {
+		case opGo, opSpawn, opBlock:
+			if depth == 3 {
+				continue
+			}
+			o.n = d.next()
+			o.sub = d.scope(depth+1, o.code == opBlock)
+		case opGet, opDo, opPost, opRefused:
+			o.reqs = []spec{d.spec()}
+		case opEach, opOrdered:
+			for range d.next() % 9 {
+				o.reqs = append(o.reqs, d.spec())
+			}
+			b := d.next()
+			o.n = b % 12 // items taken before the loop is left; 0: all
+			o.pause = time.Duration(b/12%4*25) * time.Millisecond
+		case opAll, opRace:
+			for range d.next() % 5 {
+				o.picks = append(o.picks, d.next())
+			}
+		case opResponse, opBytes, opCancel, opOuter:
+			o.picks = []int{d.next()}
+		case opDone:
+			o.picks = []int{d.next()}
+			o.pause = d.ms(8, 10)
+		case opArrivals:
+			o.n = 1 + d.next()%8
+		case opPause:
+			o.pause = d.ms(16, 10)
+		case opLeave:
+			o.leave = leaving(d.next() % 4)
+		}
+		ops = append(ops, o)
+		if o.code == opLeave {
+			break
+		}
+	}
+	return ops
+}
+
+func (d *decoder) spec() spec {
+	b, c := d.next(), d.next()
+	return spec{
+		result:  results[b%len(results)],
+		host:    []string{"a", "b", "a", "c"}[b/len(results)%4],
+		latency: time.Duration(c%16*10) * time.Millisecond,
+		body:    time.Duration(c/16%4*7) * time.Millisecond,
+		lag:     time.Duration(c/64*25) * time.Millisecond,
+		after:   d.seldom(4, 35),
+		timeout: d.seldom(4, 45),
+		wait:    []result{ok, ok, ok, stalls, ok, stalls, broken, panics_}[c/5%8],
+		waits:   time.Duration(b%3*15) * time.Millisecond,
+		own:     d.seldom(4, 30),
+		by:      []way{byGet, byGet, byGet, byGet, byGet, byGo, byRace, byTheOneBefore}[c/3%8],
+	}
+}
+
+// sharesHandles reports whether other goroutines than the function's own may claim
+// what was made in its block.
+func (s scope) sharesHandles() bool {
+	for _, o := range s.ops {
+		if o.code == opSpawn || o.code == opGo && o.sub.asksOuter() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s scope) asksOuter() bool {
+	for _, o := range s.ops {
+		if o.code == opOuter || (o.code == opSpawn || o.code == opGo) && o.sub.asksOuter() {
+			return true
+		}
+	}
+	return false
+}
+
+// String is the program as text, and what it is replayed with.
+func (pr *program) String() string {
+	var b strings.Builder
+	transport := "transport"
+	if pr.network {
+		transport = "net/http"
+	}
+	fmt.Fprintf(&b, "c := client.Client{HTTP: %s, Limit: %d, HostLimit: %d, Timeout: %v", transport, pr.limit, pr.hostLimit, pr.timeout)
+	if pr.waits {
+		b.WriteString(", Wait: wait")
+	}
+	b.WriteString("}\n")
+	pr.main.print(&b, "", blockCall)
+	fmt.Fprintf(&b, "\nto replay, as a file of testdata/fuzz/FuzzBlock:\ngo test fuzz v1\n[]byte(%q)\n", pr.bytes)
+	return b.String()
+}
+
+const blockCall = "c.Parallel("
+
+func (s scope) print(b *strings.Builder, indent, call string) {
+	caller := [...]string{"ctx", "cancelled(%v)", "cancelledWithCause(%v)", "deadline(%v)"}[s.caller]
+	if s.caller != callerStays {
+		caller = fmt.Sprintf(caller, s.callerAt)
+	}
+	if call != blockCall {
+		caller = ""
+	} else {
+		caller += ", func(p)"
+	}
+	fmt.Fprintf(b, "%s%s%s {\n", indent, call, caller)
+	for _, o := range s.ops {
+		o.print(b, indent+"\t")
+	}
+	fmt.Fprintf(b, "%s\t%v\n%s}\n", indent, s.leave, indent)
+}
+
+func (o op) print(b *strings.Builder, indent string) {
+	line := func(format string, args ...any) { fmt.Fprintf(b, indent+format+"\n", args...) }
+	switch o.code {
+	case opGet:
+		line("p.Get(%v)", o.reqs[0])
+	case opDo:
+		line("p.Do(%v)", o.reqs[0])
+	case opPost:
+		line("p.Post(%v, body)", o.reqs[0])
+	case opRefused:
+		line("p.Get(%v, refuse)", o.reqs[0])
+	case opGo:
+		o.sub.print(b, indent, fmt.Sprintf("p.Go(%d, func(p)", o.n%2))
+	case opSpawn:
+		o.sub.print(b, indent, "go func()")
+	case opBlock:
+		o.sub.print(b, indent, blockCall)
+	case opResponse:
+		line("h[%d].Response()", o.picks[0])
+	case opBytes:
+		line("h[%d].Bytes()", o.picks[0])
+	case opOuter:
+		line("outer h[%d].Response()", o.picks[0])
+	case opCancel:
+		line("h[%d].Cancel()", o.picks[0])
+	case opDone:
+		line("select { case <-h[%d].Done(): case <-time.After(%v): }", o.picks[0], o.pause)
+	case opNext:
+		line("p.Next()")
+	case opDrain:
+		line("for p.HasPending() { p.Next() }")
+	case opArrivals:
+		line("for range p.Arrivals() { ... } // %d of them", o.n)
+	case opEach, opOrdered:
+		line("for range parallel.%s(p, items, start) { // takes %v for each; left after %d, 0: never", map[code]string{opEach: "Each", opOrdered: "Ordered"}[o.code], o.pause, o.n)
+		for _, s := range o.reqs {
+			line("\t%s %v", [...]string{"p.Get", "p.Go", "pending.Race of two", "the one before, or p.Get"}[s.by], s)
+		}
+		line("}")
+	case opAll:
+		line("pending.All(h%v...)", o.picks)
+	case opRace:
+		line("pending.Race(h%v...)", o.picks)
+	case opLook:
+		line("p.HasPending(); p.Stats()")
+	case opPause:
+		line("<-time.After(%v)", o.pause)
+	case opCancelCaller:
+		line("cancelCaller(cause)")
+	case opLeave:
+		line("%v", o.leave)
+	}
+}
+
+func (s spec) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %v after %v+%v", s.host, s.result, s.latency, s.body)
+	for _, part := range []struct {
+		name string
+		d    time.Duration
+	}{{"lag", s.lag}, {"After", s.after}, {"Timeout", s.timeout}, {"own context", s.own}} {
+		if part.d != 0 {
+			fmt.Fprintf(&b, ", %s %v", part.name, part.d)
+		}
+	}
+	if s.wait != ok || s.waits != 0 {
+		fmt.Fprintf(&b, " (Wait: %v after %v)", s.wait, s.waits)
+	}
+	return b.String()
+}
