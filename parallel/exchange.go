@@ -60,8 +60,12 @@ func (s *sending) exchange(a *answer) {
 			resp.Body.Close()
 		}
 	} else if a.Body, a.n, err = receive(resp, req.Method, cfg.MaxBody, s.request.To); err == nil {
-		a.Response = resp
-		return
+		// A server that sees its client go away may still end the body properly: what
+		// ended well as the request was cancelled may be a part of it.
+		if err = ctx.Err(); err == nil {
+			a.Response = resp
+			return
+		}
 	}
 	notSent := false
 	if !refusal(err) {

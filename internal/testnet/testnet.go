@@ -1,5 +1,6 @@
 // Package testnet is a network for tests: the real http.Server and http.Transport
-// over pipes in memory, so that they run in the fake time of testing/synctest.
+// over pipes in memory, so that they run in the fake time of testing/synctest; and
+// servers on loopback that fail in every way a network can, one path a fault.
 package testnet
 
 import (
