@@ -89,9 +89,6 @@ func first(req *http.Request) *http.Request {
 // sign puts the client's Header and credentials on out, a copy of req. What req has
 // of its own wins.
 func (h *hop) sign(out, req *http.Request) error {
-	if out.Header == nil {
-		out.Header = make(http.Header)
-	}
 	own := make(map[string]bool, len(req.Header))
 	for key := range req.Header {
 		own[http.CanonicalHeaderKey(key)] = true // it may be written in any way

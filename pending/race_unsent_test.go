@@ -1,0 +1,33 @@
+package pending_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Promises 11 and 21: a Race without a winner is ErrNotSent if no racer was sent, and
+// not if one may have been; all else that the errors are is found in either case.
+func TestARaceIsNotSentIfNoRacerWas(t *testing.T) {
+	refused, reset := errors.New("refused"), errors.New("reset")
+	for name, tc := range map[string]struct {
+		errs []error
+		want bool
+	}{
+		"none sent":       {[]error{pending.NotSent(refused), pending.NotSent(reset)}, true},
+		"the first sent":  {[]error{reset, pending.NotSent(refused)}, false},
+		"the second sent": {[]error{pending.NotSent(refused), reset}, false},
+		"both sent":       {[]error{refused, reset}, false},
+	} {
+		var b block
+		a, z := b.ask("/a"), b.ask("/z")
+		race := pending.Race(a, z)
+		b.fail(a, tc.errs[0])
+		b.fail(z, tc.errs[1])
+		_, err := race.Response()
+		if errors.Is(err, pending.ErrNotSent) != tc.want || !errors.Is(err, refused) || !errors.Is(err, reset) {
+			t.Errorf("%s: %v; want both errors, and ErrNotSent: %v", name, err, tc.want)
+		}
+	}
+}
