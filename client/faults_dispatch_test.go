@@ -233,3 +233,22 @@ func TestDrip(t *testing.T) {
 		})
 	}
 }
+
+// Promises 15 and 16: nor does one end well as http.Client's own Timeout passes, which the
+// block doesn't see.
+func TestABodyThatEndsAsTheHTTPTimeoutPassesIsNotWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: closeless{endsWith{r.Context()}}, Request: r}, nil
+		})
+		c := client.Client{HTTP: &http.Client{Transport: transport, Timeout: 2 * time.Second}}
+		start := time.Now()
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			judge(t, p.Get("http://somebody:secret@h/reads"), is(context.DeadlineExceeded), false)
+			return nil
+		})
+		if d := time.Since(start); d != 2*time.Second {
+			t.Errorf("it took %v, want 2s", d)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -59,8 +60,26 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.StatusCode/100 == 3 {
 		proof.Answered(req.Context())
 	}
+	if h.timeout && resp.Body != nil {
+		resp.Body = &timedBody{resp.Body, req.Context()}
+	}
 	resp.Request = req // what was put on is not for logs, or for the next hop
 	return resp, nil
+}
+
+// A timedBody is one that http.Client's own Timeout runs for. It doesn't end well once
+// that has passed: a server that sees its client go away may end a cut body properly.
+type timedBody struct {
+	io.ReadCloser
+	ctx context.Context
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF && b.ctx.Err() != nil {
+		err = b.ctx.Err()
+	}
+	return n, err
 }
 
 // closeBody is what a RoundTripper owes a request that it doesn't send.
