@@ -139,10 +139,17 @@ func (h *hop) sign(out, req *http.Request) error {
 		}
 		return err
 	}
+	if out.Header == nil { // Auth's doing
+		out.Header = make(http.Header)
+	}
+	for key := range own {
+		if key != "Cookie" {
+			delete(out.Header, key)
+		}
+	}
 	for key, values := range req.Header {
-		if canonical := http.CanonicalHeaderKey(key); canonical != "Cookie" {
-			delete(out.Header, canonical)
-			out.Header[key] = values
+		if http.CanonicalHeaderKey(key) != "Cookie" {
+			out.Header[key] = slices.Clone(values)
 		}
 	}
 	return nil

@@ -354,3 +354,30 @@ func TestErrorOfAuthIsTheRequests(t *testing.T) {
 		}
 	}
 }
+
+// Promise 23: an own header may be written in more than one way, and Auth may do what it
+// likes to the header of its copy.
+func TestOwnHeadersOutliveWhateverAuthDoes(t *testing.T) {
+	for name, auth := range map[string]func(*http.Request) error{
+		"nothing":          func(*http.Request) error { return nil },
+		"takes all away":   func(r *http.Request) error { r.Header = nil; return nil },
+		"changes in place": func(r *http.Request) error { r.Header["X-Key"][0] = "Auth's"; return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got http.Header
+			c := client.Client{Auth: auth, HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				got = r.Header
+				return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+			})}}
+			own := http.Header{"X-Key": {"1"}, "x-key": {"2"}}
+			if _, err := ask(t, c, func(p *parallel.Parallel) *pending.Pending {
+				return p.Do(&http.Request{URL: &url.URL{Scheme: "http", Host: "h"}, Header: own})
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(own, got); diff != "" {
+				t.Errorf("headers (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -255,3 +255,75 @@ func TestGetBodyOfAResponsesRequest(t *testing.T) {
 		return nil
 	})
 }
+
+// Promises 6 and 17: what a redirect opens between a request's end and its settling is
+// not opened at all, and so not left to net/http.
+func TestABodyForARedirectThatComesTooLateIsNotOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opened atomic.Int64
+		var h *pending.Pending
+		made := make(chan struct{})
+		c := client.Client{HTTP: &http.Client{Timeout: time.Hour, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			<-made
+			h.Cancel()
+			synctest.Wait()
+			return &http.Response{StatusCode: http.StatusTemporaryRedirect, Header: http.Header{"Location": {"/b"}}, Body: http.NoBody, Request: r}, nil
+		})}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			r, err := http.NewRequest(http.MethodPost, "http://h/", strings.NewReader("body"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.GetBody = func() (io.ReadCloser, error) {
+				opened.Add(1)
+				return io.NopCloser(strings.NewReader("body")), nil
+			}
+			h = p.Do(r)
+			close(made)
+			if err := failure(t, h); !errors.Is(err, context.Canceled) {
+				t.Errorf("Response: %v, want context.Canceled", err)
+			}
+			return nil
+		})
+		if n := opened.Load(); n != 0 {
+			t.Errorf("%d bodies were opened, want none", n)
+		}
+	})
+}
+
+// Promises 15 and 18: the body of a response that a function returned, and that ended
+// well as its handle was cancelled, is not taken for whole.
+func TestAFunctionsBodyThatEndsAsItIsCancelledIsNotWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {
+			h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+				r, w := io.Pipe()
+				context.AfterFunc(p.Context(), func() { w.Close() })
+				return &http.Response{StatusCode: http.StatusOK, ContentLength: -1, Body: io.NopCloser(r)}, nil
+			})
+			synctest.Wait()
+			h.Cancel()
+			if err := failure(t, h); !errors.Is(err, context.Canceled) {
+				t.Errorf("Response: %v, want context.Canceled", err)
+			}
+			return nil
+		})
+	})
+}
+
+// Promise 21: what was not sent stays so, whatever happens as its body is closed.
+func TestWhatWasNotSentStaysSo(t *testing.T) {
+	depart(func() error {
+		return client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			h := p.Post("no base", parallel.Body("", panickingCloser{strings.NewReader("body")}))
+			if err := failure(t, h); !errors.Is(err, pending.ErrNotSent) {
+				t.Errorf("Response: %v, want ErrNotSent", err)
+			}
+			return nil
+		})
+	})
+}
+
+type panickingCloser struct{ io.Reader }
+
+func (panickingCloser) Close() error { panic("close") }

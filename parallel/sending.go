@@ -2,6 +2,7 @@ package parallel
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -229,9 +230,11 @@ func recovered(r *panics.Recovered) *panics.Recovered {
 	return r
 }
 
-// fail makes an error of the answer.
+// fail makes an error of the answer. A request that was not sent stays so, whatever
+// happens to it after.
 func (s *sending) fail(a *answer, err error) {
-	a.Answer = pending.Answer{Err: s.failure(err, false)}
+	notSent := a.Err != nil && errors.Is(a.Err, pending.ErrNotSent)
+	a.Answer = pending.Answer{Err: s.failure(err, notSent)}
 }
 
 // refuse makes an error of the answer of a request that was not sent.

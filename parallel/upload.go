@@ -81,7 +81,7 @@ func (us *uploads) attach(req *http.Request) {
 	req.Body = us.body
 	if open := req.GetBody; open != nil {
 		req.GetBody = func() (io.ReadCloser, error) {
-			if us.isClosed() { // asked of the response's Request: the user's affair
+			if us.isFinished() { // asked of the response's Request: the user's affair
 				return open()
 			}
 			return us.add(&upload{open: open}), nil
@@ -89,10 +89,10 @@ func (us *uploads) attach(req *http.Request) {
 	}
 }
 
-func (us *uploads) isClosed() bool {
+func (us *uploads) isFinished() bool {
 	us.mu.Lock()
 	defer us.mu.Unlock()
-	return us.closed
+	return us.s == nil
 }
 
 // close closes all bodies, so that a Read which would block for ever ends: net/http

@@ -3,6 +3,7 @@ package pending
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"weak"
 
 	"github.com/abreast-go/abreast/internal/fifo"
@@ -21,8 +22,14 @@ type Arrivals struct {
 	arrived   fifo.Queue[*Pending] // those of them that have settled, oldest first
 	changed   *sync.Cond           // arrived grew, or unclaimed fell to zero; made by the first to wait
 	races     fifo.Queue[*race]    // not settled yet
-	self      weak.Pointer[Arrivals]
-	ended     error // what an open Race settles with, once the block ended
+	self      *block               // made with the first handle
+	ended     error                // what an open Race settles with, once the block ended
+}
+
+// A block is what a handle knows of its Arrivals without keeping them.
+type block struct {
+	at    weak.Pointer[Arrivals]
+	ended atomic.Pointer[error]
 }
 
 // An Answer is what a handle settles with: either a response and its body, or an error.
@@ -43,8 +50,8 @@ func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
 	h.arrival.Item = h
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.self == (weak.Pointer[Arrivals]{}) {
-		a.self = weak.Make(a)
+	if a.self == nil {
+		a.self = &block{at: weak.Make(a)}
 	}
 	h.block = a.self
 	a.unclaimed++
@@ -125,6 +132,9 @@ func (a *Arrivals) Has() bool {
 func (a *Arrivals) End(err error) {
 	a.mu.Lock()
 	a.ended = err
+	if a.self != nil {
+		a.self.ended.Store(&err)
+	}
 	var open []*race
 	for n := a.races.Pop(); n != nil; n = a.races.Pop() {
 		open = append(open, n.Item)

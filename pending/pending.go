@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"weak"
 
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/spent"
@@ -26,8 +25,8 @@ type Pending struct {
 	// handle that is kept doesn't keep what else has arrived there. Who finds nil may
 	// read all that is guarded by home.mu.
 	home  atomic.Pointer[Arrivals]
-	block weak.Pointer[Arrivals] // home, for a Race that begins when home is nil
-	asked *http.Request          // not written to once the handle is made; nil for Go
+	block *block        // home's, for a Race that begins when home is nil
+	asked *http.Request // not written to once the handle is made; nil for Go
 
 	// Written before settled is, never after.
 	resp *http.Response // without its body

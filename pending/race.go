@@ -42,8 +42,12 @@ func Race(hs ...*Pending) *Pending {
 	for i, h := range hs {
 		r.racers[i] = h.orNone()
 	}
-	if home := r.racers[0].block.Value(); home != nil {
-		r.home = home
+	if block := r.racers[0].block; block != nil {
+		if home := block.at.Value(); home != nil {
+			r.home = home
+		} else if err := block.ended.Load(); err != nil { // it is gone, since it ended
+			r.home.ended = *err
+		}
 	}
 	r.handle = r.home.Make(r.racers[0].asked, r.cancel)
 	r.place.Item = r

@@ -2,6 +2,7 @@ package pending_test
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/abreast-go/abreast/pending"
@@ -29,5 +30,26 @@ func TestARaceIsNotSentIfNoRacerWas(t *testing.T) {
 		if errors.Is(err, pending.ErrNotSent) != tc.want || !errors.Is(err, refused) || !errors.Is(err, reset) {
 			t.Errorf("%s: %v; want both errors, and ErrNotSent: %v", name, err, tc.want)
 		}
+	}
+}
+
+// Promise 11: a Race whose first racer's block has ended settles with that block's end,
+// also once nothing is left of the block but the handle.
+func TestARaceOfABlockThatIsGoneHasEnded(t *testing.T) {
+	ended, refused := errors.New("ended"), errors.New("refused")
+	var first *pending.Pending
+	func() {
+		gone := new(pending.Arrivals)
+		first = gone.Make(nil, nil)
+		gone.Settle(first, pending.Answer{Err: refused})
+		first.Response()
+		gone.End(ended)
+	}()
+	runtime.GC()
+
+	var here pending.Arrivals
+	open := here.Make(nil, func() {})
+	if _, err := pending.Race(first, open).Response(); err != ended {
+		t.Errorf("Response: %v, want %v", err, ended)
 	}
 }
