@@ -70,7 +70,8 @@ type Client struct {
 	// Timeout is the time for one request, from its send (when it has a slot and
 	// Wait has returned) to the last byte of its body, so large uploads and
 	// downloads need one of their own (parallel.Timeout). The error is then
-	// context.DeadlineExceeded. HTTP.Timeout runs too: the earlier wins. 0: 30 seconds; negative: none.
+	// context.DeadlineExceeded. HTTP.Timeout runs too: the earlier wins. 0: 30 seconds;
+	// negative: none.
 	Timeout time.Duration
 
 	// MaxBody is how many bytes of one decompressed body are kept in memory. A
@@ -92,7 +93,8 @@ type Client struct {
 	// (or nil) gives its values to the sending; the function it returns (or nil) is
 	// called exactly once, as the last thing before the handle is done: see
 	// pending.Outcome. Both are called on many goroutines at once; the second holds the
-	// request's slot, and must not wait for another request of the block. Without Observe no time is read.
+	// request's slot, and must not wait for another request of the block. Without Observe
+	// no time is read.
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 }
 
@@ -116,8 +118,8 @@ func Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
 //	}
 //
 // The end of ctx cancels what is pending, with context.Cause(ctx) for an error; fn is
-// called, and goes on, all the same. A panic in what a request runs is raised here: see parallel.Run. Parallel panics
-// at once if ctx or fn is nil.
+// called, and goes on, all the same. A panic in what a request runs is raised here:
+// see parallel.Run. Parallel panics at once if ctx or fn is nil.
 func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
 	base := parseBase(c.BaseURL)
 	return parallel.Run(ctx, parallel.Config{

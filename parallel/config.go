@@ -37,8 +37,8 @@ type Config struct {
 	MaxBody int64
 
 	// Wait, where set, is called before each send, with the request's slot held. It
-	// is given a copy of the request, without a body, whose context ends with it. An error is that request's,
-	// which then is not sent.
+	// is given a copy of the request, without a body, whose context ends with it. An error
+	// is that request's, which then is not sent.
 	Wait func(*http.Request) error
 
 	// Observe, where set, is called for every request as it is made, on the

@@ -30,10 +30,10 @@ import (
 // coming delays the loop: what has arrived waits for it too. Nor does the end of the
 // block's context wake it: a sequence over a channel selects on p.Context().Done().
 // Where items trickle in, or come of the results (a crawl: a sequence has ended once it
-// returned), make the requests as they turn up and take them with Arrivals. Each claims the handles:
-// Next does not yield them. start may return one handle for several items: each of
-// them is yielded. For a nil handle, and by a nil start, one that failed is yielded in
-// its place. Nil items are none.
+// returned), make the requests as they turn up and take them with Arrivals. Each
+// claims the handles: Next does not yield them. start may return one handle for
+// several items: each of them is yielded. For a nil handle, and by a nil start, one
+// that failed is yielded in its place. Nil items are none.
 //
 // After the block's context ended the items left are still yielded, with handles
 // whose error is ErrNotSent; an endless sequence must be left by the loop. Leaving

@@ -19,10 +19,11 @@ import (
 // and is not counted by Stats. All are started at once: for many, use Each.
 //
 // The response that fn returns is read to its end, up to MaxBody, and closed,
-// before its Context ends (that of a handle is whole in any case); nil stands for an empty 204. Its error comes out of the
-// handle unchanged, and a response beside it is closed unread. fn's panic is
-// treated like a request's (see Run). A nil fn is an error of the handle. On a block
-// that has ended fn is not called: the error is ErrEnded, and pending.ErrNotSent.
+// before its Context ends (that of a handle is whole in any case); nil stands for an
+// empty 204. Its error comes out of the handle unchanged, and a response beside it is
+// closed unread. fn's panic is treated like a request's (see Run). A nil fn is an
+// error of the handle. On a block that has ended fn is not called: the error is
+// ErrEnded, and pending.ErrNotSent.
 //
 // Clean-up at the end of fn, where its Context may have ended, has a block of its own
 // with context.WithoutCancel(p.Context()).

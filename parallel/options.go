@@ -197,9 +197,9 @@ func After(d time.Duration) Option {
 // part.
 //
 // Ask Bytes, whose error judges the status too, and not Response, whether w has the
-// whole body; there are no bytes then, and JSON has nothing to decode. Nothing is written once the handle is
-// done. w is never closed, and is not to be
-// shared by the racers of one Race.
+// whole body; there are no bytes then, and JSON has nothing to decode. Nothing is
+// written once the handle is done. w is never closed, and is not to be shared by the
+// racers of one Race.
 func To(w io.Writer) Option {
 	return func(r *Request) error {
 		if w == nil {

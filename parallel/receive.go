@@ -10,8 +10,8 @@ import (
 
 // receive reads the body of resp, which answers a request with this method, to its
 // end, into memory or, if the status is 2xx, to to where that is given, closes it,
-// and returns what it read and the number of bytes. A body that ends before its declared length is io.ErrUnexpectedEOF,
-// whichever transport it comes from.
+// and returns what it read and the number of bytes. A body that ends before its
+// declared length is io.ErrUnexpectedEOF, whichever transport it comes from.
 func receive(resp *http.Response, method string, limit int64, to io.Writer) (body []byte, n int64, err error) {
 	if resp.Body == nil { // a transport's of the user's own
 		resp.Body = http.NoBody
