@@ -153,7 +153,10 @@ func (c *Client) dispatcher(base base) *http.Client {
 	if shared {
 		hc.Transport = sharedTransport()
 	}
-	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base, timeout: hc.Timeout > 0, shared: shared}
+	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base, shared: shared}
+	if hc.Timeout > 0 {
+		hc.Transport = timed{hc.Transport}
+	}
 	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
 	return &hc
 }

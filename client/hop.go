@@ -1,9 +1,7 @@
 package client
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,33 +19,36 @@ type hop struct {
 	auth   func(*http.Request) error
 	base   base
 
-	timeout bool // http.Client has a Timeout of its own
-	shared  bool // next is the shared transport, which knows http and https only
+	shared bool // next is the shared transport, which knows http and https only
 }
 
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
-	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
+	out, err := h.prepare(req)
+	if err != nil {
 		closeBody(req)
+		return nil, err
+	}
+	resp, err := h.next.RoundTrip(out)
+	return h.answer(req, resp, err)
+}
+
+// prepare returns req as it is to be sent, or the error with which it is refused.
+func (h *hop) prepare(req *http.Request) (*http.Request, error) {
+	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
 		return nil, &proof.Refusal{Err: h.base.err}
 	}
 	if h.shared && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
-		closeBody(req)
 		return nil, &proof.Refusal{Err: fmt.Errorf("the scheme of the URL is %q, not http or https", req.URL.Scheme)}
 	}
-	out := req
-	if (h.auth != nil || len(h.header) > 0) && h.mayHave(req) {
-		out = req.Clone(req.Context())
-		if err := h.sign(out, req); err != nil {
-			closeBody(req)
-			return nil, err
-		}
+	if h.auth == nil && len(h.header) == 0 || !h.mayHave(req) {
+		return req, nil
 	}
-	if h.timeout && req.Body != nil {
-		// The block doesn't see that timeout, and net/http's own doesn't end an
-		// upload whose Read blocks (golang/go 78555).
-		defer context.AfterFunc(req.Context(), func() { req.Body.Close() })()
-	}
-	resp, err := h.next.RoundTrip(out)
+	out := req.Clone(req.Context())
+	return out, h.sign(out, req)
+}
+
+// answer is what the transport answered to req.
+func (h *hop) answer(req *http.Request, resp *http.Response, err error) (*http.Response, error) {
 	switch {
 	case err != nil:
 		if resp != nil && resp.Body != nil {
@@ -60,26 +61,8 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.StatusCode/100 == 3 {
 		proof.Answered(req.Context())
 	}
-	if h.timeout && resp.Body != nil {
-		resp.Body = &timedBody{resp.Body, req.Context()}
-	}
 	resp.Request = req // what was put on is not for logs, or for the next hop
 	return resp, nil
-}
-
-// A timedBody is one that http.Client's own Timeout runs for. It doesn't end well once
-// that has passed: a server that sees its client go away may end a cut body properly.
-type timedBody struct {
-	io.ReadCloser
-	ctx context.Context
-}
-
-func (b *timedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF && b.ctx.Err() != nil {
-		err = b.ctx.Err()
-	}
-	return n, err
 }
 
 // closeBody is what a RoundTripper owes a request that it doesn't send.

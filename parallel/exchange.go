@@ -1,10 +1,60 @@
 package parallel
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
-// exchange sends s and reads its response. Whatever it leaves in a is what the
-// request came to.
-func (s *sending) exchange(a *answer) {
+// request is the request as it is sent, once it is its turn, or nil if it isn't sent.
+func (w *worker) request() *http.Request {
+	ctx, err := w.s.begin()
+	if err != nil {
+		w.s.refuse(&w.a, err)
+		return nil
+	}
+	w.a.conns = new(connections)
+	req := w.s.request.Clone(w.a.conns.watch(ctx))
+	if w.s.uploads != nil {
+		w.s.uploads.attach(req, ctx)
+	}
+	return req
+}
+
+// answer makes the answer of what Send returned.
+func (w *worker) answer(resp *http.Response, err error) {
+	s, a := w.s, &w.a
+	switch {
+	case err == nil && resp != nil:
+		a.Body, a.n, err = receive(resp, s.request.Method, s.p.cfg.MaxBody, s.request.To)
+		if err == nil {
+			// A server that sees its client go away may still end the body properly: what
+			// ended well as the request was cancelled may be a part of it.
+			err = a.conns.Err()
+		}
+		if err == nil {
+			a.Response = resp
+			return
+		}
+	case err == nil:
+		err = errNoAnswer
+	case resp != nil && resp.Body != nil:
+		resp.Body.Close()
+	}
+	notSent := false
+	if !refusal(err) {
+		err, notSent = explain(a.conns.Context, err)
+	}
+	if notSent || a.conns.neverGot() {
+		s.refuse(a, err)
+	} else {
+		s.fail(a, err)
+	}
+}
+
+// begin waits for the request's turn and starts its time. It returns the context that
+// it is sent with, which ends in finish; an error is that of a request that is not
+// sent.
+func (s *sending) begin() (context.Context, error) {
 	cfg := &s.p.cfg
 	timeout := s.request.Timeout
 	if timeout == 0 {
@@ -15,67 +65,22 @@ func (s *sending) exchange(a *answer) {
 	// it, and no context of the request's own, whose cause would be lost.
 	ctx := s.values()
 	if cfg.Wait != nil || s.unlink != nil || timeout <= 0 {
-		c, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		s.arm(cancel)
-		ctx = c
+		ctx, s.cancelCause = context.WithCancelCause(ctx)
+		s.arm()
 	}
 	if cfg.Wait != nil && s.alreadyEnded(ctx) == nil {
 		if err := cfg.Wait(s.view(ctx)); err != nil {
 			why, _ := explain(ctx, err)
-			s.refuse(a, why)
-			return
+			return nil, why
 		}
 	}
 	if timeout > 0 {
-		c, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		if s.stop == nil {
-			s.arm(func(error) { cancel() })
-		}
-		ctx = c
-	}
-	if err := s.alreadyEnded(ctx); err != nil {
-		s.refuse(a, err)
-		return
-	}
-
-	var conns connections
-	defer func() {
-		if a.Response == nil {
-			conns.giveUp()
-		}
-	}()
-	req := s.request.Clone(conns.watch(ctx))
-	if s.uploads != nil {
-		s.uploads.attach(req)
-		defer context.AfterFunc(ctx, s.uploads.close)()
-	}
-	resp, err := cfg.Send(req)
-	if err == nil && resp == nil {
-		err = errNoAnswer
-	}
-	if err != nil {
-		if resp != nil && resp.Body != nil {
-			resp.Body.Close()
-		}
-	} else if a.Body, a.n, err = receive(resp, req.Method, cfg.MaxBody, s.request.To); err == nil {
-		// A server that sees its client go away may still end the body properly: what
-		// ended well as the request was cancelled may be a part of it.
-		if err = ctx.Err(); err == nil {
-			a.Response = resp
-			return
+		ctx, s.cancelTimed = context.WithTimeout(ctx, timeout)
+		if s.cancelCause == nil {
+			s.arm()
 		}
 	}
-	notSent := false
-	if !refusal(err) {
-		err, notSent = explain(ctx, err)
-	}
-	if notSent || conns.neverGot() {
-		s.refuse(a, err)
-	} else {
-		s.fail(a, err)
-	}
+	return ctx, s.alreadyEnded(ctx)
 }
 
 // alreadyEnded is the error of a request whose context has ended. A context that is

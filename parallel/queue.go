@@ -51,7 +51,7 @@ func (q *queue) add(s *sending) {
 // holds mu.
 func (q *queue) dispatch() {
 	for s := q.take(); s != nil; s = q.take() {
-		s.p.tasks.Go(s.work)
+		s.work()
 	}
 }
 
@@ -119,7 +119,7 @@ func (q *queue) done(s *sending, failed bool) (next *sending) {
 	s.p.count(c)
 	next = q.take()
 	if next != nil && next.p != s.p {
-		next.p.tasks.Go(next.work)
+		next.work()
 		next = nil
 	}
 	return next

@@ -34,13 +34,18 @@ type sending struct {
 	// Ending what is in flight: whoever comes second of end and arm calls stop.
 	why   atomic.Pointer[error]
 	armed atomic.Bool
-	stop  context.CancelCauseFunc // set before armed
+
+	// What cancels the context it is sent with: of the timeout, if it has one, within
+	// that of all else, if it needs one. The outer one is set before armed.
+	cancelCause context.CancelCauseFunc
+	cancelTimed context.CancelFunc
 }
 
 // An answer is what a request came to.
 type answer struct {
 	pending.Answer
-	n int64 // bytes of the body that were read
+	n     int64        // bytes of the body that were read
+	conns *connections // nil if it never came to the transport
 }
 
 // enqueue puts s in the queue, now or after its delay.
@@ -112,47 +117,19 @@ func (s *sending) end(why error) {
 }
 
 // arm has end call stop from here on.
-func (s *sending) arm(stop context.CancelCauseFunc) {
-	s.stop = stop
+func (s *sending) arm() {
 	s.armed.Store(true)
 	if why := s.why.Load(); why != nil {
-		stop(*why)
+		s.stop(*why)
 	}
 }
 
-// work sends s, which has a slot, and after it what the queue has for the same
-// goroutine.
-func (s *sending) work() {
-	for s != nil {
-		s = s.run()
+func (s *sending) stop(why error) {
+	if s.cancelCause != nil {
+		s.cancelCause(why)
+	} else {
+		s.cancelTimed()
 	}
-}
-
-// run sends s and settles its handle, by return, panic and Goexit alike, and
-// returns what to send next.
-func (s *sending) run() (next *sending) {
-	var a answer
-	returned := false
-	defer func() {
-		next = s.p.queue.done(s, a.Err != nil)
-		s.p.handles.Settle(s.handle, a.Answer)
-		if !returned && next != nil { // this goroutine is ending
-			next.p.queue.mu.Lock()
-			next.p.tasks.Go(next.work)
-			next.p.queue.mu.Unlock()
-		}
-	}()
-	s.attempt(&a)
-	returned = true
-	return nil // see above
-}
-
-func (s *sending) attempt(a *answer) {
-	defer s.finish(a)
-	if s.watched != nil {
-		s.watched.sent = time.Now()
-	}
-	s.guard(a, func() { s.exchange(a) })
 }
 
 // abandon settles s, which was never sent and is in no queue.
@@ -186,11 +163,20 @@ func abandon(left []*sending, err error) {
 	}
 }
 
-// finish is what is left to do before a handle settles: the bodies that were taken
-// are closed, the observer is told.
+// finish is what is left to do before a handle settles: nothing is dialled any more, the
+// context ends, the bodies that were taken are closed, the observer is told.
 func (s *sending) finish(a *answer) {
+	if a.conns != nil && a.Response == nil {
+		a.conns.giveUp()
+	}
 	if s.unlink != nil {
 		s.unlink()
+	}
+	if s.cancelTimed != nil {
+		s.cancelTimed()
+	}
+	if s.cancelCause != nil {
+		s.cancelCause(nil)
 	}
 	if s.watched != nil {
 		defer s.guard(a, func() { s.watched.tell(a) })

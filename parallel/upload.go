@@ -1,6 +1,7 @@
 package parallel
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -15,8 +16,9 @@ import (
 // that options put in its place, and those that GetBody opened for it. Each is
 // closed once, at the latest before the handle settles.
 type uploads struct {
-	s    *sending
-	body *upload // the one to be sent first
+	s       *sending
+	body    *upload     // the one to be sent first
+	unwatch func() bool // from the end of the context; nil if not sent
 
 	mu sync.Mutex
 
@@ -73,8 +75,10 @@ func (us *uploads) add(u *upload) *upload {
 	return u
 }
 
-// attach gives req, a copy of what was asked for, its bodies.
-func (us *uploads) attach(req *http.Request) {
+// attach gives req, a copy of what was asked for, its bodies. The end of ctx closes
+// them.
+func (us *uploads) attach(req *http.Request, ctx context.Context) {
+	us.unwatch = context.AfterFunc(ctx, us.close)
 	if req.Body == nil || req.Body == http.NoBody {
 		return
 	}
@@ -122,6 +126,9 @@ func closeAll(all []*upload) {
 // finish closes all bodies and waits until no Read is running: none begins
 // after. It returns what a Read or Close failed with that did not return.
 func (us *uploads) finish() (err error) {
+	if us.unwatch != nil {
+		us.unwatch()
+	}
 	defer func() {
 		us.mu.Lock()
 		all := us.all

@@ -1,0 +1,81 @@
+package parallel
+
+import (
+	"time"
+
+	"github.com/sourcegraph/conc/panics"
+)
+
+// A worker is a goroutine that has a slot: it sends a request, and after it what the
+// queue has next for the same block. It settles each handle, by return, panic and
+// Goexit alike.
+//
+// It is not on the stack of its goroutine, where there is little between this file's
+// functions and net/http's, which take most of it: so 4 KiB are enough, and a goroutine
+// that sends one request doesn't spend a tenth of its time on growing its stack.
+type worker struct {
+	s        *sending // nil once there is nothing more to send
+	a        answer   // of s
+	answered bool     // a is what s came to
+	catcher  panics.Catcher
+}
+
+// work has s, which has a slot, sent on a goroutine of its block's. The caller holds
+// queue.mu.
+func (s *sending) work() {
+	w := &worker{s: s}
+	s.p.tasks.Go(w.run)
+}
+
+func (w *worker) run() {
+	defer w.cutShort()
+	for w.s != nil {
+		w.a, w.answered = answer{}, false
+		if w.s.watched != nil {
+			w.s.watched.sent = time.Now()
+		}
+		w.catcher.Try(func() {
+			if req := w.request(); req != nil {
+				w.answer(w.s.p.cfg.Send(req))
+			}
+		})
+		if r := w.catcher.Recovered(); r != nil {
+			w.panicked(recovered(r))
+		}
+		w.answered = true
+		w.s.finish(&w.a)
+		w.s = w.settle()
+	}
+}
+
+func (w *worker) panicked(r *panics.Recovered) {
+	w.s.p.caught(r)
+	w.s.fail(&w.a, r.AsError())
+	w.catcher = panics.Catcher{} // which keeps the first
+}
+
+// settle gives back the slot, settles the handle, and returns what to send next.
+func (w *worker) settle() (next *sending) {
+	next = w.s.p.queue.done(w.s, w.a.Err != nil)
+	w.s.p.handles.Settle(w.s.handle, w.a.Answer)
+	return next
+}
+
+// cutShort does what is left to do when something that a request runs has ended the
+// goroutine.
+func (w *worker) cutShort() {
+	if w.s == nil {
+		return
+	}
+	defer func() {
+		if next := w.settle(); next != nil {
+			next.p.queue.mu.Lock()
+			next.work()
+			next.p.queue.mu.Unlock()
+		}
+	}()
+	if !w.answered {
+		w.s.fail(&w.a, errGoexit)
+		w.s.finish(&w.a)
+	}
+}
