@@ -46,6 +46,7 @@ type Parallel struct {
 	// Guarded by queue.mu.
 	ended    bool
 	waiting  fifo.Queue[*sending] // made, and without a slot yet
+	unwatch  func() bool          // from the end of ctx; nil until something waits
 	stats    Stats
 	panicked *panics.Recovered // the first panic of what was started here
 }
@@ -89,21 +90,32 @@ func newBlock(ctx context.Context, outer *Parallel, cfg Config, q *queue) *Paral
 
 // run calls fn and leaves the block whatever way fn ends.
 func (p *Parallel) run(fn func() error) error {
-	// What is queued fails as soon as the context ends, not when a slot is free.
-	unwatch := context.AfterFunc(p.ctx, func() { p.abandonWaiting(false) })
-	defer p.leave(unwatch)
+	defer p.leave()
 	return fn()
 }
 
 // leave cancels what is pending and joins it.
-func (p *Parallel) leave(unwatch func() bool) {
-	unwatch()
+func (p *Parallel) leave() {
+	p.queue.mu.Lock()
+	unwatch := p.unwatch
+	p.queue.mu.Unlock()
+	if unwatch != nil {
+		unwatch()
+	}
 	p.cancel(ErrEnded)
 	p.abandonWaiting(true)
 	if r := p.tasks.WaitAndRecover(); r != nil {
 		p.caught(r)
 	}
 	p.handles.End(ErrEnded)
+}
+
+// watch has what waits fail as soon as the context ends, not when a slot is free. A
+// block in which nothing has to wait does without. The caller holds queue.mu.
+func (p *Parallel) watch() {
+	if p.unwatch == nil {
+		p.unwatch = context.AfterFunc(p.ctx, func() { p.abandonWaiting(false) })
+	}
 }
 
 // abandonWaiting takes out of the queue what the block has there, and settles it.

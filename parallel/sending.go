@@ -76,6 +76,9 @@ func (s *sending) enqueue() error {
 	} else {
 		p.queue.add(s)
 	}
+	if s.listed.Queued() {
+		p.watch()
+	}
 	return nil
 }
 

@@ -85,13 +85,8 @@ func (a *Arrivals) Settle(h *Pending, with Answer) bool {
 	if h.claimed {
 		h.home.Store(nil)
 	}
-	var then []func()
-	for _, w := range h.watches {
-		if f := w.settled(); f != nil {
-			then = append(then, f)
-		}
-	}
-	h.cancel, h.watches = nil, nil
+	then := h.watches.settled()
+	h.cancel, h.watches = nil, watches{}
 	a.mu.Unlock()
 	for _, f := range then {
 		f()

@@ -38,7 +38,7 @@ type Pending struct {
 	claimed bool
 	done    chan struct{} // closed when settled; made when first asked for
 	cancel  func()
-	watches []watch
+	watches watches
 	arrival fifo.Node[*Pending] // its place among the arrivals
 	race    *race               // that it is the handle of, until settled
 }
@@ -61,6 +61,33 @@ func (w watch) settled() (after func()) {
 		w.tell(w.n)
 	}
 	return nil
+}
+
+// watches are those of a handle: rarely more than one.
+type watches struct {
+	first  watch
+	others []watch
+}
+
+func (ws *watches) add(w watch) {
+	if ws.first.race == nil && ws.first.tell == nil {
+		ws.first = w
+	} else {
+		ws.others = append(ws.others, w)
+	}
+}
+
+// settled is settled of each.
+func (ws *watches) settled() (after []func()) {
+	if f := ws.first.settled(); f != nil {
+		after = append(after, f)
+	}
+	for _, w := range ws.others {
+		if f := w.settled(); f != nil {
+			after = append(after, f)
+		}
+	}
+	return after
 }
 
 // none stands for a handle that was never made.
@@ -257,7 +284,7 @@ func (h *Pending) watch(w watch) {
 		if h.settled {
 			after = w.settled()
 		} else {
-			h.watches = append(h.watches, w)
+			h.watches.add(w)
 		}
 		home.mu.Unlock()
 	}
