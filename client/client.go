@@ -55,7 +55,9 @@ type Client struct {
 	// to another scheme, host or port, and stay off from there on.
 	//
 	// If HTTP is nil, or has no Transport, a shared transport as of NewTransport is
-	// used. A Transport of your own must heed the request's context, in the bodies of
+	// used, behind a gate: the first of many https requests to a host goes ahead, for a
+	// quarter of a second at most, until it has a connection, since HTTP/2 needs only
+	// that one. A Transport of your own must heed the request's context, in the bodies of
 	// its responses too: a block that is left waits for it.
 	HTTP *http.Client
 
@@ -149,13 +151,14 @@ func (c *Client) dispatcher(base base) *http.Client {
 	if c.HTTP != nil {
 		hc = *c.HTTP
 	}
-	shared := hc.Transport == nil
-	if shared {
-		hc.Transport = sharedTransport()
+	h := &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
+	if h.next == nil {
+		h.gate = shared()
+		h.next = h.gate.next
 	}
-	hc.Transport = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base, shared: shared}
+	hc.Transport = h
 	if hc.Timeout > 0 {
-		hc.Transport = timed{hc.Transport}
+		hc.Transport = timed{h}
 	}
 	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
 	return &hc

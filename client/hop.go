@@ -19,7 +19,7 @@ type hop struct {
 	auth   func(*http.Request) error
 	base   base
 
-	shared bool // next is the shared transport, which knows http and https only
+	gate *gate // before next, if that is the shared transport; or nil
 }
 
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -28,7 +28,11 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	resp, err := h.next.RoundTrip(out)
+	next := h.next
+	if h.gate != nil && out.URL.Scheme == "https" {
+		next = h.gate
+	}
+	resp, err := next.RoundTrip(out)
 	return h.answer(req, resp, err)
 }
 
@@ -37,7 +41,7 @@ func (h *hop) prepare(req *http.Request) (*http.Request, error) {
 	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
 		return nil, &proof.Refusal{Err: h.base.err}
 	}
-	if h.shared && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+	if h.gate != nil && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		return nil, &proof.Refusal{Err: fmt.Errorf("the scheme of the URL is %q, not http or https", req.URL.Scheme)}
 	}
 	if h.auth == nil && len(h.header) == 0 || !h.mayHave(req) {

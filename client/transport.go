@@ -32,6 +32,7 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// sharedTransport is made on first use. It is not a copy of
-// http.DefaultTransport, which a program may have replaced by something else.
-var sharedTransport = sync.OnceValue(func() http.RoundTripper { return NewTransport() })
+// shared is the transport of clients without their own, behind its gate. It is made on
+// first use, and is not a copy of http.DefaultTransport, which a program may have
+// replaced by something else.
+var shared = sync.OnceValue(func() *gate { return &gate{next: NewTransport()} })

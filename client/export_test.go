@@ -1,0 +1,18 @@
+package client
+
+import "net/http"
+
+// NewGate is the gate of the shared transport, before next.
+func NewGate(next http.RoundTripper) http.RoundTripper { return &gate{next: next} }
+
+// GateKeeps is the number of hosts that the gate keeps something of.
+func GateKeeps(g http.RoundTripper) int {
+	gate := g.(*gate)
+	gate.mu.Lock()
+	defer gate.mu.Unlock()
+	return len(gate.hosts)
+}
+
+// SharedTransport is the transport of clients without their own, to have it trust a
+// test's certificate.
+func SharedTransport() *http.Transport { return shared().next.(*http.Transport) }

@@ -1,0 +1,302 @@
+package client_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// secure is a TLS server on loopback, with HTTP/2 or without, that answers a burst once
+// all of it has come, and counts its connections.
+func secure(t *testing.T, http2 bool, burst int) (srv *httptest.Server, connections *atomic.Int32) {
+	connections = new(atomic.Int32)
+	var here atomic.Int32
+	all := make(chan struct{})
+	srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if int(here.Add(1)) == burst {
+			close(all)
+		}
+		select {
+		case <-all:
+		case <-r.Context().Done():
+		}
+	}))
+	srv.EnableHTTP2 = http2
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	return srv, connections
+}
+
+func trusting(tr *http.Transport, srvs ...*httptest.Server) *http.Transport {
+	pool := x509.NewCertPool()
+	for _, srv := range srvs {
+		pool.AddCert(srv.Certificate())
+	}
+	tr.TLSClientConfig = &tls.Config{RootCAs: pool}
+	return tr
+}
+
+// Fifty requests at once to hosts that nothing was sent to before.
+func TestAColdStartDialsOnceForHTTP2(t *testing.T) {
+	const burst = 50
+	two, twos := secure(t, true, burst)
+	one, ones := secure(t, false, burst)
+	plain, plains := counting(t, two.Config.Handler) // its burst is over by then
+	tr := trusting(client.NewTransport(), two, one)
+	t.Cleanup(tr.CloseIdleConnections)
+	gate := client.NewGate(tr)
+	c := client.Client{HTTP: &http.Client{Transport: gate}, Limit: -1}
+	err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		for range burst { // side by side: what holds one host holds no other
+			p.Get(two.URL)
+			p.Get(one.URL)
+		}
+		for p.HasPending() {
+			resp, err := p.Next()
+			if err != nil {
+				return err
+			}
+			if want := map[bool]int{true: 2, false: 1}["https://"+resp.Request.URL.Host == two.URL]; resp.ProtoMajor != want {
+				t.Errorf("%s answered with %s, want HTTP/%d", resp.Request.URL, resp.Proto, want)
+			}
+		}
+		_, err := p.Get(plain.URL).Response()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int32{"HTTP/2": twos.Load(), "HTTP/1": ones.Load(), "http": plains.Load()}
+	if diff := cmp.Diff(map[string]int32{"HTTP/2": 1, "HTTP/1": burst, "http": 1}, got); diff != "" {
+		t.Errorf("connections for %d requests at once (-want +got):\n%s", burst, diff)
+	}
+	if n := client.GateKeeps(gate); n != 0 {
+		t.Errorf("the gate keeps something of %d hosts when all is over, want 0", n)
+	}
+}
+
+// The zero Client has the gate. (One connection and no second: the burst is within what
+// a connection takes before the server has said its limit.)
+func TestTheDefaultClientDialsOnceForHTTP2(t *testing.T) {
+	const burst = 50
+	srv, connections := secure(t, true, burst)
+	tr := client.SharedTransport()
+	before := tr.TLSClientConfig
+	trusting(tr, srv)
+	t.Cleanup(func() {
+		tr.CloseIdleConnections()
+		tr.TLSClientConfig = before
+	})
+	tr.TLSClientConfig.NextProtos = []string{"h2", "http/1.1"} // as on a transport's first use
+	err := client.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		for range burst {
+			p.Get(srv.URL)
+		}
+		for p.HasPending() {
+			if _, err := p.Next(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d requests at once took %d connections, want 1", burst, n)
+	}
+}
+
+// A host that answered with HTTP/2 is not remembered for it: once it speaks HTTP/1 it
+// is spoken to so, without an error.
+func TestAHostMayChangeItsProtocol(t *testing.T) {
+	const burst = 20
+	two, twos := secure(t, true, burst)
+	one, ones := secure(t, false, burst)
+	var now atomic.Pointer[httptest.Server]
+	now.Store(two)
+	tr := trusting(client.NewTransport(), two, one)
+	tr.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, now.Load().Listener.Addr().String())
+	}
+	t.Cleanup(tr.CloseIdleConnections)
+	c := client.Client{HTTP: &http.Client{Transport: client.NewGate(tr)}, Limit: -1}
+	round := func() {
+		err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for range burst {
+				p.Get("https://example.com/")
+			}
+			for p.HasPending() {
+				if _, err := p.Next(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	round()
+	now.Store(one)
+	two.CloseClientConnections()
+	tr.CloseIdleConnections()
+	round()
+	got := map[string]int32{"HTTP/2": twos.Load(), "HTTP/1": ones.Load()}
+	if diff := cmp.Diff(map[string]int32{"HTTP/2": 1, "HTTP/1": burst}, got); diff != "" {
+		t.Errorf("connections (-want +got):\n%s", diff)
+	}
+}
+
+// A transport that tells when it was asked. It has a connection for a request after
+// connect, or when that is 0 never, and answers after answer.
+type connecting struct {
+	start           time.Time
+	connect, answer time.Duration
+
+	mu  sync.Mutex
+	at  []time.Duration // when it was asked; guarded by mu
+	err error           // in place of an answer
+}
+
+func (s *connecting) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.at = append(s.at, time.Since(s.start))
+	s.mu.Unlock()
+	answer := time.After(s.answer)
+	var connected <-chan time.Time
+	if s.connect > 0 {
+		connected = time.After(s.connect)
+	}
+	for {
+		select {
+		case <-connected:
+			if trace := httptrace.ContextClientTrace(req.Context()); trace != nil {
+				trace.GotConn(httptrace.GotConnInfo{})
+			}
+		case <-answer:
+			if s.err != nil {
+				return nil, s.err
+			}
+			return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+	}
+}
+
+// What the first request to a host comes to decides when the others follow.
+func TestTheGateOpensBehindTheFirst(t *testing.T) {
+	const ms = time.Millisecond
+	refused := errors.New("connection refused")
+	tests := map[string]struct {
+		transport *connecting
+		cancel    time.Duration // of the first; 0: never
+		others    time.Duration // sent then
+	}{
+		"once it has a connection":                     {&connecting{connect: 30 * ms, answer: time.Hour}, 0, 30 * ms},
+		"once it fails":                                {&connecting{answer: 20 * ms, err: refused}, 0, 20 * ms},
+		"once it is answered, without a trace":         {&connecting{answer: 40 * ms}, 0, 40 * ms},
+		"once it is cancelled":                         {&connecting{answer: time.Hour}, 50 * ms, 50 * ms},
+		"after a quarter of a second, where it stalls": {&connecting{answer: time.Hour}, 0, 250 * ms},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := test.transport
+				tr.start = time.Now()
+				gate := client.NewGate(tr)
+				c := client.Client{HTTP: &http.Client{Transport: gate}, Timeout: -1}
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					first := p.Get("https://h/")
+					synctest.Wait()
+					p.Get("https://h/")
+					p.Get("https://h/")
+					p.Get("https://other/")
+					if test.cancel > 0 {
+						<-time.After(test.cancel)
+						first.Cancel()
+					}
+					<-time.After(time.Minute)
+					if n := client.GateKeeps(gate); tr.answer == time.Hour && n != 2 {
+						t.Errorf("the gate keeps something of %d hosts, want the 2 that requests are on their way to", n)
+					}
+					return nil
+				})
+				if diff := cmp.Diff([]time.Duration{0, 0, test.others, test.others}, tr.at); diff != "" {
+					t.Errorf("sent at, with the first of another host second (-want +got):\n%s", diff)
+				}
+				if n := client.GateKeeps(gate); n != 0 {
+					t.Errorf("the gate keeps something of %d hosts after the last request, want 0", n)
+				}
+			})
+		})
+	}
+}
+
+// Promises 5, 16 and 21: what waits behind the first ends when its own context does, and
+// was never sent.
+func TestWaitingAtTheGateEndsWithTheRequest(t *testing.T) {
+	tests := map[string]struct {
+		end  func(*pending.Pending)
+		opts []parallel.Option
+		want error
+	}{
+		"cancelled": {func(h *pending.Pending) { h.Cancel() }, nil, context.Canceled},
+		"timed out": {func(*pending.Pending) { <-time.After(time.Second) }, []parallel.Option{parallel.Timeout(100 * time.Millisecond)}, context.DeadlineExceeded},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := &connecting{start: time.Now(), answer: time.Hour}
+				body := &unread{}
+				c := client.Client{HTTP: &http.Client{Transport: client.NewGate(tr)}, Timeout: -1}
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					p.Get("https://h/")
+					synctest.Wait()
+					second := p.Post("https://h/", append(test.opts, parallel.Body("", body))...)
+					synctest.Wait()
+					test.end(second)
+					_, err := second.Response()
+					if !errors.Is(err, test.want) || !errors.Is(err, pending.ErrNotSent) {
+						t.Errorf("Response() = %v; want one that is %v, and ErrNotSent", err, test.want)
+					}
+					return nil
+				})
+				if len(tr.at) != 1 {
+					t.Errorf("%d requests came to the transport, want 1", len(tr.at))
+				}
+				if n := body.closed.Load(); n != 1 {
+					t.Errorf("the body was closed %d times, want once", n)
+				}
+			})
+		})
+	}
+}
+
+// unread is a body that counts how often it was closed.
+type unread struct{ closed atomic.Int32 }
+
+func (*unread) Read([]byte) (int, error) { return 0, errors.New("nobody should read it") }
+func (c *unread) Close() error           { c.closed.Add(1); return nil }
