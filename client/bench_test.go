@@ -1,0 +1,226 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// What the library itself costs, on a transport that answers at once, beside the same
+// written with a WaitGroup and channels. (Beside the cost of a real request, see
+// bench/.)
+//
+//	go test ./client -run xxx -bench 'Block|Leave|Cancel|Each' -benchmem
+
+// canned answers every request with 1 KiB.
+type canned struct{}
+
+var kibibyte = make([]byte, 1<<10)
+
+func (canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, ContentLength: 1 << 10,
+		Body: io.NopCloser(bytes.NewReader(kibibyte)), Request: r}, nil
+}
+
+var cannedClient = client.Client{HTTP: &http.Client{Transport: canned{}}}
+
+// byHand gets a response of cannedClient's transport, with a timeout as the library has
+// one.
+func byHand(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, cannedTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://h/", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := cannedClient.HTTP.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body := make([]byte, resp.ContentLength)
+	_, err = io.ReadFull(resp.Body, body)
+	return body, err
+}
+
+const cannedTimeout = 30 * time.Second // as the default
+
+// n requests cost n times one.
+func BenchmarkBlock(b *testing.B) {
+	for _, n := range []int{1, 3, 100} {
+		b.Run(fmt.Sprintf("requests=%d/abreast", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := cannedClient.Parallel(b.Context(), func(p *parallel.Parallel) error {
+					hs := make([]*pending.Pending, n)
+					for i := range hs {
+						hs[i] = p.Get("http://h/")
+					}
+					for _, h := range hs {
+						if _, err := h.Bytes(); err != nil {
+							return err
+						}
+					}
+					return nil
+				}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("requests=%d/by-hand", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx, cancel := context.WithCancel(b.Context())
+				var wg sync.WaitGroup
+				errs := make([]error, n)
+				bodies := make([][]byte, n)
+				for i := range n {
+					wg.Go(func() { bodies[i], errs[i] = byHand(ctx) })
+				}
+				wg.Wait()
+				cancel()
+				for _, err := range errs {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkLeaveNothingPending(b *testing.B) {
+	b.Run("abreast", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			cannedClient.Parallel(b.Context(), func(p *parallel.Parallel) error { return nil })
+		}
+	})
+	b.Run("by-hand", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var wg sync.WaitGroup
+			_, cancel := context.WithCancel(b.Context())
+			cancel()
+			wg.Wait()
+		}
+	})
+}
+
+// stuck answers nothing until the request's context ends.
+type stuck struct{}
+
+func (stuck) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// Leaving a block with one request in flight and 10,000 queued; by hand each is a
+// goroutine that waits for a semaphore. Making them is in the time.
+func BenchmarkCancelTenThousandQueued(b *testing.B) {
+	const queued = 10_000
+	b.Run("abreast", func(b *testing.B) {
+		b.ReportAllocs()
+		c := client.Client{HTTP: &http.Client{Transport: stuck{}}, Limit: 1}
+		for b.Loop() {
+			c.Parallel(b.Context(), func(p *parallel.Parallel) error {
+				for range queued + 1 {
+					p.Get("http://h/")
+				}
+				return nil
+			})
+		}
+	})
+	b.Run("by-hand", func(b *testing.B) {
+		b.ReportAllocs()
+		hc := &http.Client{Transport: stuck{}}
+		for b.Loop() {
+			ctx, cancel := context.WithCancel(b.Context())
+			slots := make(chan struct{}, 1)
+			var wg sync.WaitGroup
+			for range queued + 1 {
+				wg.Go(func() {
+					req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://h/", nil)
+					if err != nil {
+						return
+					}
+					select {
+					case slots <- struct{}{}:
+						hc.Do(req)
+						<-slots
+					case <-ctx.Done():
+					}
+				})
+			}
+			cancel()
+			wg.Wait()
+		}
+	})
+}
+
+// A request of a long series, 100 in flight; by hand with fixed workers and two
+// channels.
+func BenchmarkEach(b *testing.B) {
+	b.Run("abreast", func(b *testing.B) {
+		b.ReportAllocs()
+		err := cannedClient.Parallel(b.Context(), func(p *parallel.Parallel) error {
+			items := func(yield func(int) bool) {
+				for b.Loop() {
+					if !yield(0) {
+						return
+					}
+				}
+			}
+			for _, h := range parallel.Each(p, items, func(int) *pending.Pending { return p.Get("http://h/") }) {
+				if _, err := h.Bytes(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	})
+	b.Run("by-hand", func(b *testing.B) {
+		b.ReportAllocs()
+		type result struct {
+			body []byte
+			err  error
+		}
+		work, results := make(chan int), make(chan result)
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				for range work {
+					body, err := byHand(b.Context())
+					results <- result{body, err}
+				}
+			})
+		}
+		go func() {
+			defer func() {
+				close(work)
+				wg.Wait()
+				close(results)
+			}()
+			for b.Loop() {
+				work <- 0
+			}
+		}()
+		for r := range results {
+			if r.err != nil {
+				b.Error(r.err)
+			}
+		}
+	})
+}

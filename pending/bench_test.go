@@ -1,0 +1,118 @@
+package pending_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// What a handle costs beside as many others: each of these is the same among ten and
+// among ten thousand.
+//
+//	go test ./pending -run xxx -bench . -benchmem
+
+// among runs f among n handles that have not settled.
+func among(b *testing.B, f func(b *testing.B, others *pending.Arrivals)) {
+	for _, n := range []int{10, 10_000} {
+		b.Run(fmt.Sprintf("pending=%d", n), func(b *testing.B) {
+			var a pending.Arrivals
+			for range n {
+				a.Make(nil, nil)
+			}
+			b.ReportAllocs()
+			f(b, &a)
+		})
+	}
+}
+
+var ok = pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}}
+
+func BenchmarkMakeAndSettle(b *testing.B) {
+	among(b, func(b *testing.B, a *pending.Arrivals) {
+		for b.Loop() {
+			h := a.Make(nil, nil)
+			a.Settle(h, ok)
+			a.Next()
+		}
+	})
+}
+
+// Next among arrivals that nobody took yet, each put back as another.
+func BenchmarkNext(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		b.Run(fmt.Sprintf("arrived=%d", n), func(b *testing.B) {
+			var a pending.Arrivals
+			for range n {
+				a.Settle(a.Make(nil, nil), ok)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if a.Next() == nil {
+					b.Fatal("Next() = nil, want an arrival")
+				}
+				a.Settle(a.Make(nil, nil), ok)
+			}
+		})
+	}
+	b.Run("by-hand", func(b *testing.B) { // a buffered channel of results
+		type result struct {
+			resp *http.Response
+			err  error
+		}
+		results := make(chan *result, 10_001)
+		for range 10_000 {
+			results <- new(result)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			<-results
+			results <- &result{resp: ok.Response}
+		}
+	})
+}
+
+func BenchmarkHas(b *testing.B) {
+	among(b, func(b *testing.B, a *pending.Arrivals) {
+		for b.Loop() {
+			if !a.Has() {
+				b.Fatal("Has() = false, want true")
+			}
+		}
+	})
+}
+
+// A handle that is made, settles, and is claimed by who asks for its response; by hand a
+// channel of its own.
+func BenchmarkClaim(b *testing.B) {
+	among(b, func(b *testing.B, a *pending.Arrivals) {
+		for b.Loop() {
+			h := a.Make(nil, nil)
+			a.Settle(h, ok)
+			if _, err := h.Bytes(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("by-hand", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			result := make(chan *http.Response, 1)
+			result <- ok.Response
+			<-result
+		}
+	})
+}
+
+// One that is made and cancelled.
+func BenchmarkCancelOne(b *testing.B) {
+	among(b, func(b *testing.B, a *pending.Arrivals) {
+		for b.Loop() {
+			var h *pending.Pending
+			h = a.Make(nil, func() { a.Settle(h, pending.Answer{Err: pending.ErrNotSent}) })
+			h.Cancel()
+			a.Next()
+		}
+	})
+}
