@@ -42,6 +42,9 @@ func (v *valuesOf) Value(key any) any {
 // the transport alone.
 func (s *sending) view(ctx context.Context) *http.Request {
 	r := s.request.Clone(ctx)
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
 	r.Body = nil
 	return r
 }

@@ -14,6 +14,9 @@ func (w *worker) request() *http.Request {
 	}
 	w.a.conns = new(connections)
 	req := w.s.request.Clone(w.a.conns.watch(ctx))
+	if req.Header == nil {
+		req.Header = make(http.Header)
+	}
 	if w.s.uploads != nil {
 		w.s.uploads.attach(req, ctx)
 	}

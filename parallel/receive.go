@@ -91,12 +91,11 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 		size = min(declared, trusted)
 	}
 	buf := make([]byte, 0, size)
-	var more [1]byte
 	for idle := 0; ; {
 		full := len(buf) == cap(buf)
 		room := buf[len(buf):cap(buf)]
 		if full { // Is there more? If not, it is of the right size already.
-			room = more[:]
+			room = make([]byte, 1)
 		}
 		n, err := r.Read(room)
 		switch {
@@ -108,7 +107,7 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 			}
 			continue
 		case full && n == 1:
-			buf = append(grown(buf, declared, limit), more[0])
+			buf = append(grown(buf, declared, limit), room[0])
 		default:
 			buf = buf[:len(buf)+n]
 		}

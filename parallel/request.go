@@ -82,7 +82,10 @@ func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
 }
 
 func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
-	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
+	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if len(opts) > 0 {
+		r.Header = make(http.Header)
+	}
 	var err error
 	if r.URL, err = p.resolve(rawURL); err == nil {
 		r.Host = r.URL.Host

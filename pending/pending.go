@@ -162,6 +162,9 @@ func (h *Pending) Request() *http.Request {
 		return nil
 	}
 	r := h.asked.Clone(h.asked.Context())
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
 	switch {
 	case r.Body == nil || r.Body == http.NoBody:
 	case r.GetBody == nil:
