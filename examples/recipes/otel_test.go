@@ -1,0 +1,261 @@
+package recipes_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/examples/recipes"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// One span for the block, and under it one for each request.
+func ExampleTraced() {
+	asked := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(asked)
+			<-r.Context().Done()
+			return
+		}
+		<-asked
+	}))
+	defer srv.Close()
+
+	spans := tracetest.NewInMemoryExporter() // in a program: that of OTLP, and WithBatcher
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+	transport := client.NewTransport()
+	defer transport.CloseIdleConnections()
+
+	c := client.Client{BaseURL: srv.URL, HTTP: &http.Client{Transport: recipes.Traced(transport,
+		otelhttp.WithPropagators(propagation.TraceContext{}), // tells the servers
+		otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string { return r.Method + " " + r.URL.Path }))}}
+	err := recipes.TracedParallel(context.Background(), provider.Tracer("shop"), "product page", &c, func(p *parallel.Parallel) error {
+		_, err := pending.Race(p.Get("/fast"), p.Get("/slow")).Response()
+		return err
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	for _, s := range spans.GetSpans() {
+		fmt.Printf("%s: %v\n", s.Name, s.Status.Code)
+	}
+	// Output:
+	// GET /fast: Unset
+	// GET /slow: Unset
+	// product page: Unset
+}
+
+// What was cancelled on purpose, before its answer or in the middle of it, is no error in
+// the trace; what failed is.
+func TestALoserIsNoErrorInTheTrace(t *testing.T) {
+	cases := map[string]struct {
+		path string
+		end  func(h *pending.Pending, cancel context.CancelCauseFunc) // nil: it ends by itself
+		want codes.Code
+	}{
+		"an answer":                       {"/", nil, codes.Unset},
+		"cancelled":                       {"/hangs", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() }, codes.Unset},
+		"cancelled in its body":           {"/hangs-in-its-body", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() }, codes.Unset},
+		"its block was left":              {"/hangs", func(*pending.Pending, context.CancelCauseFunc) {}, codes.Unset},
+		"its block was left, in the body": {"/hangs-in-its-body", func(*pending.Pending, context.CancelCauseFunc) {}, codes.Unset},
+		"the caller has gone": {"/hangs", func(h *pending.Pending, cancel context.CancelCauseFunc) {
+			cancel(errors.New("the visitor has gone"))
+			h.Response()
+		}, codes.Unset},
+		"a timeout":               {"/hangs", nil, codes.Error},
+		"a timeout in its body":   {"/hangs-in-its-body", nil, codes.Error},
+		"a connection that broke": {"/breaks", nil, codes.Error},
+		"a 503":                   {"/503", nil, codes.Error},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var traceparent string
+				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					traceparent = r.Header.Get("Traceparent")
+					switch r.URL.Path {
+					case "/hangs":
+						<-r.Context().Done()
+					case "/hangs-in-its-body":
+						fmt.Fprint(w, "so far")
+						http.NewResponseController(w).Flush()
+						<-r.Context().Done()
+					case "/breaks":
+						panic(http.ErrAbortHandler)
+					case "/503":
+						w.WriteHeader(http.StatusServiceUnavailable)
+					}
+				}))
+				exporter := tracetest.NewInMemoryExporter()
+				provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+				traced := recipes.Traced(s.Transport, otelhttp.WithPropagators(propagation.TraceContext{}))
+				c := client.Client{HTTP: &http.Client{Transport: traced}}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				err := recipes.TracedParallel(ctx, provider.Tracer("test"), "block", &c, func(p *parallel.Parallel) error {
+					h := p.Get("http://h" + tc.path)
+					synctest.Wait()
+					if tc.end == nil {
+						h.Response()
+					} else {
+						tc.end(h, cancel)
+					}
+					return nil
+				})
+				spans := exporter.GetSpans()
+				if err != nil || len(spans) != 2 {
+					t.Fatalf("the block returned %v and has %d spans; want nil and 2", err, len(spans))
+				}
+				request, block := spans[0], spans[1]
+				if request.Status.Code != tc.want {
+					t.Errorf("the request's span has status %v; want %v", request.Status, tc.want)
+				}
+				if got := attributeOf(request, "error.type"); (got != "") != (tc.want == codes.Error) {
+					t.Errorf("error.type = %q beside a status of %v", got, tc.want)
+				}
+				if block.Status.Code != codes.Unset {
+					t.Errorf("the block's span has status %v", block.Status)
+				}
+				if request.Parent.SpanID() != block.SpanContext.SpanID() || request.EndTime.After(block.EndTime) {
+					t.Errorf("the request's span is not within the block's")
+				}
+				want := fmt.Sprintf("00-%v-%v-01", block.SpanContext.TraceID(), request.SpanContext.SpanID())
+				if traceparent != want {
+					t.Errorf("the server was told %q; want %q", traceparent, want)
+				}
+			})
+		})
+	}
+}
+
+// What is around what decides whether a retried request has a span, or each attempt has.
+func TestASpanForAllAttemptsOrForEach(t *testing.T) {
+	retry := func(next http.RoundTripper) http.RoundTripper { return recipes.Retry(next, time.Second) }
+	traced := func(next http.RoundTripper) http.RoundTripper { return recipes.Traced(next) }
+	for name, tc := range map[string]struct {
+		outer, inner func(http.RoundTripper) http.RoundTripper
+		want         []codes.Code // the last is the block's
+	}{
+		"traced, retried": {traced, retry, []codes.Code{codes.Unset, codes.Unset}},
+		"retried, traced": {retry, traced, []codes.Code{codes.Error, codes.Unset, codes.Unset}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, &turned{status: []int{503, 200}})
+				exporter := tracetest.NewInMemoryExporter()
+				provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+				c := client.Client{HTTP: &http.Client{Transport: tc.outer(tc.inner(s.Transport))}}
+				err := recipes.TracedParallel(t.Context(), provider.Tracer("test"), "block", &c, func(p *parallel.Parallel) error {
+					_, err := p.Get("http://h/").Bytes()
+					return err
+				})
+				if err != nil {
+					t.Error(err)
+				}
+				var got []codes.Code
+				for _, s := range exporter.GetSpans() {
+					got = append(got, s.Status.Code)
+				}
+				if diff := cmp.Diff(tc.want, got); diff != "" {
+					t.Errorf("spans (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// So WARNINGS.md has it of otelhttp by itself.
+func TestALoserIsAnErrorToOtelhttp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		exporter := tracetest.NewInMemoryExporter()
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+		c := client.Client{HTTP: &http.Client{Transport: otelhttp.NewTransport(s.Transport)}}
+		recipes.TracedParallel(t.Context(), provider.Tracer("test"), "block", &c, func(p *parallel.Parallel) error {
+			h := p.Get("http://h/")
+			synctest.Wait()
+			h.Cancel()
+			return nil
+		})
+		if got := exporter.GetSpans()[0].Status; got.Code != codes.Error {
+			t.Errorf("the loser's span has status %v; want %v", got, codes.Error)
+		}
+	})
+}
+
+func attributeOf(s tracetest.SpanStub, key attribute.Key) string {
+	for _, a := range s.Attributes {
+		if a.Key == key {
+			return a.Value.String()
+		}
+	}
+	return ""
+}
+
+// The block's span has the error that fn returned.
+func TestTheBlocksSpanHasItsError(t *testing.T) {
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	errNoUser := errors.New("no such user")
+	err := recipes.TracedParallel(t.Context(), provider.Tracer("test"), "block", new(client.Client), func(*parallel.Parallel) error {
+		return errNoUser
+	})
+	want := sdktrace.Status{Code: codes.Error, Description: "no such user"}
+	if got := exporter.GetSpans()[0].Status; err != errNoUser || got != want {
+		t.Errorf("the block returned %v, its span has %v; want %v, %v", err, got, errNoUser, want)
+	}
+}
+
+// otelhttp adds its span to the request's context, in which the library watches for
+// connections: the proof that nothing was sent is still seen.
+func TestWhatWasNotSentIsKnownThroughOtelhttp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.NotFoundHandler())
+		s.Close()
+		c := client.Client{HTTP: &http.Client{Transport: recipes.Traced(s.Transport)}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			if _, err := p.Get("http://h/").Response(); !errors.Is(err, pending.ErrNotSent) {
+				t.Errorf("a refused dial: %v; want %v", err, pending.ErrNotSent)
+			}
+			return nil
+		})
+	})
+}
+
+// A span of otelhttp begins with the send: what a request waited in the queue is not in it.
+func TestTheQueueIsNotInTheSpan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(time.Second) }))
+		exporter := tracetest.NewInMemoryExporter()
+		provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+		c := client.Client{Limit: 1, HTTP: &http.Client{Transport: recipes.Traced(s.Transport)}}
+		recipes.TracedParallel(t.Context(), provider.Tracer("test"), "block", &c, func(p *parallel.Parallel) error {
+			_, err := pending.All(p.Get("http://h/1"), p.Get("http://h/2"))
+			return err
+		})
+		var took []time.Duration
+		for _, s := range exporter.GetSpans() {
+			took = append(took, s.EndTime.Sub(s.StartTime))
+		}
+		if diff := cmp.Diff([]time.Duration{time.Second, time.Second, 2 * time.Second}, took); diff != "" {
+			t.Errorf("spans (-want +got):\n%s", diff)
+		}
+	})
+}
