@@ -17,8 +17,9 @@ import (
 // than patience, the answer comes out at once, as the last one does.
 //
 // The waits and all attempts are one request to the block: they share its slot and its
-// Timeout. What was cancelled is not tried again. A body is read into memory, whole, to be sent again. The error of a request is
-// pending.ErrNotSent only if none of its attempts got a connection.
+// Timeout. What was cancelled is not tried again. A body is read into memory, whole, to be
+// sent again. The error of a request is pending.ErrNotSent only if none of its attempts got
+// a connection.
 func Retry(next http.RoundTripper, patience time.Duration) http.RoundTripper {
 	hopeless := func(resp *http.Response, err error) bool {
 		return errors.Is(err, circuitbreaker.ErrOpen) || resp != nil && retryAfter(resp) > patience.Seconds()
