@@ -41,10 +41,7 @@ func (v *valuesOf) Value(key any) any {
 // view is a copy of the request for others to look at. It has no body: that is for
 // the transport alone.
 func (s *sending) view(ctx context.Context) *http.Request {
-	r := s.request.Clone(ctx)
-	if r.Header == nil {
-		r.Header = make(http.Header)
-	}
+	r := s.copy(ctx)
 	r.Body = nil
 	return r
 }

@@ -35,6 +35,9 @@ func (s *sending) failure(err error, notSent bool) error {
 			err = &timeoutError{err}
 		}
 	}
+	if s.get != nil {
+		return &url.Error{Op: "Get", URL: pending.Shown(s.get), Err: err}
+	}
 	op, u := pending.Named(s.request.Request)
 	return &url.Error{Op: op, URL: u, Err: err}
 }

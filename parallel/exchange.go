@@ -13,10 +13,7 @@ func (w *worker) request() *http.Request {
 		return nil
 	}
 	w.a.conns = new(connections)
-	req := w.s.request.Clone(w.a.conns.watch(ctx))
-	if req.Header == nil {
-		req.Header = make(http.Header)
-	}
+	req := w.s.copy(w.a.conns.watch(ctx))
 	if w.s.uploads != nil {
 		w.s.uploads.attach(req, ctx)
 	}
@@ -28,7 +25,7 @@ func (w *worker) answer(resp *http.Response, err error) {
 	s, a := w.s, &w.a
 	switch {
 	case err == nil && resp != nil:
-		a.Body, a.n, err = receive(resp, s.request.Method, s.p.cfg.MaxBody, s.request.To)
+		a.Body, a.n, err = receive(resp, s.method(), s.p.cfg.MaxBody, s.request.To)
 		if err == nil {
 			// A server that sees its client go away may still end the body properly: what
 			// ended well as the request was cancelled may be a part of it.

@@ -82,10 +82,10 @@ func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
 }
 
 func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
-	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	if len(opts) > 0 {
-		r.Header = make(http.Header)
+	if method == http.MethodGet && len(opts) == 0 {
+		return p.get(rawURL)
 	}
+	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
 	var err error
 	if r.URL, err = p.resolve(rawURL); err == nil {
 		r.Host = r.URL.Host
@@ -165,12 +165,35 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = taken
 	}
-	if p.cfg.Observe != nil {
-		if failed := s.observe(p.cfg.Observe); err == nil {
+	return s.made(r, err)
+}
+
+// get makes the handle of a GET of a URL and nothing else.
+func (p *Parallel) get(rawURL string) *pending.Pending {
+	u, err := p.resolve(rawURL)
+	s := &sending{p: p, get: u}
+	s.place.Item, s.listed.Item = s, s
+	if err == nil {
+		err = checkURL(u)
+	}
+	if p.queue.hostLimit > 0 {
+		s.host = hostOf(u)
+	}
+	return s.made(nil, err)
+}
+
+// made is the end of making s, of the request r where it isn't a mere GET.
+func (s *sending) made(r *http.Request, err error) *pending.Pending {
+	if s.p.cfg.Observe != nil {
+		if failed := s.observe(s.p.cfg.Observe); err == nil {
 			err = failed
 		}
 	}
-	s.handle = p.handles.Make(r, s.cancel)
+	if s.get != nil {
+		s.handle = s.p.handles.MakeGet(s.get, s)
+	} else {
+		s.handle = s.p.handles.Make(r, s.Cancel)
+	}
 	if err == nil {
 		err = s.enqueue()
 	}
@@ -232,12 +255,10 @@ func (s *sending) applyOne(o Option) error {
 // check finds what no transport could send, so that it is said at the call site
 // and proved not to be sent.
 func check(r *http.Request) error {
-	u := r.URL
+	if err := checkURL(r.URL); err != nil {
+		return err
+	}
 	switch {
-	case u.Scheme == "":
-		return errors.New("the URL is relative, and there is no BaseURL")
-	case u.Host == "" && (u.Scheme == "http" || u.Scheme == "https"):
-		return errors.New("the URL has no host")
 	case r.Body == (spent.Body{}):
 		return spent.Err
 	case r.Method != "" && !isToken(r.Method):
@@ -257,6 +278,16 @@ func check(r *http.Request) error {
 				return fmt.Errorf("the value of header %q has a control character in it", key)
 			}
 		}
+	}
+	return nil
+}
+
+func checkURL(u *url.URL) error {
+	switch {
+	case u.Scheme == "":
+		return errors.New("the URL is relative, and there is no BaseURL")
+	case u.Host == "" && (u.Scheme == "http" || u.Scheme == "https"):
+		return errors.New("the URL has no host")
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package parallel
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +21,7 @@ type sending struct {
 	p       *Parallel
 	handle  *pending.Pending
 	request Request         // as it was asked for; not written to once made
+	get     *url.URL        // in place of request, of a GET of a URL and nothing else
 	host    string          // what HostLimit counts by
 	own     context.Context // the request's own context, where it has one
 	uploads *uploads        // its bodies, if it has any
@@ -100,8 +103,23 @@ func (s *sending) unqueue() {
 	}
 }
 
-// cancel is Cancel of the handle.
-func (s *sending) cancel() { s.end(context.Canceled) }
+// Cancel is that of the handle.
+func (s *sending) Cancel() { s.end(context.Canceled) }
+
+func (s *sending) method() string {
+	if s.get != nil {
+		return http.MethodGet
+	}
+	return s.request.Method
+}
+
+// copy is the request with a context, for whoever may change it.
+func (s *sending) copy(ctx context.Context) *http.Request {
+	if s.get != nil {
+		return pending.NewGet(ctx, s.get)
+	}
+	return s.request.Clone(ctx)
+}
 
 // end ends s alone, wherever it is on its way.
 func (s *sending) end(why error) {

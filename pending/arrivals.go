@@ -2,6 +2,7 @@ package pending
 
 import (
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -45,7 +46,27 @@ type Answer struct {
 // Cancel for as long as the handle has not settled, maybe several times; it must
 // not block, and lead to a Settle.
 func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
-	h := &Pending{asked: asked, cancel: cancel}
+	if cancel == nil {
+		return a.make(asks(asked), nil)
+	}
+	return a.make(asks(asked), cancelFunc(cancel))
+}
+
+// MakeGet is Make for what is asked for most, a GET of u and nothing else: until it is
+// sent it needs no http.Request. u belongs to the handle from here on.
+func (a *Arrivals) MakeGet(u *url.URL, c Canceler) *Pending {
+	return a.make(asked{get: u}, c)
+}
+
+// A Canceler is what the Cancel of a handle calls: see Make.
+type Canceler interface{ Cancel() }
+
+type cancelFunc func()
+
+func (f cancelFunc) Cancel() { f() }
+
+func (a *Arrivals) make(what asked, c Canceler) *Pending {
+	h := &Pending{asked: what, cancel: c}
 	h.home.Store(a)
 	h.arrival.Item = h
 	a.mu.Lock()

@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"strings"
-
-	"github.com/abreast-go/abreast/internal/redact"
 )
 
 // memory is the Body of a response that is in memory: Close has nothing to do.
@@ -65,28 +62,5 @@ func (h *Pending) JSON(v any) error {
 // URL that were asked for, without a password. For what Go returned it is the
 // request of the response, where that has one.
 func (h *Pending) named() (op, u string) {
-	r := h.asked
-	if r == nil && h.resp != nil {
-		r = h.resp.Request
-	}
-	return Named(r)
-}
-
-// Named is how errors name a request: its method as net/http writes it ("Get"),
-// and its URL without a password. r, and its URL, may be nil.
-func Named(r *http.Request) (op, u string) {
-	if r == nil {
-		return "Get", ""
-	}
-	op = "Get"
-	if m := r.Method; m != "" {
-		op = m[:1] + strings.ToLower(m[1:])
-	}
-	if r.URL != nil {
-		u = r.URL.Redacted()
-		if r.URL.Host == "" { // then it isn't known for what it is
-			u = redact.URL(u)
-		}
-	}
-	return op, u
+	return h.asked.or(h.resp).named()
 }

@@ -51,20 +51,17 @@ type StatusError struct {
 	// the start.
 	Response *http.Response
 
-	asked *http.Request
+	asked asked
 }
 
 // Error names the method and URL asked for and the status:
 // "Get "https://api.example.com/users/7": 404 Not Found".
 func (e *StatusError) Error() string {
-	r := e.asked
-	if r == nil && e.Response != nil {
-		r = e.Response.Request
-	}
-	if r == nil {
+	what := e.asked.or(e.Response)
+	if what == (asked{}) {
 		return status(e.Response)
 	}
-	op, u := Named(r)
+	op, u := what.named()
 	return fmt.Sprintf("%s %q: %s", op, u, status(e.Response))
 }
 

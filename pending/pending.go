@@ -25,8 +25,8 @@ type Pending struct {
 	// handle that is kept doesn't keep what else has arrived there. Who finds nil may
 	// read all that is guarded by home.mu.
 	home  atomic.Pointer[Arrivals]
-	block *block        // home's, for a Race that begins when home is nil
-	asked *http.Request // not written to once the handle is made; nil for Go
+	block *block // home's, for a Race that begins when home is nil
+	asked asked  // not written to once the handle is made
 
 	// Written before settled is, never after.
 	resp *http.Response // without its body
@@ -37,7 +37,7 @@ type Pending struct {
 	settled bool
 	claimed bool
 	done    chan struct{} // closed when settled; made when first asked for
-	cancel  func()
+	cancel  Canceler
 	watches watches
 	arrival fifo.Node[*Pending] // its place among the arrivals
 	race    *race               // that it is the handle of, until settled
@@ -157,16 +157,9 @@ func readable(resp *http.Response, body []byte) *http.Response {
 // Request neither blocks nor claims. It is nil for Go, and for a Race its first
 // racer's.
 func (h *Pending) Request() *http.Request {
-	h = h.orNone()
-	if h.asked == nil {
-		return nil
-	}
-	r := h.asked.Clone(h.asked.Context())
-	if r.Header == nil {
-		r.Header = make(http.Header)
-	}
+	r := h.orNone().asked.again()
 	switch {
-	case r.Body == nil || r.Body == http.NoBody:
+	case r == nil || r.Body == nil || r.Body == http.NoBody:
 	case r.GetBody == nil:
 		r.Body = spent.Body{}
 	default:
@@ -259,7 +252,7 @@ func (h *Pending) Cancel() {
 	cancel := h.cancel
 	home.mu.Unlock()
 	if cancel != nil {
-		cancel()
+		cancel.Cancel()
 	}
 }
 

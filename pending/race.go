@@ -49,7 +49,7 @@ func Race(hs ...*Pending) *Pending {
 			r.home.ended = *err
 		}
 	}
-	r.handle = r.home.Make(r.racers[0].asked, r.cancel)
+	r.handle = r.home.make(r.racers[0].asked, cancelFunc(r.cancel))
 	r.place.Item = r
 	r.home.mu.Lock()
 	r.handle.race = r

@@ -1,0 +1,82 @@
+package pending
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/abreast-go/abreast/internal/redact"
+)
+
+// asked is what a handle was asked for: a request, or a GET of a URL and nothing else,
+// or, of Go, neither.
+type asked struct {
+	request *http.Request
+	get     *url.URL
+}
+
+func asks(r *http.Request) asked { return asked{request: r} }
+
+// or is a, or where that is neither what resp answers.
+func (a asked) or(resp *http.Response) asked {
+	if a == (asked{}) && resp != nil {
+		return asks(resp.Request)
+	}
+	return a
+}
+
+// again is a copy of what was asked for, with the same body.
+func (a asked) again() *http.Request {
+	switch {
+	case a.request != nil:
+		return a.request.Clone(a.request.Context())
+	case a.get != nil:
+		return NewGet(context.Background(), a.get)
+	}
+	return nil
+}
+
+// NewGet is a GET of a copy of u. It is for those who build a block.
+func NewGet(ctx context.Context, u *url.URL) *http.Request {
+	r := blank.WithContext(ctx)
+	c := *u // its User is immutable
+	r.URL, r.Host, r.Header = &c, u.Host, make(http.Header)
+	return r
+}
+
+// blank is an http.NewRequest without a URL.
+var blank = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+
+// named is how errors name what was asked for: see Named.
+func (a asked) named() (op, u string) {
+	if a.get != nil {
+		return "Get", Shown(a.get)
+	}
+	return Named(a.request)
+}
+
+// Named is how errors name a request: its method as net/http writes it ("Get"),
+// and its URL without a password. r, and its URL, may be nil.
+func Named(r *http.Request) (op, u string) {
+	if r == nil {
+		return "Get", ""
+	}
+	op = "Get"
+	if m := r.Method; m != "" {
+		op = m[:1] + strings.ToLower(m[1:])
+	}
+	if r.URL != nil {
+		u = Shown(r.URL)
+	}
+	return op, u
+}
+
+// Shown is how errors show a URL: without its password.
+func Shown(u *url.URL) string {
+	s := u.Redacted()
+	if u.Host == "" { // then it isn't known for what it is
+		s = redact.URL(s)
+	}
+	return s
+}
