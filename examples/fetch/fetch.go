@@ -23,12 +23,13 @@ type fetcher struct {
 	folder  *folder
 	maxBody int64
 	pace    *rate.Limiter
+	drawn   *pictures
 	opened  atomic.Int64 // connections
 	making  *fetch       // the fetch whose request is being made
 }
 
-func newFetcher(o options, bodies *folder) *fetcher {
-	f := &fetcher{ordered: o.ordered, folder: bodies, maxBody: o.maxBody, pace: rate.NewLimiter(rate.Inf, 1)}
+func newFetcher(o options, bodies *folder, drawn *pictures) *fetcher {
+	f := &fetcher{ordered: o.ordered, folder: bodies, maxBody: o.maxBody, pace: rate.NewLimiter(rate.Inf, 1), drawn: drawn}
 	if o.rate > 0 {
 		f.pace.SetLimit(rate.Limit(o.rate))
 	}
@@ -37,7 +38,7 @@ func newFetcher(o options, bodies *folder) *fetcher {
 	}
 	f.client = client.Client{
 		Header:    http.Header(o.header),
-		HTTP:      &http.Client{Transport: statusNoter{f.transport(o.limit)}},
+		HTTP:      &http.Client{Transport: statusNoter{drawn.transport(f.transport(o.limit))}},
 		Limit:     o.limit,
 		HostLimit: o.hostLimit,
 		Timeout:   o.timeout,
@@ -176,9 +177,13 @@ func (it *fetch) check(r *parallel.Request) error {
 type fetchKey struct{}
 
 // observe is called within Get. It hangs the fetch on the request.
-func (f *fetcher) observe(*http.Request) (context.Context, func(pending.Outcome)) {
+func (f *fetcher) observe(r *http.Request) (context.Context, func(pending.Outcome)) {
 	it := f.making
-	return context.WithValue(context.Background(), fetchKey{}, it), it.settle
+	ctx, settled := f.drawn.observe(r)
+	return context.WithValue(ctx, fetchKey{}, it), func(o pending.Outcome) {
+		settled(o)
+		it.settle(o)
+	}
 }
 
 // wait is called just before a request is sent.

@@ -42,8 +42,13 @@ With -dir the body of each response with status 2xx is streamed into a file in
 DIR, named after the line's number and URL, which appears once it is whole. (A
 name that ends in .part is what a killed fetch left.) No other body is kept.
 
-Ctrl-C, or SIGTERM, ends it early: what was read has its line all the same. Again
-Ctrl-C kills. The demo shows no lines on a terminal, unless -out says where to.
+The archive of -har (HTTP Archive 1.2) has headers, but not the values of
+Authorization, Cookie, Set-Cookie and of those that -H gives; queries of URLs as they
+are; and no bodies.
+
+Ctrl-C, or SIGTERM, ends it early: what was read has its line all the same, and is
+in the picture and the archive. Again Ctrl-C kills. The demo shows no lines on a
+terminal, unless -out says where to.
 
 Exit status: 0 all is well (the demo: all is as planted), 1 something failed, 2 bad
 flags or files, 130 Ctrl-C, 143 SIGTERM.
@@ -59,7 +64,8 @@ type options struct {
 	maxBody          int64
 	header           headers
 	ordered          bool
-	dir, out         string
+	dir, out, har    string
+	waterfall        bool
 	file             string // "": none was named
 
 	flags *flag.FlagSet
@@ -78,6 +84,8 @@ func parseFlags(args []string) (options, error) {
 	f.BoolVar(&o.ordered, "ordered", false, "write the lines in the order of the input, not of arrival")
 	f.StringVar(&o.dir, "dir", "", "put bodies into files in `DIR`, which is made if need be")
 	f.StringVar(&o.out, "out", "", "write the lines to `FILE`, not to standard output (\"-\")")
+	f.BoolVar(&o.waterfall, "waterfall", false, "draw the last 40 requests on standard error at the end")
+	f.StringVar(&o.har, "har", "", "write an archive of the last 1,000 requests to `FILE`, for a browser's network panel")
 	err := f.Parse(args)
 	if err == nil {
 		err = o.check()
@@ -99,6 +107,10 @@ func (o *options) check() error {
 		return fmt.Errorf("-rate %v is not a number of requests a second", o.rate)
 	case o.timeout < 0:
 		return fmt.Errorf("-timeout %v is negative", o.timeout)
+	case o.har == "-":
+		return errors.New("-har needs a file: standard output is for the lines")
+	case o.har != "" && o.har == o.out:
+		return fmt.Errorf("-har %s is the file that the lines are written to", o.har)
 	case o.maxBody < 0:
 		return fmt.Errorf("-max-body %d is negative", o.maxBody)
 	}

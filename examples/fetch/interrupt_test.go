@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,7 +37,8 @@ func TestInterrupted(t *testing.T) {
 				<-r.Context().Done()
 			})
 			dir := t.TempDir()
-			p := startProgram(t, append(tt.args, "-limit", "3", "-dir", dir)...)
+			har := filepath.Join(t.TempDir(), "all.har")
+			p := startProgram(t, append(tt.args, "-limit", "3", "-dir", dir, "-har", har, "-waterfall")...)
 			p.give(t, up+"/good")
 			first := p.record(t)
 			for n := range limit {
@@ -72,6 +74,13 @@ func TestInterrupted(t *testing.T) {
 			}
 			if names := filesIn(t, dir); len(names) != 1 || names[0] != first.File {
 				t.Errorf("the folder has %q, want %q alone", names, first.File)
+			}
+			ended, _ := archiveIn(t, har)
+			if len(ended) != len(records) || ended[up+"/0"] != "cancelled" {
+				t.Errorf("the archive has %v", ended)
+			}
+			if n := strings.Count(p.stderr.String(), "\nGET "); n != len(records) {
+				t.Errorf("%d requests are drawn, want %d:\n%s", n, len(records), &p.stderr)
 			}
 			if s := p.stderr.String(); !strings.Contains(s, "× cancelled") || !strings.Contains(s, tt.signal.String()) {
 				t.Errorf("the summary is\n%s", s)

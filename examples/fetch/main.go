@@ -72,6 +72,10 @@ func run(args []string) int {
 		return refuse(err)
 	}
 	defer out.Close()
+	drawn, err := openPictures(opts, in)
+	if err != nil {
+		return refuse(err)
+	}
 
 	var bar *progress // nil: none
 	if showBar {
@@ -88,7 +92,7 @@ func run(args []string) int {
 
 	sum := newSummary()
 	write := recordWriter(w)
-	f := newFetcher(opts, bodies)
+	f := newFetcher(opts, bodies, drawn)
 	err = f.all(ctx, lines, bar, func(r record) error {
 		sum.add(r)
 		if demo != nil {
@@ -97,7 +101,8 @@ func run(args []string) int {
 		bar.step(r.Kind != "")
 		return write(r)
 	})
-	err = errors.Join(err, out.Close())
+	err = errors.Join(err, out.Close(), drawn.write())
+	drawn.print(os.Stderr)
 	sum.print(os.Stderr, f.opened.Load())
 
 	var stop stopped

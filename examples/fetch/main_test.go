@@ -489,11 +489,15 @@ func TestBadUsage(t *testing.T) {
 		{"urls.txt", []string{"-dir", list, list}},
 		{"no/such", []string{"-out", filepath.Join(dir, "no", "such"), list}},
 		{"read from", []string{"-out", list, list}},
+		{"-har " + list + " is the file that the URLs are read from", []string{"-har", list, list}},
+		{"lines are written to", []string{"-out", "both", "-har", "both", list}},
+		{"-har needs a file", []string{"-har", "-", list}},
+		{"no/such", []string{"-har", filepath.Join(dir, "no", "such"), list}},
 		{"-timeout of its own", []string{"-timeout", "5s"}}, // the demo
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			got := fetchURLs(t, nil, tt.args...)
-			if got.status != exitUsage || got.stdout != "" || !strings.Contains(filepath.ToSlash(got.stderr), tt.says) {
+			if got.status != exitUsage || got.stdout != "" || !strings.Contains(filepath.ToSlash(got.stderr), filepath.ToSlash(tt.says)) {
 				t.Errorf("exit status %d, want %d, and a message with %q; it says:\n%s%s",
 					got.status, exitUsage, tt.says, got.stdout, got.stderr)
 			}

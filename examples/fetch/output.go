@@ -81,9 +81,14 @@ func openOutput(name string, in *os.File) (*os.File, error) {
 	if name == "" || name == "-" {
 		return os.Stdout, nil
 	}
+	return create("out", name, in)
+}
+
+// create makes the file that a flag names.
+func create(flag, name string, in *os.File) (*os.File, error) {
 	if to, err := os.Stat(name); err == nil {
 		if from, err := in.Stat(); err == nil && to.Mode().IsRegular() && os.SameFile(from, to) {
-			return nil, fmt.Errorf("-out %s is the file that the URLs are read from", name)
+			return nil, fmt.Errorf("-%s %s is the file that the URLs are read from", flag, name)
 		}
 	}
 	return os.Create(name)

@@ -1,0 +1,267 @@
+package waterfall
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// HAR writes an HTTP Archive 1.2 to w, which the network panels of Chrome and Firefox
+// import: an entry for each request, in the order in which they were made. A redirect
+// is one entry, from the URL that was asked for to the last response.
+//
+// blocked is the time queued and held; a step towards a connection that wasn't taken
+// is left out. What failed says why in _error, and has the status 0 unless one came.
+// Without Transport, a request's header is what was asked for, before Client.Header
+// and Auth. What is still in flight has what is known so far. HAR may be called at any time, also while
+// requests are in flight; its only errors are those of w.
+func (rec *Recorder) HAR(w io.Writer) error {
+	entries := rec.entries()
+	log := harLog{Version: "1.2", Creator: harCreator{"abreast", "0"}, Pages: []int{}, Entries: []harEntry{}}
+	for i := range entries {
+		log.Entries = append(log.Entries, entries[i].har())
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(map[string]harLog{"log": log})
+}
+
+// What follows is HAR 1.2, as far as it is written here. Names that begin with an
+// underscore are not in it: Chrome's panel reads them.
+type (
+	harLog struct {
+		Version string     `json:"version"`
+		Creator harCreator `json:"creator"`
+		Pages   []int      `json:"pages"` // none; Firefox wants to see that
+		Entries []harEntry `json:"entries"`
+	}
+	harCreator struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	}
+	harEntry struct {
+		Started      string      `json:"startedDateTime"`
+		Time         millis      `json:"time"`
+		Request      harRequest  `json:"request"`
+		Response     harResponse `json:"response"`
+		Cache        struct{}    `json:"cache"`
+		Timings      harTimings  `json:"timings"`
+		Server       string      `json:"serverIPAddress,omitempty"`
+		Port         string      `json:"connection,omitempty"` // the server's, as browsers have it
+		ConnectionID string      `json:"_connectionId,omitempty"`
+		Comment      string      `json:"comment"` // how it ended
+		ResourceType string      `json:"_resourceType"`
+	}
+	harRequest struct {
+		Method      string   `json:"method"`
+		URL         string   `json:"url"`
+		HTTPVersion string   `json:"httpVersion"`
+		Cookies     []field  `json:"cookies"` // none: they are secrets
+		Headers     []field  `json:"headers"`
+		Query       []field  `json:"queryString"`
+		PostData    *harPost `json:"postData,omitempty"`
+		HeadersSize int      `json:"headersSize"`
+		BodySize    int64    `json:"bodySize"`
+	}
+	harPost struct {
+		MimeType string `json:"mimeType"`
+		Text     string `json:"text"`
+		Encoding string `json:"_encoding,omitempty"`
+		Comment  string `json:"comment,omitempty"`
+	}
+	harResponse struct {
+		Status      int        `json:"status"`
+		StatusText  string     `json:"statusText"`
+		HTTPVersion string     `json:"httpVersion"`
+		Cookies     []field    `json:"cookies"`
+		Headers     []field    `json:"headers"`
+		Content     harContent `json:"content"`
+		RedirectURL string     `json:"redirectURL"`
+		HeadersSize int        `json:"headersSize"`
+		BodySize    int64      `json:"bodySize"`
+		Transferred int64      `json:"_transferSize"` // without headers
+		Error       string     `json:"_error,omitempty"`
+	}
+	harContent struct {
+		Size     int64  `json:"size"`
+		MimeType string `json:"mimeType"`
+		Text     string `json:"text,omitempty"`
+		Encoding string `json:"encoding,omitempty"`
+		Comment  string `json:"comment,omitempty"`
+	}
+	harTimings struct {
+		Blocked millis  `json:"blocked"`
+		DNS     *millis `json:"dns,omitempty"`
+		Connect *millis `json:"connect,omitempty"` // TLS included
+		SSL     *millis `json:"ssl,omitempty"`
+		Send    millis  `json:"send"`
+		Wait    millis  `json:"wait"`
+		Receive millis  `json:"receive"`
+		Queued  millis  `json:"_blocked_queueing"` // a part of blocked
+	}
+)
+
+// millis is a number of microseconds that is written in milliseconds, so that what is
+// added up here adds up there.
+type millis int64
+
+func (m millis) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, "%d.%03d", m/1000, m%1000), nil
+}
+
+func (e *entry) har() harEntry {
+	timings := e.timings()
+	h := harEntry{
+		Started:      e.made.UTC().Format("2006-01-02T15:04:05.000000Z"),
+		Time:         timings.sum(),
+		Timings:      timings,
+		Comment:      e.outcome(),
+		ResourceType: "fetch",
+		Request: harRequest{
+			Method:      e.method,
+			HTTPVersion: e.proto,
+			Cookies:     []field{},
+			Headers:     orNone(e.header),
+			PostData:    e.posted(),
+			HeadersSize: -1,
+			BodySize:    e.length,
+		},
+		Response: harResponse{
+			Status:      e.status,
+			StatusText:  http.StatusText(e.status),
+			HTTPVersion: e.proto,
+			Cookies:     []field{},
+			Headers:     orNone(e.answered),
+			Content:     e.content(),
+			RedirectURL: value(e.answered, "Location"),
+			HeadersSize: -1,
+			BodySize:    e.bytes,
+			Error:       e.err,
+		},
+	}
+	h.Request.URL, h.Request.Query = e.asked()
+	if e.unpacked {
+		h.Response.BodySize = -1
+	}
+	h.Response.Transferred = max(0, h.Response.BodySize)
+	if e.broken() {
+		h.Response.StatusText = e.outcome() // nothing else that failed is to be seen in Chrome's panel
+	}
+	if server, ok := e.remote.(*net.TCPAddr); ok {
+		at := server.AddrPort()
+		h.Server, h.Port = at.Addr().Unmap().WithZone("").String(), strconv.Itoa(int(at.Port()))
+		h.ConnectionID = e.local.String()
+	}
+	return h
+}
+
+// timings is where the time went, in whole microseconds.
+func (e *entry) timings() (t harTimings) {
+	var took [phases]time.Duration
+	for _, s := range e.spans() {
+		took[s.phase] += s.to - s.from
+	}
+	in := func(p phase) millis { return millis(took[p].Microseconds()) }
+	some := func(m millis) *millis {
+		if m == 0 {
+			return nil
+		}
+		return &m
+	}
+	t = harTimings{
+		Blocked: in(queued) + in(held),
+		DNS:     some(in(lookup)),
+		Connect: some(in(dialling) + in(handshake)),
+		SSL:     some(in(handshake)),
+		Send:    in(sending),
+		Wait:    in(waiting),
+		Receive: in(reading),
+		Queued:  in(queued),
+	}
+	return t
+}
+
+// sum is the time of an entry.
+func (t *harTimings) sum() millis {
+	sum := t.Blocked + t.Send + t.Wait + t.Receive
+	for _, m := range []*millis{t.DNS, t.Connect} { // ssl is in connect
+		if m != nil {
+			sum += *m
+		}
+	}
+	return sum
+}
+
+// asked is the URL, without its fragment, and its query.
+func (e *entry) asked() (address string, query []field) {
+	query = []field{}
+	u, err := url.Parse(e.url)
+	if err != nil || !u.IsAbs() || u.Host == "" {
+		return "about:invalid", query // HAR needs a URL
+	}
+	address, _, _ = strings.Cut(e.url, "#")
+	for _, pair := range strings.FieldsFunc(u.RawQuery, func(r rune) bool { return r == '&' }) {
+		name, value, _ := strings.Cut(pair, "=")
+		query = append(query, field{unescaped(name), unescaped(value)})
+	}
+	return address, query
+}
+
+func unescaped(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}
+
+// posted is the body that was sent, as far as it was kept.
+func (e *entry) posted() *harPost {
+	if len(e.sent.bytes) == 0 {
+		return nil
+	}
+	text, encoding := e.sent.text()
+	return &harPost{value(e.header, "Content-Type"), text, encoding, e.sent.missing()}
+}
+
+// content is the body that came, as far as it was kept.
+func (e *entry) content() harContent {
+	c := harContent{Size: e.bytes, MimeType: cmp.Or(value(e.answered, "Content-Type"), "x-unknown")}
+	if len(e.came.bytes) > 0 {
+		c.Text, c.Encoding = e.came.text()
+		c.Comment = e.came.missing()
+	}
+	return c
+}
+
+// missing says that there was more of a body.
+func (k *kept) missing() string {
+	if k.more == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the first %d bytes of %d", len(k.bytes), int64(len(k.bytes))+k.more)
+}
+
+func value(header []field, name string) string {
+	for _, f := range header {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}
+
+// orNone is header as JSON is to have it: never null.
+func orNone(header []field) []field {
+	if header == nil {
+		return []field{}
+	}
+	return header
+}
