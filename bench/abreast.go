@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+	"github.com/abreast-go/abreast/waterfall"
+)
+
+// abreast is this library: few requests as handles that are asked in turn, many
+// through Each.
+var abreast = contender{
+	name:    "abreast",
+	netHTTP: true,
+	open:    func(w work) block { return w.with(w.client()) },
+}
+
+// abreastRecorded is the same with a waterfall.Recorder, which keeps the last thousand
+// requests.
+var abreastRecorded = contender{
+	name:    "abreast, recorded",
+	netHTTP: true,
+	rowOf:   "S2",
+	open: func(w work) block {
+		c := w.client()
+		c.Observe = new(waterfall.Recorder).Observe
+		return w.with(c)
+	},
+}
+
+func (w work) with(c *client.Client) block {
+	return func(ctx context.Context, take func([]byte)) error {
+		return c.Parallel(ctx, func(p *parallel.Parallel) error {
+			if w.perBlock <= w.inFlight {
+				return w.handles(p, take)
+			}
+			get := func(url string) *pending.Pending { return p.Get(url) }
+			for _, h := range parallel.Each(p, w.each(), get) {
+				body, err := h.Bytes()
+				if err != nil {
+					return err
+				}
+				take(body)
+			}
+			return nil
+		})
+	}
+}
+
+// abreastGet makes all requests at once, however many, and takes them as they
+// arrive.
+var abreastGet = contender{
+	name:    "abreast-get",
+	netHTTP: true,
+	rowOf:   "S6",
+	open: func(w work) block {
+		c := w.client()
+		return func(ctx context.Context, take func([]byte)) error {
+			return c.Parallel(ctx, func(p *parallel.Parallel) error {
+				for url := range w.each() {
+					p.Get(url)
+				}
+				for h := range p.Arrivals() {
+					body, err := h.Bytes()
+					if err != nil {
+						return err
+					}
+					take(body)
+				}
+				return nil
+			})
+		}
+	},
+	queued: heapOfQueued,
+}
+
+func (w work) client() *client.Client {
+	if w.untuned {
+		return new(client.Client)
+	}
+	return &client.Client{Limit: w.inFlight}
+}
+
+func (w work) handles(p *parallel.Parallel, take func([]byte)) error {
+	hs := make([]*pending.Pending, w.perBlock)
+	for i := range hs {
+		hs[i] = p.Get(w.url)
+	}
+	for _, h := range hs {
+		body, err := h.Bytes()
+		if err != nil {
+			return err
+		}
+		take(body)
+	}
+	return nil
+}
+
+// heapOfQueued is what the heap grows by for each request that waits for a slot,
+// the text of its URL included.
+func heapOfQueued(w work) (perRequest float64, err error) {
+	held := client.Client{Limit: 1, HTTP: &http.Client{Transport: never{}}}
+	err = held.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		before := heap()
+		for i := range w.perBlock {
+			p.Get(fmt.Sprint(w.url, "&n=", i))
+		}
+		perRequest = (heap() - before) / float64(w.perBlock)
+		return nil
+	})
+	return perRequest, err
+}
+
+func heap() float64 {
+	runtime.GC()
+	runtime.GC() // what only finalizers and pools held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
+// never answers.
+type never struct{}
+
+func (never) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, context.Cause(r.Context())
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A driver runs contenders, each in a process of its own and with an upstream of its
+// own, so that no run finds anything of the one before.
+type driver struct {
+	self   string  // this program
+	folder string  // for the upstream's certificate
+	scale  float64 // part of a scenario's requests
+	rounds int     // odd, so that there is one in the middle
+}
+
+// patience is how long one run may take.
+const patience = 10 * time.Minute
+
+// noisy is the spread of the baseline against itself from which on more rounds are run.
+const noisy = 0.05
+
+// A report is what came of a scenario.
+type report struct {
+	scenario scenario
+	scale    float64
+	rounds   rounds
+	missing  map[string]string // contenders that have no outcome, and why
+}
+
+// measure runs a scenario: the baseline twice and every other contender once a round,
+// shuffled.
+func (d *driver) measure(ctx context.Context, s scenario, who []contender) (report, error) {
+	r := report{scenario: s, scale: d.scale, rounds: make(rounds), missing: make(map[string]string)}
+	runs := map[string]contender{handtuned.name: handtuned, again: handtuned}
+	for _, c := range who {
+		if !c.takesPart(s) {
+			continue
+		}
+		if why := c.absent(s); why != "" {
+			r.missing[c.name] = why
+		} else {
+			runs[c.name] = c
+		}
+	}
+	least := d.rounds
+	if s.once {
+		least = 1
+	}
+	for n := 0; n < least || least > 1 && n < 3*least && r.rounds.noisy(); n++ {
+		names := slices.Sorted(maps.Keys(runs))
+		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		for _, name := range names {
+			o, err := d.run(ctx, s.scaled(d.scale), runs[name])
+			switch {
+			case ctx.Err() != nil:
+				return r, context.Cause(ctx)
+			case err != nil && runs[name].name == handtuned.name:
+				return r, fmt.Errorf("%s: %s: %w", s.name, name, err)
+			case err != nil:
+				log.Printf("%s: %s is left out from here on: %v", s.name, name, err)
+				r.missing[name] = err.Error()
+				delete(runs, name)
+				delete(r.rounds, name)
+				continue
+			}
+			log.Printf("%s: round %d: %s: wall %s, CPU %s", s.name, n+1, name, wall.text(wall.of(o)), cpu.text(cpu.of(o)))
+			r.rounds[name] = append(r.rounds[name], o)
+		}
+	}
+	return r, nil
+}
+
+// noisy tells whether more rounds would help: until their number is odd and the baseline
+// is close to itself.
+func (rs rounds) noisy() bool {
+	return len(rs[again])%2 == 0 || rs.spread(wall, quotient) > noisy || rs.spread(cpu, quotient) > noisy
+}
+
+// takesPart is false where a contender isn't expected in a scenario.
+func (c contender) takesPart(s scenario) bool {
+	return (s.only == nil || slices.Contains(s.only, c.name)) && (c.rowOf == "" || c.rowOf == s.name)
+}
+
+// absent says why a contender that takes part in a scenario can't, "" if it can.
+func (c contender) absent(s scenario) string {
+	if c.cannot != nil {
+		if why := c.cannot(s); why != "" {
+			return why
+		}
+	}
+	if c.missing != nil {
+		if err := c.missing(); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
+
+// run starts an upstream and a contender and waits for both.
+func (d *driver) run(ctx context.Context, s scenario, c contender) (o outcome, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took longer than %v", patience))
+	defer cancel()
+	certificate := filepath.Join(d.folder, "certificate.pem")
+	up := exec.CommandContext(ctx, d.self, "upstream", "-certificate", certificate)
+	up.Stderr = os.Stderr
+	in, err := up.StdinPipe()
+	if err != nil {
+		return o, err
+	}
+	out, err := up.StdoutPipe()
+	if err != nil {
+		return o, err
+	}
+	if err := up.Start(); err != nil {
+		return o, err
+	}
+	defer func() {
+		in.Close()
+		err = errors.Join(err, up.Wait())
+	}()
+	tells := json.NewDecoder(out)
+	var at addresses
+	if err := tells.Decode(&at); err != nil {
+		return o, fmt.Errorf("the upstream didn't start: %w", err)
+	}
+	name, args := d.self, []string{"run", "-contender", c.name, "-scenario", s.name,
+		"-scale", strconv.FormatFloat(d.scale, 'g', -1, 64), "-plain", at.Plain, "-tls", at.TLS}
+	if c.command != nil {
+		name, args = c.command(work{scenario: s, url: s.url(at)})
+	}
+	cmd := exec.CommandContext(ctx, name, args...)
+	// Go and OpenSSL trust this one and no other.
+	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+certificate, "SSL_CERT_DIR="+d.folder)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return o, failed(err, stderr.String())
+	}
+	if err := json.NewDecoder(&stdout).Decode(&o); err != nil {
+		return o, fmt.Errorf("it printed no outcome: %w", err)
+	}
+	in.Close()
+	if err := tells.Decode(&o.upstream); err != nil {
+		return o, fmt.Errorf("the upstream doesn't tell: %w", err)
+	}
+	return o, o.check(s)
+}
+
+// failed is why a program failed, with the first line of what it says about it.
+func failed(err error, stderr string) error {
+	says, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
+	return fmt.Errorf("%w: %s", err, says)
+}

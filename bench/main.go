@@ -1,0 +1,119 @@
+// Bench does the same work with this library and with what people use otherwise, and
+// prints how they compare with net/http tuned by hand:
+//
+//	go run -C bench .                       # S1 to S8; a quarter of an hour or more
+//	go run -C bench . -scenarios 'S1|S2'    # some of them
+//	go run -C bench . -scale 0.01 -rounds 1 # does it work?
+//	go run -C bench . -scenarios . -write . # everything, into README.md and results/
+//
+// The program has three roles: it drives; as "bench upstream" it is what the requests are
+// sent to; as "bench run" it is one contender at one scenario.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"regexp"
+)
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("bench: ")
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := play(ctx, os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		log.Fatal(err)
+	}
+}
+
+func play(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "upstream":
+			return serve(args[1:], os.Stdin, os.Stdout)
+		case "run":
+			return run(ctx, args[1:], os.Stdout)
+		}
+	}
+	return drive(ctx, args)
+}
+
+func drive(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	which := flags.String("scenarios", "^S", "the scenarios whose name matches this `regexp`")
+	whom := flags.String("contenders", ".", "the contenders whose name matches this `regexp`; the baseline always runs")
+	var d driver
+	flags.IntVar(&d.rounds, "rounds", 5, "this `many` rounds, an odd number; if more than one, up to\n"+
+		"three times as many while the baseline differs from itself by more than 5 %")
+	flags.Float64Var(&d.scale, "scale", 1, "a `part` of the requests, to see that it works")
+	write := flags.String("write", "", "write the tables into README.md in this `folder` and the charts into its results/")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("%q: there are only flags", flags.Arg(0))
+	case d.rounds < 1 || d.rounds%2 == 0:
+		return fmt.Errorf("-rounds %d: an odd number, so that there is one in the middle", d.rounds)
+	case !(d.scale > 0 && d.scale <= 1):
+		return fmt.Errorf("-scale %v: more than 0, and at most 1", d.scale)
+	}
+	chosen, err := matching(scenarios, *which, func(s scenario) string { return s.name })
+	if err != nil {
+		return fmt.Errorf("-scenarios: %w", err)
+	}
+	who, err := matching(contenders, *whom, func(c contender) string { return c.name })
+	if err != nil {
+		return fmt.Errorf("-contenders: %w", err)
+	}
+	if d.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if d.folder, err = os.MkdirTemp("", "bench"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(d.folder)
+
+	for _, s := range chosen {
+		r, err := d.measure(ctx, s, who)
+		if err != nil {
+			return err
+		}
+		fmt.Println(r.markdown())
+		if *write != "" {
+			if err := r.write(*write); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// matching are those whose name matches, and an error if none does.
+func matching[T any](all []T, expr string, name func(T) string) (some []T, err error) {
+	re, err := regexp.Compile(expr)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range all {
+		if re.MatchString(name(one)) {
+			some = append(some, one)
+		}
+	}
+	if some == nil {
+		var names []string
+		for _, one := range all {
+			names = append(names, name(one))
+		}
+		return nil, fmt.Errorf("%q is none of %q", expr, names)
+	}
+	return some, nil
+}

@@ -1,0 +1,12 @@
+//go:build !unix
+
+package main
+
+import (
+	"errors"
+	"time"
+)
+
+func processUsage() (cpu time.Duration, peakRSS int64, err error) {
+	return 0, 0, errors.New("the harness needs getrusage, which this system doesn't have")
+}
