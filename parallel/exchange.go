@@ -25,7 +25,7 @@ func (w *worker) answer(resp *http.Response, err error) {
 	s, a := w.s, &w.a
 	switch {
 	case err == nil && resp != nil:
-		a.Body, a.n, err = receive(resp, s.method(), s.p.cfg.MaxBody, s.request.To)
+		a.Body, a.n, err = w.beginnings.receive(resp, s.method(), s.p.cfg.MaxBody, s.request.To)
 		if err == nil {
 			// A server that sees its client go away may still end the body properly: what
 			// ended well as the request was cancelled may be a part of it.

@@ -104,7 +104,7 @@ func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
 	if own.Request != nil {
 		method = own.Request.Method
 	}
-	body, _, err := receive(&own, method, p.cfg.MaxBody, nil)
+	body, _, err := new(beginnings).receive(&own, method, p.cfg.MaxBody, nil)
 	own.Trailer = resp.Trailer // known now
 	if err == nil && resp.Body != nil && resp.Body != http.NoBody {
 		err = p.ctx.Err() // as of a request: see exchange

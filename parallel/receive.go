@@ -12,7 +12,7 @@ import (
 // end, into memory or, if the status is 2xx, to to where that is given, closes it,
 // and returns what it read and the number of bytes. A body that ends before its
 // declared length is io.ErrUnexpectedEOF, whichever transport it comes from.
-func receive(resp *http.Response, method string, limit int64, to io.Writer) (body []byte, n int64, err error) {
+func (b *beginnings) receive(resp *http.Response, method string, limit int64, to io.Writer) (body []byte, n int64, err error) {
 	if resp.Body == nil { // a transport's of the user's own
 		resp.Body = http.NoBody
 	}
@@ -30,7 +30,7 @@ func receive(resp *http.Response, method string, limit int64, to io.Writer) (bod
 		if limit > 0 && declared > limit {
 			return nil, 0, tooLarge(resp, limit)
 		}
-		body, err = readAll(resp.Body, declared, limit)
+		body, err = b.readAll(resp.Body, declared, limit)
 		n = int64(len(body))
 		if limit > 0 && n > limit {
 			return nil, n, tooLarge(resp, limit)
@@ -73,67 +73,4 @@ func declaredLength(resp *http.Response, method string) int64 {
 		return 0
 	}
 	return max(resp.ContentLength, 0)
-}
-
-// Sizes of a buffer to begin with.
-const (
-	trusted = 64 << 10 // up to here a declared length is believed
-	unknown = 512      // without one, as io.ReadAll
-)
-
-// readAll reads r to its end, but hardly beyond limit, if that is not 0. Unlike
-// io.ReadAll it makes use of a declared length, and unlike those who allocate
-// that, it doesn't let a server that sends nothing have a buffer of a gigabyte:
-// memory follows the bytes that came.
-func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
-	size := int64(unknown)
-	if declared > 0 {
-		size = min(declared, trusted)
-	}
-	buf := make([]byte, 0, size)
-	for idle := 0; ; {
-		full := len(buf) == cap(buf)
-		room := buf[len(buf):cap(buf)]
-		if full { // Is there more? If not, it is of the right size already.
-			room = make([]byte, 1)
-		}
-		n, err := r.Read(room)
-		switch {
-		case n < 0 || n > len(room):
-			return buf, errBadRead
-		case n == 0 && err == nil:
-			if idle++; idle == 100 {
-				return buf, io.ErrNoProgress
-			}
-			continue
-		case full && n == 1:
-			buf = append(grown(buf, declared, limit), room[0])
-		default:
-			buf = buf[:len(buf)+n]
-		}
-		idle = 0
-		if err == io.EOF {
-			return buf, nil
-		}
-		if err != nil || limit > 0 && int64(len(buf)) > limit {
-			return buf, err
-		}
-	}
-}
-
-// grown is buf with a larger capacity: twice as much as came, or up to the
-// declared length, if that is no more than eight times as much; not more than is
-// needed to see that limit is passed.
-func grown(buf []byte, declared, limit int64) []byte {
-	have := int64(len(buf))
-	size := 2 * have
-	if declared > have {
-		size = min(declared, 8*have)
-	}
-	if limit >= have && limit < size {
-		size = limit + 1
-	}
-	larger := make([]byte, have, size)
-	copy(larger, buf)
-	return larger
 }

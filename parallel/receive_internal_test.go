@@ -69,6 +69,46 @@ func TestReadAll(t *testing.T) {
 	}
 }
 
+func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
+	return new(beginnings).readAll(r, declared, limit)
+}
+
+// What is read once it is believed is copied from where bodies begin; so none shares
+// its bytes with another, whatever becomes of either.
+func TestBodiesBeginInTheSamePlaceAndShareNothing(t *testing.T) {
+	const n = 2*growth*trusted + 1 // more than is kept of any beginning
+	content := make([]byte, n)
+	for i := range content {
+		content[i] = byte(i * 7 >> 3)
+	}
+	cut := errors.New("cut")
+	var b beginnings
+	var bodies [][]byte
+	lengths := []int{n, trusted + 1, growth * trusted, n - 1, growth*trusted + 1, trusted, n}
+	for i, length := range lengths {
+		came := append([]byte{byte(i)}, content[1:length]...)
+		body, err := b.readAll(bytes.NewReader(came), int64(length), 0)
+		if err != nil || cap(body) != length {
+			t.Errorf("readAll of %d bytes: a buffer of %d, %v; want one of the declared length", length, cap(body), err)
+		}
+		bodies = append(bodies, body)
+		for _, short := range []int{1, trusted, trusted + 1, length - 1} { // that break off
+			short = min(short, length-1)
+			if got, err := b.readAll(&failing{came[:short], cut}, int64(length), 0); err != cut || len(got) != short {
+				t.Errorf("readAll of %d bytes of %d: %d bytes, %v; want %v", short, length, len(got), err, cut)
+			}
+		}
+	}
+	for i, body := range bodies {
+		if want := append([]byte{byte(i)}, content[1:lengths[i]]...); !bytes.Equal(body, want) {
+			t.Errorf("body %d of %d bytes is not what came", i, lengths[i])
+		}
+	}
+	if most := growth * trusted; cap(b.buf) > most {
+		t.Errorf("what is kept for beginnings is %d bytes, want %d at most", cap(b.buf), most)
+	}
+}
+
 // asking notes whether it was asked for no bytes.
 type asking struct {
 	r          io.Reader

@@ -18,6 +18,7 @@ type worker struct {
 	a        answer   // of s
 	answered bool     // a is what s came to
 	catcher  panics.Catcher
+	beginnings
 }
 
 // work has s, which has a slot, sent on a goroutine of its block's. The caller holds
