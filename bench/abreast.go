@@ -15,17 +15,15 @@ import (
 // abreast is this library: few requests as handles that are asked in turn, many
 // through Each.
 var abreast = contender{
-	name:    "abreast",
-	netHTTP: true,
-	open:    func(w work) block { return w.with(w.client()) },
+	name: "abreast",
+	open: func(w work) block { return w.with(w.client()) },
 }
 
 // abreastRecorded is the same with a waterfall.Recorder, which keeps the last thousand
 // requests.
 var abreastRecorded = contender{
-	name:    "abreast, recorded",
-	netHTTP: true,
-	rowOf:   "S2",
+	name:  "abreast, recorded",
+	rowOf: "S2",
 	open: func(w work) block {
 		c := w.client()
 		c.Observe = new(waterfall.Recorder).Observe
@@ -55,9 +53,8 @@ func (w work) with(c *client.Client) block {
 // abreastGet makes all requests at once, however many, and takes them as they
 // arrive.
 var abreastGet = contender{
-	name:    "abreast-get",
-	netHTTP: true,
-	rowOf:   "S6",
+	name:  "abreast-get",
+	rowOf: "S6",
 	open: func(w work) block {
 		c := w.client()
 		return func(ctx context.Context, take func([]byte)) error {

@@ -14,7 +14,7 @@ const (
 	isRatio    barKind = iota // of the contender to the baseline
 	isOver                    // by how much it exceeds the baseline's
 	isAbsolute                // its own
-	isFastest                 // a ratio; the limit is that of the fastest peer with net/http
+	isFastest                 // a ratio; the limit is that of the fastest peer
 )
 
 func atMost(contender string, m measure, limit float64) bar {
@@ -68,11 +68,10 @@ func (b bar) judge(rs rounds) (v verdict, ok bool) {
 	return v, len(v.values) > 0
 }
 
-// fastestPeer is the least ratio of the others that send by net/http; the baseline has a
-// bar of its own.
+// fastestPeer is the least ratio of a peer.
 func (rs rounds) fastestPeer(b bar) (ratio float64, peer string) {
 	for _, c := range contenders {
-		if !c.netHTTP || c.name == handtuned.name || c.name == b.contender || len(rs[c.name]) == 0 {
+		if !c.peer || len(rs[c.name]) == 0 {
 			continue
 		}
 		if m := summarise(rs.against(c.name, b.measure, quotient)).median; peer == "" || m < ratio {

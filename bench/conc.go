@@ -9,8 +9,8 @@ import (
 
 // concPool keeps every body until the last is there: that is when it hands them over.
 var concPool = contender{
-	name:    "conc ResultContextPool",
-	netHTTP: true,
+	name: "conc ResultContextPool",
+	peer: true,
 	open: func(w work) block {
 		hc := http.DefaultClient
 		if !w.untuned {

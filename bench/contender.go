@@ -8,8 +8,8 @@ import (
 
 // A contender is one way to do the work of a scenario.
 type contender struct {
-	name    string
-	netHTTP bool // it sends by net/http
+	name string
+	peer bool // what people send with by net/http, and abreast is to be no slower than
 
 	// open makes what the contender keeps from one block to the next: a client. It
 	// returns what does one block.

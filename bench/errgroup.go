@@ -11,17 +11,17 @@ import (
 
 // errgroupDefault is what people write.
 var errgroupDefault = contender{
-	name:    "errgroup, DefaultClient",
-	netHTTP: true,
-	open:    func(w work) block { return inGroup(w, http.DefaultClient) },
+	name: "errgroup, DefaultClient",
+	peer: true,
+	open: func(w work) block { return inGroup(w, http.DefaultClient) },
 }
 
 // errgroupTuned is what those write who have met the default's two idle connections,
 // and the missing timeout.
 var errgroupTuned = contender{
-	name:    "errgroup, tuned",
-	netHTTP: true,
-	cannot:  tunedOnly,
+	name:   "errgroup, tuned",
+	peer:   true,
+	cannot: tunedOnly,
 	open: func(w work) block {
 		hc := tunedClient(w)
 		hc.Timeout = timeout

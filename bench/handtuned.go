@@ -16,17 +16,15 @@ import (
 // timeout for each request, and a buffer of exactly the declared length, if that is
 // not too long.
 var handtuned = contender{
-	name:    "handtuned",
-	netHTTP: true,
-	open:    func(w work) block { return w.byHand(timeout) },
+	name: "handtuned",
+	open: func(w work) block { return w.byHand(timeout) },
 }
 
 // bare is handtuned without a timeout: a server that doesn't answer holds a worker for
 // ever. What is between the two is what net/http asks for a deadline.
 var bare = contender{
-	name:    "handtuned, no timeout",
-	netHTTP: true,
-	open:    func(w work) block { return w.byHand(0) },
+	name: "handtuned, no timeout",
+	open: func(w work) block { return w.byHand(0) },
 }
 
 func (w work) byHand(timeout time.Duration) block {

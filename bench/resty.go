@@ -10,8 +10,8 @@ import (
 
 // restyClient sends from an errgroup: resty has no way of its own to send side by side.
 var restyClient = contender{
-	name:    "resty",
-	netHTTP: true,
+	name: "resty",
+	peer: true,
 	open: func(w work) block {
 		c := resty.New()
 		if !w.untuned {
