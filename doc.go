@@ -63,6 +63,11 @@
 // A body that only the connection's close delimits cannot be told from one that was
 // cut (RFC 9112, section 8); any other that is short is an error.
 //
+// # Seeing what happened
+//
+// Observe of a [client.Client] is called for every request: for spans, metrics and logs.
+// A [waterfall.Recorder] hangs on it, and draws what the requests of a block did.
+//
 // # What it does not do
 //
 // Streaming: a response whose body never ends (server-sent events, a long poll that
@@ -83,5 +88,6 @@
 // [pending.ErrNotSent]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#ErrNotSent
 // [parallel.Run]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Run
 // [client.Client]: https://pkg.go.dev/github.com/abreast-go/abreast/client#Client
+// [waterfall.Recorder]: https://pkg.go.dev/github.com/abreast-go/abreast/waterfall#Recorder
 // [parallel.To]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#To
 package abreast

@@ -22,6 +22,7 @@ import (
 	"github.com/abreast-go/abreast/client"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
+	"github.com/abreast-go/abreast/waterfall"
 )
 
 // Every piece of Go in the README is in this file or in example_test.go, and so is
@@ -180,6 +181,14 @@ func readmeBase(ctx context.Context, name string, u any, token func() string) er
 	err := api.Parallel(ctx, func(p *parallel.Parallel) error {
 		return p.Get("/users/" + url.PathEscape(name)).JSON(&u)
 	})
+	return err
+}
+
+func readmePicture(ctx context.Context, gather func(*parallel.Parallel) error) error {
+	var rec waterfall.Recorder
+	c := client.Client{Observe: rec.Observe}
+	err := c.Parallel(ctx, gather)
+	rec.Text(os.Stderr, 100) // or SVG(w), or HAR(w) for a browser's network panel
 	return err
 }
 
@@ -389,6 +398,9 @@ func TestTheReadmesPieces(t *testing.T) {
 		return err
 	})
 	if err != nil {
+		t.Error(err)
+	}
+	if err := readmePicture(ctx, func(*parallel.Parallel) error { return nil }); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
