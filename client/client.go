@@ -57,7 +57,7 @@ type Client struct {
 	// If HTTP is nil, or has no Transport, a shared transport as of NewTransport is
 	// used, behind a gate: the first of many https requests to a host goes ahead, for a
 	// quarter of a second at most, until it has a connection, since HTTP/2 needs only
-	// that one. A Transport of your own must heed the request's context, in the bodies of
+	// that one. (A hedge of a first request waits for it too.) A Transport of your own must heed the request's context, in the bodies of
 	// its responses too: a block that is left waits for it.
 	HTTP *http.Client
 
@@ -78,7 +78,8 @@ type Client struct {
 
 	// MaxBody is how many bytes of one decompressed body are kept in memory. A
 	// longer one is a *pending.BodyTooLargeError. Limit × MaxBody is the worst in
-	// flight. 0: 10 MiB; negative: no limit.
+	// flight, and as long as a block sends, it keeps up to 512 KiB for each slot in which
+	// long bodies were read. 0: 10 MiB; negative: no limit.
 	MaxBody int64
 
 	// Wait, where set, is called before each send, with the request's slot held,

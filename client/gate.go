@@ -44,16 +44,13 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		}))
 		return g.next.RoundTrip(req)
 	}
+	proof.Wanted(req.Context()) // as the transport would say
 	select {
 	case <-l.over:
 		return g.next.RoundTrip(req)
 	case <-req.Context().Done():
 		closeBody(req)
-		err := req.Context().Err()
-		if req.Response == nil { // the first hop
-			err = &proof.Refusal{Err: err}
-		}
-		return nil, err
+		return nil, req.Context().Err()
 	}
 }
 

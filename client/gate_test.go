@@ -295,6 +295,33 @@ func TestWaitingAtTheGateEndsWithTheRequest(t *testing.T) {
 	}
 }
 
+// Promise 21: also where it is http.Client's own Timeout that ends the wait, whose error
+// has no word of where that was.
+func TestHTTPTimeoutAtTheGateIsNotSent(t *testing.T) {
+	for range 20 { // net/http asks whether it is later than the deadline, and at times it isn't
+		synctest.Test(t, func(t *testing.T) {
+			dials := client.NewTransport()
+			dials.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			dials.DialContext = parallel.DialContext(dials.DialContext)
+			c := client.Client{HTTP: &http.Client{Transport: client.NewGate(dials), Timeout: 100 * time.Millisecond}}
+			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				first := p.Get("https://h/")
+				synctest.Wait()
+				second := p.Get("https://h/")
+				for i, h := range []*pending.Pending{first, second} {
+					if _, err := h.Response(); !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("request %d: %v; want ErrNotSent and DeadlineExceeded", i, err)
+					}
+				}
+				return nil
+			})
+		})
+	}
+}
+
 // unread is a body that counts how often it was closed.
 type unread struct{ closed atomic.Int32 }
 

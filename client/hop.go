@@ -29,7 +29,7 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	next := h.next
-	if h.gate != nil && out.URL.Scheme == "https" {
+	if h.gate != nil && out.URL != nil && out.URL.Scheme == "https" { // Auth may have taken the URL away
 		next = h.gate
 	}
 	resp, err := next.RoundTrip(out)

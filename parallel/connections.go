@@ -46,6 +46,8 @@ func (c *connections) Value(key any) any {
 		return c.Context
 	case proof.AnsweredKey{}:
 		return c.answered
+	case proof.WantedKey{}:
+		return func() { c.getConn("") }
 	}
 	return c.Context.Value(key)
 }
@@ -126,8 +128,9 @@ func (c *connections) giveUp() {
 // whose handshake is done may serve others, and must not be closed.
 func (c *connections) hangUp() {
 	if c.shaking && len(c.dialled) == 1 {
-		c.dialled[0].Close()
+		conn := c.dialled[0]
 		c.dialled, c.shaking = nil, false
+		conn.Close()
 	}
 }
 

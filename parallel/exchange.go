@@ -49,6 +49,7 @@ func (w *worker) answer(resp *http.Response, err error) {
 	} else {
 		s.fail(a, err)
 	}
+	w.giveUp()
 }
 
 // begin waits for the request's turn and starts its time. It returns the context that

@@ -48,6 +48,9 @@ func (b *beginnings) readAll(r io.Reader, declared, limit int64) ([]byte, error)
 			room = make([]byte, 1)
 		}
 		n, err := r.Read(room)
+		if err != nil && err != io.EOF {
+			b.buf = nil // a Read that broke off may be writing still
+		}
 		switch {
 		case n < 0 || n > len(room):
 			return result(), errBadRead

@@ -288,6 +288,8 @@ func checkURL(u *url.URL) error {
 		return errors.New("the URL is relative, and there is no BaseURL")
 	case u.Host == "" && (u.Scheme == "http" || u.Scheme == "https"):
 		return errors.New("the URL has no host")
+	case strings.ContainsFunc(u.Host, isControl):
+		return errors.New("the URL's host has a control character in it")
 	}
 	return nil
 }

@@ -126,9 +126,6 @@ func closeAll(all []*upload) {
 // finish closes all bodies and waits until no Read is running: none begins
 // after. It returns what a Read or Close failed with that did not return.
 func (us *uploads) finish() (err error) {
-	if us.unwatch != nil {
-		us.unwatch()
-	}
 	defer func() {
 		us.mu.Lock()
 		all := us.all

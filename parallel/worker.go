@@ -49,9 +49,18 @@ func (w *worker) run() {
 	}
 }
 
+// giveUp has nothing dialled any more for a request that failed. It closes a connection,
+// which may be the user's.
+func (w *worker) giveUp() {
+	if w.a.conns != nil {
+		w.a.conns.giveUp()
+	}
+}
+
 func (w *worker) panicked(r *panics.Recovered) {
 	w.s.p.caught(r)
 	w.s.fail(&w.a, r.AsError())
+	w.s.guard(&w.a, w.giveUp)
 	w.catcher = panics.Catcher{} // which keeps the first
 }
 
@@ -76,7 +85,8 @@ func (w *worker) cutShort() {
 		}
 	}()
 	if !w.answered {
+		defer w.s.finish(&w.a)
 		w.s.fail(&w.a, errGoexit)
-		w.s.finish(&w.a)
+		w.s.guard(&w.a, w.giveUp)
 	}
 }

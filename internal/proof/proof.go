@@ -37,6 +37,7 @@ func (e *hidden) Timeout() bool {
 // The context that a request is sent with has under these keys
 type (
 	AnsweredKey  struct{} // a func(), for Answered
+	WantedKey    struct{} // a func(), for Wanted
 	UnwatchedKey struct{} // the context without the watch, for Unwatched
 )
 
@@ -44,6 +45,13 @@ type (
 // was sent.
 func Answered(ctx context.Context) {
 	if f, ok := ctx.Value(AnsweredKey{}).(func()); ok {
+		f()
+	}
+}
+
+// Wanted says that the request that is sent with ctx waits for a connection.
+func Wanted(ctx context.Context) {
+	if f, ok := ctx.Value(WantedKey{}).(func()); ok {
 		f()
 	}
 }

@@ -1,0 +1,195 @@
+package parallel_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Promises 6, 17 and 25: what is hung up on, in its handshake, may be a connection of the
+// user's own.
+func TestAConnectionsCloseIsRunLikeATransport(t *testing.T) {
+	for name, end := range map[string]func(){"panic": func() { panic("in Close") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tr := &http.Transport{DialContext: parallel.DialContext(func(context.Context, string, string) (net.Conn, error) {
+					near, far := net.Pipe()
+					go io.Copy(io.Discard, far)
+					return &closedBy{Conn: near, end: end}, nil
+				})}
+				defer tr.CloseIdleConnections()
+				var told, closed atomic.Int32
+				cfg := parallel.Config{Send: (&http.Client{Transport: tr}).Do,
+					Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
+						return nil, func(pending.Outcome) { told.Add(1) }
+					}}
+				d := depart(func() error {
+					return parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+						h := p.Post("https://h/", parallel.Body("", &onClose{func() { closed.Add(1) }}))
+						synctest.Wait()
+						h.Cancel()
+						if _, err := h.Response(); err == nil || told.Load() != 1 || closed.Load() != 1 {
+							t.Errorf("as the handle settles: error %v, the observer told %d times, the body closed %d times; want an error, once, once",
+								err, told.Load(), closed.Load())
+						}
+						if ended := p.Context().Err() != nil; ended != (name == "panic") {
+							t.Errorf("the block was cancelled: %v; want it of a panic", ended)
+						}
+						return nil
+					})
+				})
+				if (d.raised != nil) != (name == "panic") {
+					t.Errorf("raised %v; want what panicked", d.raised)
+				}
+			})
+		})
+	}
+}
+
+// closedBy is a connection whose first Close ends in a way of its own.
+type closedBy struct {
+	net.Conn
+	once sync.Once
+	end  func()
+}
+
+func (c *closedBy) Close() error {
+	c.Conn.Close()
+	c.once.Do(c.end)
+	return nil
+}
+
+// onClose is an empty body.
+type onClose struct{ f func() }
+
+func (*onClose) Read([]byte) (int, error) { return 0, io.EOF }
+func (b *onClose) Close() error           { b.f(); return nil }
+
+// answeredWith answers every request with what body makes.
+func answeredWith(body func(*http.Request) io.ReadCloser) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: body(r), ContentLength: -1, Request: r}, nil
+	}
+}
+
+// The goroutine that closes a body whose Read blocks is for a request that is cancelled.
+func TestAnUploadThatEndsWellIsClosedOnItsOwnGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stacks string
+		body := &onClose{func() {
+			synctest.Wait() // for whoever else would close it
+			b := make([]byte, 1<<20)
+			stacks = string(b[:runtime.Stack(b, true)])
+		}}
+		cfg := parallel.Config{Timeout: time.Hour, Send: answeredWith(func(*http.Request) io.ReadCloser { return http.NoBody })}
+		parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+			_, err := p.Post("http://h/", parallel.Body("", body)).Response()
+			return err
+		})
+		if n := strings.Count(stacks, "parallel.(*uploads).close("); n != 1 {
+			t.Errorf("%d goroutines close the body, want 1", n)
+		}
+	})
+}
+
+// The context that a request is sent with has ended when its handle settles, whatever
+// became of it.
+func TestTheContextOfARequestEndsWithIt(t *testing.T) {
+	ends := map[string]struct {
+		send    func(*http.Request) (*http.Response, error)
+		timeout time.Duration
+		wait    func(*http.Request) error
+	}{
+		"a response":                 {answeredWith(func(*http.Request) io.ReadCloser { return http.NoBody }), time.Hour, nil},
+		"a response, after a Wait":   {answeredWith(func(*http.Request) io.ReadCloser { return http.NoBody }), time.Hour, func(*http.Request) error { return nil }},
+		"a response, no timeout":     {answeredWith(func(*http.Request) io.ReadCloser { return http.NoBody }), 0, nil},
+		"an error":                   {func(*http.Request) (*http.Response, error) { return nil, io.EOF }, time.Hour, nil},
+		"a panic":                    {func(*http.Request) (*http.Response, error) { panic("in Send") }, time.Hour, nil},
+		"a panic, after a Wait":      {func(*http.Request) (*http.Response, error) { panic("in Send") }, time.Hour, func(*http.Request) error { return nil }},
+		"runtime.Goexit":             {func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }, time.Hour, nil},
+		"runtime.Goexit, no timeout": {func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }, 0, nil},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var sent context.Context
+				cfg := parallel.Config{Timeout: end.timeout, Wait: end.wait, Send: func(r *http.Request) (*http.Response, error) {
+					sent = r.Context()
+					return end.send(r)
+				}}
+				depart(func() error {
+					return parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+						h := p.Get("http://h/")
+						h.Response()
+						if sent.Err() == nil {
+							t.Error("the context goes on after the handle has settled")
+						}
+						return nil
+					})
+				})
+			})
+		})
+	}
+}
+
+// A body whose Read heeds its context may have another Read going on under it, which
+// must not write into what comes after.
+func TestALateReadReachesNoOtherBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		want := bytes.Repeat([]byte("a"), 100<<10) // which begins where others do
+		late, written := make(chan struct{}), make(chan struct{})
+		cfg := parallel.Config{Limit: 1, Send: func(r *http.Request) (*http.Response, error) {
+			resp := &http.Response{StatusCode: http.StatusOK, ContentLength: int64(len(want)), Request: r}
+			if r.URL.Path == "/hasty" {
+				resp.Body = &hasty{r.Context(), late, written}
+			} else {
+				resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(want[:1000]),
+					readerFunc(func([]byte) (int, error) { close(late); <-written; return 0, io.EOF }), bytes.NewReader(want[1000:])))
+			}
+			return resp, nil
+		}}
+		parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+			p.Get("http://h/hasty", parallel.Timeout(time.Second))
+			got, err := p.Get("http://h/good").Bytes()
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("Bytes: %d of %d are another's, %v", bytes.Count(got, []byte("x")), len(got), err)
+			}
+			return nil
+		})
+	})
+}
+
+type hasty struct {
+	ctx           context.Context
+	late, written chan struct{}
+}
+
+func (b *hasty) Read(p []byte) (int, error) {
+	go func() {
+		<-b.late
+		for i := range p {
+			p[i] = 'x'
+		}
+		close(b.written)
+	}()
+	<-b.ctx.Done()
+	return 0, b.ctx.Err()
+}
+
+func (*hasty) Close() error { return nil }
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
