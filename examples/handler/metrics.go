@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// metrics count the requests that pages are made of, by service. A label's values are
+// few and known: never a URL, or what a visitor asked for.
+type metrics struct {
+	registry       *prometheus.Registry
+	requests       *prometheus.CounterVec
+	inFlight       *prometheus.GaugeVec
+	queue, seconds *prometheus.HistogramVec
+}
+
+func newMetrics() *metrics {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	with, service := promauto.With(registry), []string{"service"}
+	return &metrics{
+		registry: registry,
+		requests: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "shop_requests_total",
+			Help: "Requests to services that have settled: done, failed (a status outside 2xx too), timed_out, cancelled or not_sent.",
+		}, []string{"service", "outcome"}),
+		inFlight: with.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "shop_requests_in_flight",
+			Help: "Requests to services that were made and have not settled, those that wait for their turn included.",
+		}, service),
+		queue: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "shop_request_queue_seconds",
+			Help: "How long requests waited for their turn.",
+		}, service),
+		seconds: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "shop_request_duration_seconds",
+			Help: "How long requests took, from their turn to the last byte or to what ended them.",
+		}, service),
+	}
+}
+
+// observe is for Client.Observe.
+func (m *metrics) observe(r *http.Request) (context.Context, func(pending.Outcome)) {
+	service := r.URL.Host // one of three: every URL that is asked for stands in gather
+	m.inFlight.WithLabelValues(service).Inc()
+	return nil, func(o pending.Outcome) {
+		m.inFlight.WithLabelValues(service).Dec()
+		m.requests.WithLabelValues(service, outcome(o)).Inc()
+		if !o.Sent.IsZero() {
+			m.queue.WithLabelValues(service).Observe(o.Sent.Sub(o.Made).Seconds())
+			m.seconds.WithLabelValues(service).Observe(o.Settled.Sub(o.Sent).Seconds())
+		}
+	}
+}
+
+// outcome puts what became of a request into one of five words. What was not sent is
+// told apart first, be it that its time was up or that it was cancelled: no service saw
+// it.
+func outcome(o pending.Outcome) string {
+	switch {
+	case errors.Is(o.Err, pending.ErrNotSent):
+		return "not_sent"
+	case errors.Is(o.Err, context.DeadlineExceeded):
+		return "timed_out"
+	case errors.Is(o.Err, context.Canceled):
+		return "cancelled"
+	case o.Err != nil, o.Response.StatusCode/100 != 2:
+		return "failed"
+	}
+	return "done"
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"log"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// patience is how long a page waits for its parts. What has not come by then is left
+// out.
+const patience = 500 * time.Millisecond
+
+var errLate = fmt.Errorf("the page has waited long enough: %w", context.DeadlineExceeded)
+
+// A shop serves the pages.
+type shop struct {
+	catalogue catalogue
+	metrics   *metrics
+	client    client.Client
+	patience  time.Duration
+}
+
+// A page is what a product's page shows.
+type page struct {
+	Product product
+	Price   part[price]
+	Reviews part[[]review]
+	Similar part[[]product]
+	Took    time.Duration
+}
+
+// gather asks the database and the services side by side, and waits for them no longer
+// than the shop's patience. It is an error if the database doesn't know the product, or
+// doesn't answer; a service that fails or is late is missing from the page.
+func (s *shop) gather(ctx context.Context, c *client.Client, id int) (*page, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.patience, errLate)
+	defer cancel()
+
+	began, got := time.Now(), new(page)
+	err := c.Parallel(ctx, func(p *parallel.Parallel) error {
+		price := p.Get(fmt.Sprintf("http://price/%d", id))
+		reviews := p.Get(fmt.Sprintf("http://reviews/%d", id))
+		similar := p.Get(fmt.Sprintf("http://recommendations/%d", id))
+		product := p.Go(func(p *parallel.Parallel) (_ *http.Response, err error) {
+			got.Product, err = s.catalogue.product(p.Context(), id)
+			return nil, err
+		})
+
+		if _, err := product.Response(); err != nil {
+			return err // leaving cancels the three requests, which nobody needs now
+		}
+		got.Price.take(price)
+		got.Reviews.take(reviews)
+		got.Similar.take(similar)
+		return nil
+	})
+	got.Took = time.Since(began)
+	return got, err
+}
+
+// A part of a page is what a service answered, or why it is missing. (The answer is not
+// to be shown then: it may be there in part.)
+type part[T any] struct {
+	Answer  T
+	Missing string // "late" or "failed"; "": it is there
+}
+
+// take waits for the answer, or for the end of the page's patience.
+func (t *part[T]) take(h *pending.Pending) {
+	switch err := h.JSON(&t.Answer); {
+	case err == nil:
+	case errors.Is(err, context.DeadlineExceeded):
+		t.Missing = "late"
+	default:
+		t.Missing = "failed"
+	}
+}
+
+// whole reports whether nothing is missing.
+func (p *page) whole() bool { return p.Price.Missing+p.Reviews.Missing+p.Similar.Missing == "" }
+
+// handler is all pages.
+func (s *shop) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.showFront)
+	mux.HandleFunc("GET /product/{id}", s.showProduct)
+	mux.HandleFunc("GET /compare", s.showCompare)
+	mux.HandleFunc("GET /compare.txt", s.showCompare)
+	mux.Handle("GET /metrics", s.metrics.handler())
+	return mux
+}
+
+func (s *shop) showFront(w http.ResponseWriter, r *http.Request) {
+	products, err := s.catalogue.products(r.Context())
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "public, max-age=60")
+	render(w, http.StatusOK, "front.html", products)
+}
+
+func (s *shop) showProduct(w http.ResponseWriter, r *http.Request) {
+	id, err := strconv.Atoi(r.PathValue("id"))
+	if err != nil {
+		refuse(w, r, sql.ErrNoRows) // no product has such a number
+		return
+	}
+	page, err := s.gather(r.Context(), &s.client, id)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	if page.whole() { // what is missing now may be there when they look again
+		w.Header().Set("Cache-Control", "public, max-age=10")
+	}
+	render(w, http.StatusOK, "product.html", page)
+}
+
+// refuse says why there is no page.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		render(w, http.StatusNotFound, "refused.html", "There is no such product.")
+		return
+	}
+	if r.Context().Err() == nil { // or the visitor has left, which is no fault
+		log.Printf("%s: %v", r.URL.Path, err)
+	}
+	w.Header().Set("Retry-After", "5")
+	render(w, http.StatusServiceUnavailable, "refused.html", "The shop can't show this page right now.")
+}
+
+//go:embed *.html
+var files embed.FS
+
+var templates = template.Must(template.ParseFS(files, "*.html"))
+
+// render sends a page, whole or not at all. It is not to be cached, unless its header
+// says so already.
+func render(w http.ResponseWriter, status int, name string, data any) {
+	var body bytes.Buffer
+	if err := templates.ExecuteTemplate(&body, name, data); err != nil {
+		log.Print(err)
+		http.Error(w, "The page can't be drawn.", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	w.Write(body.Bytes())
+}
+
+// cents are money.
+type cents int
+
+func (c cents) String() string { return fmt.Sprintf("€ %d.%02d", c/100, c%100) }
