@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/abreast-go/abreast/examples/internal/upstream"
 )
 
 // The demo's own limits, which its upstream goes beyond.
@@ -19,7 +21,7 @@ const (
 
 // A demo is an upstream with a list of URLs, and what they ought to come to.
 type demo struct {
-	upstream *upstream
+	upstream *upstream.Upstream
 	plants   []planted
 	wrong    []string // differences, at most a few
 	differ   int      // how many there are
@@ -45,8 +47,12 @@ func startDemo(o *options) (*demo, error) {
 	}
 	o.timeout, o.maxBody = demoTimeout, demoMaxBody
 	d := &demo{plants: plant()}
+	items := make([]upstream.Item, len(d.plants))
+	for i, p := range d.plants {
+		items[i] = p.item()
+	}
 	var err error
-	if d.upstream, err = startUpstream(d.plants); err != nil {
+	if d.upstream, err = upstream.Start("127.0.0.1:0", items); err != nil {
 		return nil, fmt.Errorf("the demo's upstream: %w", err)
 	}
 	closed, err := closedAddress()
@@ -54,14 +60,14 @@ func startDemo(o *options) (*demo, error) {
 		return nil, fmt.Errorf("the demo's upstream: %w", err)
 	}
 	for i := range d.plants {
-		p, host := &d.plants[i], d.upstream.address
+		p := &d.plants[i]
+		p.url = d.upstream.URL(i)
 		if p.kind == kindRefused {
-			host = closed
+			p.url = fmt.Sprintf("http://%s/item/%d", closed, i)
 		}
-		p.url = fmt.Sprintf("http://%s/item/%d", host, i)
 	}
 	fmt.Fprintf(os.Stderr, "demo         %s URLs of an upstream on %s, %d of them faulty; answers take up to 300ms\n",
-		grouped(len(d.plants)), d.upstream.address, d.faulty())
+		grouped(len(d.plants)), d.upstream.Address, d.faulty())
 	return d, nil
 }
 
@@ -103,6 +109,20 @@ func plant() []planted {
 	return plants
 }
 
+// item is what the upstream is told.
+func (p planted) item() upstream.Item {
+	item := upstream.Item{Latency: p.latency, Status: p.status, Bytes: p.bytes}
+	switch p.kind {
+	case kindTimeout:
+		item.Fault = upstream.Silence
+	case kindReset:
+		item.Fault = upstream.Reset
+	case kindTooLarge:
+		item.Fault, item.Bytes = upstream.Undeclared, 2*p.bytes
+	}
+	return item
+}
+
 // closedAddress is one on loopback where nobody listens.
 func closedAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -112,7 +132,7 @@ func closedAddress() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-func (d *demo) close()       { d.upstream.close() }
+func (d *demo) close()       { d.upstream.Close() }
 func (d *demo) total() int64 { return int64(len(d.plants)) }
 
 // list is the URLs as a file would have them.

@@ -173,13 +173,12 @@ func faults(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/loop", http.StatusFound)
 	case "/empty":
 	case "/big":
-		io.CopyN(w, zeros{}, 1<<20)
+		w.Write(make([]byte, 1<<20))
 	case "/cut":
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, "a part")
 	case "/reset":
-		p := planted{status: 200, bytes: 10, kind: kindReset, latency: 0}
-		p.serve(w, r)
+		planted{status: 200, bytes: 10, kind: kindReset}.item().Serve(w, r)
 	case "/silent":
 		<-r.Context().Done()
 	default:

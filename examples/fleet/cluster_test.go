@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// startCluster starts three servers that are one engine, by name.
+func startCluster(t *testing.T) (servers map[string]*server.Server, urls string) {
+	t.Helper()
+	listeners := make([]net.Listener, 3)
+	var routes []*url.URL
+	for i := range listeners {
+		var err error
+		if listeners[i], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		routes = append(routes, &url.URL{Scheme: "nats", Host: listeners[i].Addr().String()})
+	}
+	servers = make(map[string]*server.Server)
+	var all []string
+	for i, l := range listeners {
+		o := &server.Options{ServerName: fmt.Sprint("server", i), Host: "127.0.0.1", Port: server.RANDOM_PORT,
+			JetStream: true, StoreDir: t.TempDir(), NoSigs: true, Routes: routes}
+		o.Cluster.Name, o.Cluster.Host, o.Cluster.Port = "cluster", "127.0.0.1", l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		s, err := server.NewServer(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Start()
+		t.Cleanup(func() {
+			s.Shutdown()
+			s.WaitForShutdown()
+		})
+		if !s.ReadyForConnections(watchdog) {
+			t.Fatal("a server did not start")
+		}
+		servers[s.Name()] = s
+		all = append(all, s.ClientURL())
+	}
+	until(t, func() bool {
+		for _, s := range servers {
+			if s.JetStreamIsLeader() && len(s.JetStreamClusterPeers()) == 3 {
+				return true
+			}
+		}
+		return false
+	}, func() string { return "the servers don't become a cluster" })
+	return servers, strings.Join(all, ",")
+}
+
+// A server of a cluster is stopped that the collector reads from, whether it is
+// connected to it or to another. It goes on with the rest.
+func TestAServerOfAClusterIsStopped(t *testing.T) {
+	t.Parallel()
+	const urls = 1000
+	site := startSite(t, nil)
+	release := site.hold(300)
+	servers, nats := startCluster(t)
+	p := start(t, "-nats", nats, "-replicas", "3", "-workers", "2", "-limit", "20", "-batch", "100", "-ack-wait", "5s", "-")
+	io.WriteString(p.stdin, site.list(urls))
+	p.stdin.Close()
+	first := p.result(t)
+	asked(t, site, 301)
+	stopped := false
+	for consumer := range jobAt(t, nats).results.ListConsumers(t.Context()).Info() {
+		servers[consumer.Cluster.Leader].Shutdown()
+		stopped = true
+	}
+	if !stopped {
+		t.Fatal("nobody reads the results")
+	}
+	release()
+	byNumber(t, urls, append(p.end(t, 0), first))
+	p.says(t, "lost           0", "twice          0")
+	if n := site.again(t, urls); n > 2*100 {
+		t.Errorf("%d URLs were fetched twice, want no more than the batches of two workers", n)
+	}
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/term"
+)
+
+// collect is -role collect.
+func collect(ctx context.Context, o options) error {
+	return newCollector(os.Stdout).collect(ctx, o)
+}
+
+// A collector writes the results of a job, and keeps the accounts.
+type collector struct {
+	out      *json.Encoder
+	begun    time.Time
+	seen     []bool        // by a URL's number
+	lost     uint64        // URLs that have no result, and get none any more
+	again    uint64        // results beyond the first of their URL
+	total    atomic.Uint64 // URLs in the list; 0: not known yet
+	results  atomic.Uint64
+	failures atomic.Uint64 // of the results
+}
+
+func newCollector(w io.Writer) *collector {
+	c := &collector{out: json.NewEncoder(w), begun: time.Now()}
+	c.out.SetEscapeHTML(false)
+	return c
+}
+
+// collect reads results from the first on, until each URL of the list has one, or
+// gets none any more. The engine keeps them: who collects again gets the same.
+func (c *collector) collect(ctx context.Context, o options) error {
+	j, err := connect(o, "collect")
+	if err != nil {
+		return err
+	}
+	defer j.conn.Close()
+	if err := j.find(ctx); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	go c.progress(done)
+	defer c.print()
+	defer close(done)
+	consumer, err := j.js.OrderedConsumer(ctx, j.name+"-results", jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return err
+	}
+	// In a cluster the consumer may be on a server that goes away, and ours not. It is
+	// missed after two heartbeats without a message, if Next waits for longer than that.
+	messages, err := consumer.Messages(jetstream.PullHeartbeat(500 * time.Millisecond))
+	if err != nil {
+		return err
+	}
+	defer messages.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
+	for last := uint64(0); c.total.Load() == 0 || c.results.Load() < c.total.Load(); {
+		m, err := messages.Next(jetstream.NextMaxWait(2 * time.Second))
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, nats.ErrTimeout):
+			if c.total.Load() > 0 && j.idle(ctx, last) {
+				c.lost = c.total.Load() - c.results.Load()
+				return errors.New("some URLs have no result")
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("reading the results: %w", err)
+		}
+		if meta, err := m.Metadata(); err == nil {
+			last = meta.Sequence.Stream
+		}
+		if err := c.add(m, m.Subject() == j.name+".total"); err != nil {
+			return fmt.Errorf("the result %s: %w", m.Subject(), err)
+		}
+	}
+	if c.again > 0 {
+		return errors.New("some URLs have more than one result")
+	}
+	return nil
+}
+
+// idle reports whether the queue is empty, and last the sequence of the last result.
+// Then no more will come: a URL leaves the queue once its result is stored.
+func (j *job) idle(ctx context.Context, last uint64) bool {
+	queue, err := j.urls.Info(ctx)
+	if err != nil || queue.State.Msgs > 0 {
+		return false
+	}
+	results, err := j.results.Info(ctx)
+	return err == nil && results.State.LastSeq == last
+}
+
+func (c *collector) add(m jetstream.Msg, isTotal bool) error {
+	if isTotal {
+		n, err := strconv.ParseUint(string(m.Data()), 10, 64)
+		c.total.Store(n)
+		return err
+	}
+	var r result
+	if err := json.Unmarshal(m.Data(), &r); err != nil {
+		return err
+	}
+	for uint64(len(c.seen)) <= r.N {
+		c.seen = append(c.seen, false)
+	}
+	if c.seen[r.N] {
+		c.again++
+		return nil
+	}
+	c.seen[r.N] = true
+	c.results.Add(1)
+	if r.Error != "" {
+		c.failures.Add(1)
+	}
+	return c.out.Encode(r)
+}
+
+// progress shows how far it is: on a terminal in a line that changes, else in lines.
+func (c *collector) progress(done chan struct{}) {
+	every, form := 5*time.Second, "%s\n"
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		every, form = 200*time.Millisecond, "\r%-70s\r"
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			fmt.Fprintf(os.Stderr, form, c.String())
+		case <-done:
+			return
+		}
+	}
+}
+
+func (c *collector) String() string {
+	n, of := c.results.Load(), ""
+	if total := c.total.Load(); total > 0 {
+		of = fmt.Sprintf(" of %d", total)
+	}
+	return fmt.Sprintf("%d%s, of which %d are failures; %.0f a second", n, of, c.failures.Load(), float64(n)/time.Since(c.begun).Seconds())
+}
+
+// print prints the accounts.
+func (c *collector) print() {
+	fmt.Fprintf(os.Stderr, "results        %v; took %v\n", c, time.Since(c.begun).Round(100*time.Millisecond))
+	fmt.Fprintf(os.Stderr, "lost           %d\n", c.lost)
+	fmt.Fprintf(os.Stderr, "twice          %d in the results\n", c.again)
+}

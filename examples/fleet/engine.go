@@ -1,0 +1,69 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// startEngine starts a NATS server with JetStream in this process. Its queue is in
+// -store, or in a temporary folder that is gone after stop.
+func startEngine(address string, o options) (url string, stop func(), err error) {
+	at, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return "", nil, err
+	}
+	dir, remove := o.store, func() {}
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "fleet-"); err != nil {
+			return "", nil, err
+		}
+		remove = func() { os.RemoveAll(dir) }
+	}
+	s, err := server.NewServer(&server.Options{
+		Host: at.IP.String(), Port: cmp.Or(at.Port, server.RANDOM_PORT), JetStream: true, StoreDir: dir, NoSigs: true,
+	})
+	if err != nil {
+		remove()
+		return "", nil, err
+	}
+	s.SetLogger(engineLog{}, false, false)
+	s.Start()
+	stop = func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		remove()
+	}
+	if !s.ReadyForConnections(20 * time.Second) {
+		stop()
+		return "", nil, fmt.Errorf("the engine did not start on %s with the folder %s", address, dir)
+	}
+	return s.ClientURL(), stop, nil
+}
+
+// An engineLog shows what goes wrong in an engine.
+type engineLog struct{}
+
+func (engineLog) Errorf(f string, v ...any)   { fmt.Fprintf(os.Stderr, "engine: "+f+"\n", v...) }
+func (l engineLog) Fatalf(f string, v ...any) { l.Errorf(f, v...) }
+func (l engineLog) Warnf(f string, v ...any)  { l.Errorf(f, v...) }
+func (engineLog) Noticef(string, ...any)      {}
+func (engineLog) Debugf(string, ...any)       {}
+func (engineLog) Tracef(string, ...any)       {}
+
+// serve is -role serve.
+func serve(ctx context.Context, o options) error {
+	url, stop, err := startEngine(o.listen, o)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	fmt.Println(url)
+	<-ctx.Done()
+	return nil
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// feed is -role feed. It may be killed at any time, and started again.
+func feed(ctx context.Context, o options) error {
+	signal.Reset() // it could wait for input, and not for a signal
+	list, err := openList(o.file)
+	if err != nil {
+		return err
+	}
+	j, err := openFeed(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer j.conn.Close()
+	return j.feed(ctx, list)
+}
+
+func openList(name string) (io.Reader, error) {
+	if name == "-" {
+		return os.Stdin, nil
+	}
+	return os.Open(name)
+}
+
+// openFeed makes a job, if it isn't there. How many URLs it has is open from now on.
+func openFeed(ctx context.Context, o options) (*job, error) {
+	j, err := connect(o, "feed")
+	if err != nil {
+		return nil, err
+	}
+	if err = j.create(ctx, o); err == nil {
+		err = j.results.Purge(ctx, jetstream.WithPurgeSubject(j.name+".total"))
+	}
+	if err != nil {
+		j.conn.Close()
+		return nil, fmt.Errorf("making the job %s: %w", o.job, err)
+	}
+	return j, nil
+}
+
+// feed puts the URLs of a list on the queue, but for those that are there already,
+// and then says how many there are.
+func (j *job) feed(ctx context.Context, list io.Reader) error {
+	there, err := j.fed(ctx)
+	if err != nil {
+		return err
+	}
+	var n uint64 // URLs read
+	var chunk []string
+	for r, ended := bufio.NewReaderSize(list, 64<<10), false; !ended; {
+		line, err := r.ReadString('\n')
+		if ended = err == io.EOF; err != nil && !ended {
+			return fmt.Errorf("reading the URLs, after the first %d: %w", n, err)
+		}
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			if n++; n > there {
+				chunk = append(chunk, line)
+			} else if n == there {
+				if err := j.sameAs(ctx, n, line); err != nil {
+					return err
+				}
+			}
+		}
+		// What a pipe has for now is not kept back for the sake of a full chunk.
+		if len(chunk) == 1000 || r.Buffered() == 0 || ended {
+			if err := j.put(ctx, n-uint64(len(chunk))+1, chunk); err != nil {
+				return err
+			}
+			chunk = chunk[:0]
+		}
+	}
+	switch {
+	case n == 0:
+		return errors.New("there is no URL in the list")
+	case n < there:
+		return fmt.Errorf("the list has %d URLs, and the job %s was fed %d: another list needs a -job name of its own", n, j.name, there)
+	}
+	fmt.Fprintf(os.Stderr, "fed            %d URLs, %d of which were there already\n", n, there)
+	for {
+		_, err := j.js.Publish(ctx, j.name+".total", strconv.AppendUint(nil, n, 10))
+		if err == nil || !pause(ctx, 200*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// fed is how many URLs the queue was ever given: they are its sequence.
+func (j *job) fed(ctx context.Context) (uint64, error) {
+	info, err := j.urls.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("asking how far the job %s was fed: %w", j.name, err)
+	}
+	return info.State.LastSeq, nil
+}
+
+// put stores URLs in the queue, the first of them as number n. Each is stored on
+// condition that the one before it is the queue's last: so none is there twice, or
+// in another's place, however often it is sent.
+func (j *job) put(ctx context.Context, n uint64, urls []string) error {
+	for {
+		err := j.publish(ctx, n, urls)
+		var refused *jetstream.APIError
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, nats.ErrMaxPayload), errors.As(err, &refused) && !outOfSequence(err):
+			return fmt.Errorf("feeding URL %d and after: %w", n, err)
+		case !pause(ctx, 200*time.Millisecond):
+			return ctx.Err()
+		}
+		// The engine went away, or its answer did: how far this came, it will know.
+		if last, err := j.fed(ctx); err == nil && last >= n {
+			done := min(last-n+1, uint64(len(urls)))
+			n, urls = n+done, urls[done:]
+		}
+	}
+}
+
+func (j *job) publish(ctx context.Context, n uint64, urls []string) error {
+	stored := make([]jetstream.PubAckFuture, len(urls))
+	for i, u := range urls {
+		var err error
+		m := &nats.Msg{Subject: j.name + ".url", Data: []byte(u)}
+		if stored[i], err = j.js.PublishMsgAsync(m, jetstream.WithExpectLastSequence(n+uint64(i)-1)); err != nil {
+			return err
+		}
+	}
+	for _, s := range stored {
+		select {
+		case <-s.Ok():
+		case err := <-s.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// sameAs compares a URL with the one that was fed as its number: that is in the queue
+// still, or it has a result.
+func (j *job) sameAs(ctx context.Context, n uint64, line string) error {
+	var was result
+	m, err := j.urls.GetMsg(ctx, n)
+	if err == nil {
+		was.URL = shown(string(m.Data))
+	} else if m, err = j.results.GetLastMsgForSubject(ctx, j.resultSubject(n)); err == nil {
+		err = json.Unmarshal(m.Data, &was)
+	}
+	if err == nil && was.URL != shown(line) {
+		err = fmt.Errorf("it is %s and not %s: another list needs a -job name of its own", was.URL, shown(line))
+	}
+	if err != nil {
+		return fmt.Errorf("URL %d of the job %s: %w", n, j.name, err)
+	}
+	return nil
+}
+
+// shown is a URL without a password.
+func shown(line string) string {
+	u, err := url.Parse(line)
+	if err != nil {
+		return "(no URL)"
+	}
+	return u.Redacted()
+}

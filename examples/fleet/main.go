@@ -1,0 +1,64 @@
+// Fleet fetches a list of URLs with several processes, on one machine or on many,
+// that share a work queue in NATS JetStream. Each URL gets exactly one result,
+// whatever dies meanwhile. See usage in flags.go, README.md, or
+//
+//	go run -C examples ./fleet
+//	go run -C examples ./fleet -h
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// roles are the parts of a fleet, as -role names them.
+var roles = map[string]func(context.Context, options) error{
+	"":         fleet,
+	"feed":     feed,
+	"work":     work,
+	"collect":  collect,
+	"serve":    serve,
+	"upstream": serveDemo,
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	o, err := parseFlags(args)
+	if errors.Is(err, flag.ErrHelp) {
+		o.usage(os.Stdout)
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "fleet: %v\nfleet -h lists the flags\n", err)
+		return 2
+	}
+	// The first signal ends the context. The second is not caught and kills.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err = roles[o.role](ctx, o)
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil {
+		err = errors.New("stopped by a signal; started again on the same queue, it goes on")
+	}
+	fmt.Fprintln(os.Stderr, "fleet:", err)
+	return 1
+}
+
+// pause lets some time go by, and reports whether ctx goes on after it.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
