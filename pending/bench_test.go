@@ -68,7 +68,7 @@ func BenchmarkNext(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			<-results
-			results <- &result{resp: ok.Response}
+			results <- &result{resp: ok.Response, err: nil}
 		}
 	})
 }
