@@ -89,12 +89,15 @@ func (r report) chart(file string) error {
 	}
 	one.LineStyle = draw.LineStyle{Color: grey, Width: vg.Points(0.75), Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}
 	p.Add(one)
-	svg, err := p.WriterTo(18*vg.Centimeter, vg.Length(3+0.9*float64(len(names)))*vg.Centimeter, "svg")
+	// With some room around it, since browsers' fonts are a little wider than they were measured.
+	const left, top = vg.Centimeter, 2 * vg.Millimeter
+	canvas, err := draw.NewFormattedCanvas(18*vg.Centimeter+left, vg.Length(3+0.9*float64(len(names)))*vg.Centimeter+top, "svg")
 	if err != nil {
 		return err
 	}
+	p.Draw(draw.Crop(draw.New(canvas), left, 0, 0, -top))
 	var text bytes.Buffer
-	if _, err := svg.WriteTo(&text); err != nil {
+	if _, err := canvas.WriteTo(&text); err != nil {
 		return err
 	}
 	// The others are as wide as Liberation Sans, which is what the text was measured in.
