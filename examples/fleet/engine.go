@@ -14,7 +14,11 @@ import (
 // startEngine starts a NATS server with JetStream in this process. Its queue is in
 // -store, or in a temporary folder that is gone after stop.
 func startEngine(address string, o options) (url string, stop func(), err error) {
-	at, err := net.ResolveTCPAddr("tcp", address)
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", nil, err
+	}
+	port, err := net.LookupPort("tcp", service)
 	if err != nil {
 		return "", nil, err
 	}
@@ -26,7 +30,7 @@ func startEngine(address string, o options) (url string, stop func(), err error)
 		remove = func() { os.RemoveAll(dir) }
 	}
 	s, err := server.NewServer(&server.Options{
-		Host: at.IP.String(), Port: cmp.Or(at.Port, server.RANDOM_PORT), JetStream: true, StoreDir: dir, NoSigs: true,
+		Host: host, Port: cmp.Or(port, server.RANDOM_PORT), JetStream: true, StoreDir: dir, NoSigs: true,
 	})
 	if err != nil {
 		remove()
@@ -39,7 +43,7 @@ func startEngine(address string, o options) (url string, stop func(), err error)
 		s.WaitForShutdown()
 		remove()
 	}
-	if !s.ReadyForConnections(20 * time.Second) {
+	if !s.ReadyForConnections(10 * time.Second) {
 		stop()
 		return "", nil, fmt.Errorf("the engine did not start on %s with the folder %s", address, dir)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"time"
 
@@ -38,6 +39,9 @@ func connect(o options, who string) (*job, error) {
 	}
 	conn, err := nats.Connect(o.nats, nats.Name("fleet "+who), nats.MaxReconnects(-1),
 		nats.ReconnectWait(250*time.Millisecond), nats.DisconnectErrHandler(gone))
+	if bad := new(url.Error); errors.As(err, &bad) {
+		err = bad.Err // its own text would show a password
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the -nats URL: %w", err)
 	}

@@ -666,12 +666,16 @@ func TestBadFlags(t *testing.T) {
 		{"a b", "one FILE at most", 2},
 		{"-workers 1 " + os.DevNull, "no URL in the list", 1},
 		{"-x", "-h lists the flags", 2},
+		{"-role work -nats nats://me:secret@host:x", "invalid port", 1},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()
 			p := start(t, strings.Fields(tt.args)...)
 			p.end(t, tt.status)
 			p.says(t, tt.want)
+			if strings.Contains(p.stderr.String(), "secret") {
+				t.Errorf("a password is shown:\n%s", &p.stderr)
+			}
 		})
 	}
 }
