@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// request is the request as it is sent, once it is its turn, or nil if it isn't sent.
-func (w *worker) request() *http.Request {
+// prepare waits for the request's turn and returns it as it is sent, or nil if it isn't sent.
+func (w *worker) prepare() *http.Request {
 	ctx, err := w.s.begin()
 	if err != nil {
 		w.s.refuse(&w.a, err)
@@ -20,8 +20,8 @@ func (w *worker) request() *http.Request {
 	return req
 }
 
-// answer makes the answer of what Send returned.
-func (w *worker) answer(resp *http.Response, err error) {
+// conclude makes the answer of what Send returned: it reads the response.
+func (w *worker) conclude(resp *http.Response, err error) {
 	s, a := w.s, &w.a
 	switch {
 	case err == nil && resp != nil:

@@ -36,8 +36,8 @@ func (w *worker) run() {
 			w.s.watched.sent = time.Now()
 		}
 		w.catcher.Try(func() {
-			if req := w.request(); req != nil {
-				w.answer(w.s.p.cfg.Send(req))
+			if req := w.prepare(); req != nil {
+				w.conclude(w.s.p.cfg.Send(req))
 			}
 		})
 		if r := w.catcher.Recovered(); r != nil {
