@@ -138,8 +138,9 @@ func readmeRace(p *parallel.Parallel, berlin, paris, oslo, url string) (*pending
 
 func readmeGo(p *parallel.Parallel) *pending.Pending {
 	price := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
-		if resp, err := p.Get("/price/live/7", parallel.Timeout(200*time.Millisecond)).Response(); err == nil {
-			return resp, nil
+		live := p.Get("/price/live/7", parallel.Timeout(200*time.Millisecond))
+		if _, err := live.Bytes(); err == nil { // judges the status too
+			return live.Response()
 		}
 		return p.Get("/price/cached/7").Response()
 	})
@@ -161,7 +162,7 @@ func readmeLimits() client.Client {
 	limiter := rate.NewLimiter(50, 1) // golang.org/x/time/rate: 50 a second
 	c := client.Client{
 		Limit:     200,              // in flight in one block; 100 if not set
-		HostLimit: 8,                // of these, to one host; a busy host holds back no other
+		HostLimit: 8,                // of these, to one host; what waits for it takes no slot
 		Timeout:   10 * time.Second, // from the send to the last byte; 30 s if not set
 		MaxBody:   1 << 20,          // kept of one body; 10 MiB if not set
 		Wait:      func(r *http.Request) error { return limiter.Wait(r.Context()) },

@@ -71,7 +71,7 @@ const (
 func (e *entry) broken() bool { return e.end != inFlight && e.end != done }
 
 // brokenMeans is what a legend says of the sign for such an end.
-const brokenMeans = "failed, cancelled"
+const brokenMeans = "failed, timed out, cancelled"
 
 // A field is one line of a header.
 type field struct {

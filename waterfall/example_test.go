@@ -100,7 +100,7 @@ func ExampleRecorder_Text() {
 	//             0s            500µs          1ms
 	// GET /stuck |:ddddddd--------------------------x|  1.2ms  cancelled          new
 	// GET /user  |:dddddddd---------------------====|  1.2ms  200 OK     9 B  HTTP/1.1 new
-	// : held  d dial  - wait for the first byte  = body  x failed, cancelled
+	// : held  d dial  - wait for the first byte  = body  x failed, timed out, cancelled
 }
 
 // A picture is one element, and can be put into a page as it is.

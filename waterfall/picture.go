@@ -56,7 +56,7 @@ func (p *picture) label(e *entry) string {
 }
 
 // title says what there is to be seen, and how long it took.
-func (p *picture) title() string {
+func (p *picture) title(origin string) string {
 	if len(p.entries) == 0 {
 		return "no requests"
 	}
@@ -64,8 +64,8 @@ func (p *picture) title() string {
 	if len(p.entries) == 1 {
 		title = "1 request in " + short(p.span)
 	}
-	if p.origin != "" {
-		title += ", " + p.origin
+	if origin != "" {
+		title += ", " + origin
 	}
 	return title
 }

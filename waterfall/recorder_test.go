@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 	"github.com/abreast-go/abreast/waterfall"
@@ -369,4 +370,22 @@ func TestManyGoroutinesOverHTTP2(t *testing.T) {
 			t.Fatalf("an entry is %+v", e)
 		}
 	}
+}
+
+// The first line has a µ as the others have it.
+func TestTextOfLessThanAMillisecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(250 * time.Microsecond) }))
+		var rec waterfall.Recorder
+		c := client.Client{HTTP: s.Client(), Observe: rec.Observe}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, err := p.Get("http://h/").Response()
+			return err
+		})
+		var text strings.Builder
+		rec.Text(&text, 100)
+		if first, _, _ := strings.Cut(text.String(), "\n"); first != "1 request in 250µs, http://h" {
+			t.Errorf("the first line is %q", first)
+		}
+	})
 }

@@ -85,9 +85,9 @@ func (d *drawing) draw() {
 	height := bottom + 36
 
 	d.f(`<svg xmlns="http://www.w3.org/2000/svg" class="waterfall" role="img" viewBox="0 0 %d %.0f" width="%[1]d" height="%.0[2]f">`+"\n", svgWidth, height)
-	d.f("<title>%s</title>\n<desc>%s</desc>\n<style>%s</style>\n", esc(d.title()), esc(d.summary()), svgStyle)
+	d.f("<title>%s</title>\n<desc>%s</desc>\n<style>%s</style>\n", esc(d.title(d.origin)), esc(d.summary()), svgStyle)
 	d.f(`<rect class="ground" x=".5" y=".5" width="%d" height="%.0f" rx="6"/>`+"\n", svgWidth-1, height-1)
-	d.f(`<text class="title" x="%d" y="27">%s</text>`+"\n", margin, esc(shorten(d.title(), 110, "…")))
+	d.f(`<text class="title" x="%d" y="27">%s</text>`+"\n", margin, esc(shorten(d.title(d.origin), 110, "…")))
 	if len(d.entries) > 0 {
 		d.axis(top, bottom)
 		for i := range d.entries {

@@ -29,7 +29,7 @@ const (
 func (rec *Recorder) Text(w io.Writer, width int) error {
 	p := rec.picture()
 	var b bytes.Buffer
-	fmt.Fprintln(&b, ascii(p.title()))
+	fmt.Fprintln(&b, p.title(ascii(p.origin)))
 	if len(p.entries) > 0 {
 		p.text(&b, width)
 	}
