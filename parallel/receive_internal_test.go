@@ -94,7 +94,7 @@ func TestBodiesBeginInTheSamePlaceAndShareNothing(t *testing.T) {
 		bodies = append(bodies, body)
 		for _, short := range []int{1, trusted, trusted + 1, length - 1} { // that break off
 			short = min(short, length-1)
-			if got, err := b.readAll(&failing{came[:short], cut}, int64(length), 0); err != cut || len(got) != short {
+			if got, err := b.readAll(&failing{make([]byte, short), cut}, int64(length), 0); err != cut || len(got) != short {
 				t.Errorf("readAll of %d bytes of %d: %d bytes, %v; want %v", short, length, len(got), err, cut)
 			}
 		}
