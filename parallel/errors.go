@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 
 	"github.com/abreast-go/abreast/internal/proof"
@@ -35,10 +36,11 @@ func (s *sending) failure(err error, notSent bool) error {
 			err = &timeoutError{err}
 		}
 	}
+	r := s.request.Request
 	if s.get != nil {
-		return &url.Error{Op: "Get", URL: pending.Shown(s.get), Err: err}
+		r = &http.Request{URL: s.get}
 	}
-	op, u := pending.Named(s.request.Request)
+	op, u := pending.Named(r)
 	return &url.Error{Op: op, URL: u, Err: err}
 }
 

@@ -107,7 +107,7 @@ func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
 	body, _, err := new(beginnings).receive(&own, method, p.cfg.MaxBody, nil)
 	own.Trailer = resp.Trailer // known now
 	if err == nil && resp.Body != nil && resp.Body != http.NoBody {
-		err = p.ctx.Err() // as of a request: see exchange
+		err = p.ctx.Err() // as of a request: see conclude
 	}
 	if err == nil {
 		return pending.Answer{Response: &own, Body: body}

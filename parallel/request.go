@@ -145,7 +145,6 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 // before, or is found here, settles the handle before make returns.
 func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pending {
 	s := &sending{p: p, request: Request{Request: r}}
-	s.place.Item, s.listed.Item = s, s
 	if r.URL == nil {
 		r.URL = new(url.URL)
 	}
@@ -158,41 +157,38 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 		err = check(s.request.Request)
 	}
 	r = s.request.Request
-	if p.queue.hostLimit > 0 {
-		s.host = hostOf(r.URL)
-	}
 	s.own = p.distinct(r.Context())
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = taken
 	}
-	return s.made(r, err)
+	return s.made(r.URL, err)
 }
 
 // get makes the handle of a GET of a URL and nothing else.
 func (p *Parallel) get(rawURL string) *pending.Pending {
 	u, err := p.resolve(rawURL)
 	s := &sending{p: p, get: u}
-	s.place.Item, s.listed.Item = s, s
 	if err == nil {
 		err = checkURL(u)
 	}
-	if p.queue.hostLimit > 0 {
-		s.host = hostOf(u)
-	}
-	return s.made(nil, err)
+	return s.made(u, err)
 }
 
-// made is the end of making s, of the request r where it isn't a mere GET.
-func (s *sending) made(r *http.Request, err error) *pending.Pending {
+// made is the end of making s, whose URL is u.
+func (s *sending) made(u *url.URL, err error) *pending.Pending {
+	s.place.Item, s.listed.Item = s, s
+	if s.p.queue.hostLimit > 0 {
+		s.host = hostOf(u)
+	}
 	if s.p.cfg.Observe != nil {
 		if failed := s.observe(s.p.cfg.Observe); err == nil {
 			err = failed
 		}
 	}
 	if s.get != nil {
-		s.handle = s.p.handles.MakeGet(s.get, s)
+		s.handle = s.p.handles.MakeGet(u, s)
 	} else {
-		s.handle = s.p.handles.Make(r, s.Cancel)
+		s.handle = s.p.handles.Make(s.request.Request, s.Cancel)
 	}
 	if err == nil {
 		err = s.enqueue()

@@ -51,7 +51,7 @@ var blank = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor:
 // named is how errors name what was asked for: see Named.
 func (a asked) named() (op, u string) {
 	if a.get != nil {
-		return "Get", Shown(a.get)
+		return Named(&http.Request{URL: a.get})
 	}
 	return Named(a.request)
 }
@@ -67,16 +67,10 @@ func Named(r *http.Request) (op, u string) {
 		op = m[:1] + strings.ToLower(m[1:])
 	}
 	if r.URL != nil {
-		u = Shown(r.URL)
+		u = r.URL.Redacted()
+		if r.URL.Host == "" { // then it isn't known for what it is
+			u = redact.URL(u)
+		}
 	}
 	return op, u
-}
-
-// Shown is how errors show a URL: without its password.
-func Shown(u *url.URL) string {
-	s := u.Redacted()
-	if u.Host == "" { // then it isn't known for what it is
-		s = redact.URL(s)
-	}
-	return s
 }
