@@ -144,23 +144,3 @@ func orDefault[T comparable](v, def T) T {
 	}
 	return v
 }
-
-// dispatcher is the user's http.Client with this client's rules about what goes
-// where.
-func (c *Client) dispatcher(base base) *http.Client {
-	var hc http.Client
-	if c.HTTP != nil {
-		hc = *c.HTTP
-	}
-	h := &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
-	if h.next == nil {
-		h.gate = shared()
-		h.next = h.gate.next
-	}
-	hc.Transport = h
-	if hc.Timeout > 0 {
-		hc.Transport = timed{h}
-	}
-	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
-	return &hc
-}

@@ -1,0 +1,136 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// What comes of a request is what http.Client makes of it, though a first hop that is no
+// redirect does without http.Client: each case is sent by http.Client alone too, and both
+// ask the server the same and come to the same.
+func TestDispatchedAsHTTPClientDoes(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked = append(asked, fmt.Sprintf("%s %s%s referer=%q authorization=%q cookie=%q own=%q", r.Method, r.Host, r.URL,
+			r.Header.Get("Referer"), r.Header.Get("Authorization"), r.Header.Get("Cookie"), r.Header.Get("X-Own")))
+		mu.Unlock()
+		http.SetCookie(w, &http.Cookie{Name: "last", Value: strings.Trim(r.URL.Path, "/")})
+		if to := r.URL.Query().Get("to"); to == "itself" {
+			w.Header().Set("Location", r.URL.String())
+		} else if to != "" {
+			w.Header().Set("Location", to)
+		}
+		status, err := strconv.Atoi(strings.Trim(r.URL.Path, "/"))
+		if err != nil {
+			status = http.StatusOK
+		}
+		w.WriteHeader(status)
+	}))
+	came := func(resp *http.Response, err error) []string {
+		mu.Lock()
+		defer mu.Unlock()
+		defer func() { asked = nil }()
+		if err != nil {
+			var e *url.Error // which names the hop in http.Client, and what was asked for here
+			for errors.As(err, &e) {
+				err = e.Err
+			}
+			return append(asked, strings.TrimPrefix(err.Error(), pending.ErrNotSent.Error()+": "))
+		}
+		return append(asked, fmt.Sprintf("%d of %s", resp.StatusCode, resp.Request.URL))
+	}
+	meddle := func(hc *http.Client) {
+		next := hc.Transport
+		hc.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Response == nil { // only of the first hop
+				r.Header.Set("X-Own", "changed")
+			}
+			return next.RoundTrip(r)
+		})
+	}
+	jar := func(hc *http.Client) {
+		hc.Jar, _ = cookiejar.New(nil)
+		hc.Jar.SetCookies(&url.URL{Scheme: "http", Host: "h"}, []*http.Cookie{{Name: "kept", Value: "1"}})
+	}
+	check := func(err error) func(*http.Client) {
+		return func(hc *http.Client) {
+			hc.CheckRedirect = func(*http.Request, []*http.Request) error { return err }
+		}
+	}
+	for name, tc := range map[string]struct {
+		method string // "": GET
+		url    string
+		body   bool
+		change func(*http.Client)
+	}{
+		"200":                                  {url: "http://h/"},
+		"404":                                  {url: "http://h/404"},
+		"300 without a Location":               {url: "http://h/300"},
+		"301":                                  {url: "http://h/301?to=/x"},
+		"302":                                  {url: "http://h/302?to=http://other/x"},
+		"302 without a Location":               {url: "http://h/302"},
+		"302 to nowhere":                       {url: "http://h/302?to=http://[::x"},
+		"302 to itself":                        {url: "http://h/302?to=itself"},
+		"303 of a POST":                        {url: "http://h/303?to=/x", method: http.MethodPost, body: true},
+		"304":                                  {url: "http://h/304?to=/x"},
+		"307 twice":                            {url: "http://h/307?to=/308?to=%2Fx"},
+		"308 of a PUT":                         {url: "http://h/308?to=/x", method: http.MethodPut, body: true},
+		"HEAD":                                 {url: "http://h/302?to=/x", method: http.MethodHead},
+		"a DELETE without a body":              {url: "http://h/302?to=/x", method: http.MethodDelete},
+		"a user in the URL":                    {url: "http://u:p@h/302?to=/x"},
+		"a user in the Location":               {url: "http://h/302?to=http://u:p@h/x"},
+		"cookies":                              {url: "http://h/302?to=/x", change: jar},
+		"no redirect is wanted":                {url: "http://h/302?to=/x", change: check(http.ErrUseLastResponse)},
+		"a redirect is refused":                {url: "http://h/302?to=/x", change: check(errors.New("refused"))},
+		"a transport that changes its request": {url: "http://h/302?to=/x", change: meddle},
+		"https of an http server":              {url: "https://h/"},
+		"302 to what isn't https":              {url: "http://h/302?to=https://h/"},
+		"302 to an unknown scheme":             {url: "http://h/302?to=gopher://h/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := func() *http.Request {
+				r, err := http.NewRequest(tc.method, tc.url, nil)
+				if tc.body {
+					r, err = http.NewRequest(tc.method, tc.url, strings.NewReader("body"))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("X-Own", "kept")
+				return r
+			}
+			dispatch := func() *http.Client {
+				hc := s.Client()
+				if tc.change != nil {
+					tc.change(hc)
+				}
+				return hc
+			}
+			resp, err := dispatch().Do(request())
+			if err == nil {
+				resp.Body.Close()
+			}
+			want := came(resp, err)
+			got := came(ask(t, client.Client{HTTP: dispatch()}, func(p *parallel.Parallel) *pending.Pending { return p.Do(request()) }))
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("what the server was asked, and what came of it (-http.Client +block):\n%s", diff)
+			}
+		})
+	}
+}
