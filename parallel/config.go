@@ -54,9 +54,6 @@ func (c Config) withDefaults() Config {
 	if c.Send == nil {
 		c.Send = http.DefaultClient.Do
 	}
-	if c.Resolve == nil {
-		c.Resolve = url.Parse
-	}
 	c.Limit = max(c.Limit, 0)
 	c.HostLimit = max(c.HostLimit, 0)
 	c.Timeout = max(c.Timeout, 0)

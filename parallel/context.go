@@ -3,6 +3,8 @@ package parallel
 import (
 	"context"
 	"net/http"
+
+	"github.com/abreast-go/abreast/pending"
 )
 
 // values is the block's context with the values of the request's own, and of the
@@ -38,10 +40,14 @@ func (v *valuesOf) Value(key any) any {
 	return v.Context.Value(key)
 }
 
-// view is a copy of the request for others to look at. It has no body: that is for
-// the transport alone.
+// view is a copy of the request for others to look at before it is sent. It has no
+// body: that is for the transport alone.
 func (s *sending) view(ctx context.Context) *http.Request {
-	r := s.copy(ctx)
+	if s.get != nil {
+		u := *s.get // its User is immutable
+		return pending.NewGet(ctx, &u)
+	}
+	r := s.request.Clone(ctx)
 	r.Body = nil
 	return r
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 
 	"github.com/abreast-go/abreast/internal/proof"
@@ -36,11 +35,7 @@ func (s *sending) failure(err error, notSent bool) error {
 			err = &timeoutError{err}
 		}
 	}
-	r := s.request.Request
-	if s.get != nil {
-		r = &http.Request{URL: s.get}
-	}
-	op, u := pending.Named(r)
+	op, u := pending.Named(s.asked())
 	return &url.Error{Op: op, URL: u, Err: err}
 }
 

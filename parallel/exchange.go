@@ -13,7 +13,7 @@ func (w *worker) prepare() *http.Request {
 		return nil
 	}
 	w.a.conns = new(connections)
-	req := w.s.copy(w.a.conns.watch(ctx))
+	req := w.s.outgoing(w.a.conns.watch(ctx))
 	if w.s.uploads != nil {
 		w.s.uploads.attach(req, ctx)
 	}

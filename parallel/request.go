@@ -82,13 +82,13 @@ func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
 }
 
 func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
-	if method == http.MethodGet && len(opts) == 0 {
-		return p.get(rawURL)
+	u, err := p.resolve(rawURL)
+	if method == http.MethodGet && len(opts) == 0 && err == nil && checkURL(u) == nil {
+		return p.get(u, rawURL)
 	}
-	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
-	var err error
-	if r.URL, err = p.resolve(rawURL); err == nil {
-		r.Host = r.URL.Host
+	r := &http.Request{Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
+	if err == nil {
+		r.Host = u.Host
 	}
 	return p.make(r, err, opts)
 }
@@ -133,7 +133,11 @@ func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 // resolve returns, with an error, a URL that is fit to be shown in place of the
 // one that is bad.
 func (p *Parallel) resolve(raw string) (*url.URL, error) {
-	u, err := p.cfg.Resolve(raw)
+	parse := p.cfg.Resolve
+	if parse == nil {
+		parse = url.Parse
+	}
+	u, err := parse(raw)
 	if err != nil {
 		return &url.URL{Opaque: redact.URL(raw)}, redact.ParseError(raw, err)
 	}
@@ -161,21 +165,22 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = taken
 	}
-	return s.made(r.URL, err)
+	return s.made(r.URL, "", err)
 }
 
-// get makes the handle of a GET of a URL and nothing else.
-func (p *Parallel) get(rawURL string) *pending.Pending {
-	u, err := p.resolve(rawURL)
-	s := &sending{p: p, get: u}
-	if err == nil {
-		err = checkURL(u)
+// get makes the handle of a GET of a URL, u, and nothing else. The handle has only the
+// text of it, from which it makes another one when it is asked.
+func (p *Parallel) get(u *url.URL, raw string) *pending.Pending {
+	if p.cfg.Resolve != nil { // raw may be relative, and u be kept
+		own := *u
+		u, raw = &own, u.String()
 	}
-	return s.made(u, err)
+	s := &sending{p: p, get: u}
+	return s.made(u, raw, nil)
 }
 
-// made is the end of making s, whose URL is u.
-func (s *sending) made(u *url.URL, err error) *pending.Pending {
+// made is the end of making s, whose URL is u: raw, of a GET of it and nothing else.
+func (s *sending) made(u *url.URL, raw string, err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
 	if s.p.queue.hostLimit > 0 {
 		s.host = hostOf(u)
@@ -186,7 +191,7 @@ func (s *sending) made(u *url.URL, err error) *pending.Pending {
 		}
 	}
 	if s.get != nil {
-		s.handle = s.p.handles.MakeGet(u, s)
+		s.handle = s.p.handles.MakeGet(raw, s)
 	} else {
 		s.handle = s.p.handles.Make(s.request.Request, s.Cancel)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -324,6 +325,65 @@ func TestTheCallersRequestIsNeverChanged(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Promise 14: what a Get was asked for stays what it was, whoever changes the request that
+// was handed to him, and whatever URL Resolve gives out, be it the same twice.
+func TestWhatAGetWasAskedForIsNeverChanged(t *testing.T) {
+	shared := &url.URL{Scheme: "http", User: url.User("me"), Host: "h", Path: "/a/b", RawPath: "/a%2Fb", RawQuery: "q=1"}
+	for name, resolve := range map[string]func(string) (*url.URL, error){
+		"absolute": nil,
+		"resolved": func(string) (*url.URL, error) { return shared, nil },
+	} {
+		for _, who := range []string{"Wait", "Observe", "Send", "its owner"} {
+			t.Run(name+", changed by "+who, func(t *testing.T) {
+				at := func(place string, r *http.Request) {
+					if place == who {
+						r.Method, r.Host = "WRECKED", "wrecked"
+						r.Header.Set("X", "wrecked")
+						*r.URL = url.URL{Path: "/wrecked"}
+					}
+				}
+				var sent []string
+				cfg := parallel.Config{
+					Resolve: resolve,
+					Wait:    func(r *http.Request) error { at("Wait", r); return nil },
+					Observe: func(r *http.Request) (context.Context, func(pending.Outcome)) {
+						at("Observe", r)
+						return nil, nil
+					},
+					Send: func(r *http.Request) (*http.Response, error) {
+						sent = append(sent, fmt.Sprint(r.Method, " ", r.URL, " ", r.Host, r.Header))
+						at("Send", r)
+						return nil, errors.New("refused")
+					},
+				}
+				ref := shared.String()
+				if resolve != nil {
+					ref = "ref"
+				}
+				parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+					for range 2 {
+						h := p.Get(ref)
+						_, err := h.Response()
+						if diff := cmp.Diff(`Get "http://me@h/a%2Fb?q=1": refused`, err.Error()); diff != "" {
+							t.Errorf("its error (-want +got):\n%s", diff)
+						}
+						at(who, h.Request())
+						want, _ := http.NewRequest(http.MethodGet, shared.String(), nil)
+						if diff := difference(want, h.Request()); diff != "" {
+							t.Errorf("Request() is not what was asked for (-want +got):\n%s", diff)
+						}
+					}
+					return nil
+				})
+				const as = "GET http://me@h/a%2Fb?q=1 hmap[]"
+				if diff := cmp.Diff([]string{as, as}, sent); diff != "" {
+					t.Errorf("what was sent (-want +got):\n%s", diff)
+				}
+			})
+		}
 	}
 }
 

@@ -21,7 +21,7 @@ type sending struct {
 	p       *Parallel
 	handle  *pending.Pending
 	request Request         // as it was asked for; not written to once made
-	get     *url.URL        // in place of request, of a GET of a URL and nothing else
+	get     *url.URL        // of a GET of a URL and nothing else, in place of request, until it is sent
 	host    string          // what HostLimit counts by
 	own     context.Context // the request's own context, where it has one
 	uploads *uploads        // its bodies, if it has any
@@ -107,16 +107,28 @@ func (s *sending) unqueue() {
 func (s *sending) Cancel() { s.end(context.Canceled) }
 
 func (s *sending) method() string {
-	if s.get != nil {
+	if s.request.Request == nil {
 		return http.MethodGet
 	}
 	return s.request.Method
 }
 
-// copy is the request with a context, for whoever may change it.
-func (s *sending) copy(ctx context.Context) *http.Request {
-	if s.get != nil {
-		return pending.NewGet(ctx, s.get)
+// asked is the request as errors name it.
+func (s *sending) asked() *http.Request {
+	switch {
+	case s.request.Request != nil:
+		return s.request.Request
+	case s.get != nil:
+		return &http.Request{URL: s.get}
+	}
+	return s.handle.Request()
+}
+
+// outgoing is the request as it is sent, once: the transport's, which may change it.
+func (s *sending) outgoing(ctx context.Context) *http.Request {
+	if u := s.get; u != nil {
+		s.get = nil
+		return pending.NewGet(ctx, u)
 	}
 	return s.request.Clone(ctx)
 }

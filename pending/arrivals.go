@@ -2,7 +2,6 @@ package pending
 
 import (
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -52,10 +51,10 @@ func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
 	return a.make(asks(asked), cancelFunc(cancel))
 }
 
-// MakeGet is Make for what is asked for most, a GET of u and nothing else: until it is
-// sent it needs no http.Request. u belongs to the handle from here on.
-func (a *Arrivals) MakeGet(u *url.URL, c Canceler) *Pending {
-	return a.make(asked{get: u}, c)
+// MakeGet is Make for what is asked for most, a GET of a URL and nothing else: until it
+// is sent it needs no http.Request. url is absolute, and can be parsed.
+func (a *Arrivals) MakeGet(url string, c Canceler) *Pending {
+	return a.make(asked{get: url}, c)
 }
 
 // A Canceler is what the Cancel of a handle calls: see Make.

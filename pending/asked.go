@@ -13,7 +13,7 @@ import (
 // or, of Go, neither.
 type asked struct {
 	request *http.Request
-	get     *url.URL
+	get     string // absolute, and can be parsed
 }
 
 func asks(r *http.Request) asked { return asked{request: r} }
@@ -31,17 +31,25 @@ func (a asked) again() *http.Request {
 	switch {
 	case a.request != nil:
 		return a.request.Clone(a.request.Context())
-	case a.get != nil:
-		return NewGet(context.Background(), a.get)
+	case a.get != "":
+		return NewGet(context.Background(), a.url())
 	}
 	return nil
 }
 
-// NewGet is a GET of a copy of u. It is for those who build a block.
+// url is that of a GET.
+func (a asked) url() *url.URL {
+	u, err := url.Parse(a.get)
+	if err != nil { // not what MakeGet was to be given
+		return &url.URL{Opaque: redact.URL(a.get)}
+	}
+	return u
+}
+
+// NewGet is a GET of u, as of http.NewRequest. It is for those who build a block.
 func NewGet(ctx context.Context, u *url.URL) *http.Request {
 	r := blank.WithContext(ctx)
-	c := *u // its User is immutable
-	r.URL, r.Host, r.Header = &c, u.Host, make(http.Header)
+	r.URL, r.Host, r.Header = u, u.Host, make(http.Header)
 	return r
 }
 
@@ -50,8 +58,8 @@ var blank = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor:
 
 // named is how errors name what was asked for: see Named.
 func (a asked) named() (op, u string) {
-	if a.get != nil {
-		return Named(&http.Request{URL: a.get})
+	if a.get != "" {
+		return Named(&http.Request{URL: a.url()})
 	}
 	return Named(a.request)
 }
