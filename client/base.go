@@ -40,7 +40,7 @@ func (b base) resolve(ref string) (*url.URL, error) {
 		return nil, b.err
 	}
 	r, err := url.Parse(ref)
-	if err != nil || r.IsAbs() || b.url == nil {
+	if err != nil || r.IsAbs() {
 		return r, err
 	}
 	if r.Host != "" || r.User != nil || strings.HasPrefix(ref, "//") {

@@ -125,16 +125,19 @@ func Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
 // see parallel.Run. Parallel panics at once if ctx or fn is nil.
 func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
 	base := parseBase(c.BaseURL)
-	return parallel.Run(ctx, parallel.Config{
+	cfg := parallel.Config{
 		Send:      c.dispatcher(base).Do,
-		Resolve:   base.resolve,
 		Limit:     orDefault(c.Limit, defaultLimit),
 		HostLimit: c.HostLimit,
 		Timeout:   orDefault(c.Timeout, defaultTimeout),
 		MaxBody:   orDefault(c.MaxBody, defaultMaxBody),
 		Wait:      c.Wait,
 		Observe:   c.Observe,
-	}, fn)
+	}
+	if c.BaseURL != "" {
+		cfg.Resolve = base.resolve
+	}
+	return parallel.Run(ctx, cfg, fn)
 }
 
 func orDefault[T comparable](v, def T) T {
