@@ -107,8 +107,10 @@ type loop[T any] struct {
 
 	places []place[T]
 	free   []int
-	open   int // places in use
-	begun  int // items so far
+	open   int   // places in use
+	begun  int   // items so far
+	took   []int // from ready, when that was last looked at
+	next   int   // of took
 
 	mu   sync.Mutex
 	more sync.Cond // there is one in ready
@@ -174,16 +176,19 @@ func (l *loop[T]) settle(i int) {
 // arrived is the place whose handle settled first. If there is none yet it waits,
 // or else is not ok.
 func (l *loop[T]) arrived(wait bool) (i int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for wait && len(l.ready) == 0 {
-		l.more.Wait()
+	if l.next == len(l.took) {
+		l.mu.Lock()
+		for wait && len(l.ready) == 0 {
+			l.more.Wait()
+		}
+		l.took, l.ready, l.next = l.ready, l.took[:0], 0
+		l.mu.Unlock()
 	}
-	if len(l.ready) == 0 {
+	if l.next == len(l.took) {
 		return 0, false
 	}
-	i = l.ready[0]
-	l.ready = l.ready[1:]
+	i = l.took[l.next]
+	l.next++
 	return i, true
 }
 
