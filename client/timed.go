@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+
+	"github.com/abreast-go/abreast/internal/proof"
 )
 
 // timed is a transport under an http.Client's own Timeout, of which the block sees
@@ -15,6 +17,9 @@ func (t timed) RoundTrip(req *http.Request) (*http.Response, error) {
 		defer context.AfterFunc(req.Context(), func() { req.Body.Close() })()
 	}
 	resp, err := t.next.RoundTrip(req)
+	if _, refused := err.(*proof.Refusal); err != nil && !refused && req.Context().Err() != nil {
+		return nil, req.Context().Err() // not that of a body which was closed for it
+	}
 	if err == nil && resp.Body != nil {
 		resp.Body = &timedBody{resp.Body, req.Context()}
 	}

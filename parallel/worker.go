@@ -1,6 +1,7 @@
 package parallel
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
@@ -28,10 +29,15 @@ func (s *sending) work() {
 	s.p.tasks.Go(w.run)
 }
 
+// long is the length of a body that is to be taken, and perhaps dropped, before the next
+// one is read beside it: whoever waits for it goes first. Where other goroutines have
+// the processors, that costs a turn, one more among the many that reading it took; for
+// shorter bodies it would slow such a program down.
+const long = 2 << 20
+
 func (w *worker) run() {
 	defer w.cutShort()
 	for w.s != nil {
-		w.a, w.answered = answer{}, false
 		if w.s.watched != nil {
 			w.s.watched.sent = time.Now()
 		}
@@ -45,7 +51,12 @@ func (w *worker) run() {
 		}
 		w.answered = true
 		w.s.finish(&w.a)
+		yields := len(w.a.Body) >= long
 		w.s = w.settle()
+		w.a, w.answered = answer{}, false
+		if yields {
+			runtime.Gosched()
+		}
 	}
 }
 

@@ -193,3 +193,33 @@ func (*hasty) Close() error { return nil }
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// Promise 15: long bodies are taken as they come, also where nothing makes their worker
+// wait: it doesn't read one after the other while the first is not taken.
+func TestALongBodyIsTakenBeforeTheNextIsRead(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // or it might be taken by chance
+	const n, size = 20, 2 << 20
+	var sent atomic.Int32
+	cfg := parallel.Config{Limit: 1, Send: func(r *http.Request) (*http.Response, error) {
+		sent.Add(1)
+		return &http.Response{StatusCode: http.StatusOK, ContentLength: size, Request: r,
+			Body: io.NopCloser(strings.NewReader(strings.Repeat("x", size)))}, nil
+	}}
+	var most, taken int32
+	parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+		for range n {
+			p.Get("http://h/")
+		}
+		for h := range p.Arrivals() {
+			if b, err := h.Bytes(); err != nil || len(b) != size {
+				t.Errorf("Bytes returned %d bytes and %v", len(b), err)
+			}
+			most = max(most, sent.Load()-taken)
+			taken++
+		}
+		return nil
+	})
+	if most > 4 {
+		t.Errorf("%d bodies were read or being read that nobody had taken yet; want 2, and a few at most", most)
+	}
+}
