@@ -17,13 +17,18 @@ func (t timed) RoundTrip(req *http.Request) (*http.Response, error) {
 		defer context.AfterFunc(req.Context(), func() { req.Body.Close() })()
 	}
 	resp, err := t.next.RoundTrip(req)
-	if _, refused := err.(*proof.Refusal); err != nil && !refused && req.Context().Err() != nil {
-		return nil, req.Context().Err() // not that of a body which was closed for it
+	if err == nil {
+		if resp.Body != nil {
+			resp.Body = &timedBody{resp.Body, req.Context()}
+		}
+		return resp, nil
 	}
-	if err == nil && resp.Body != nil {
-		resp.Body = &timedBody{resp.Body, req.Context()}
+	if _, refused := err.(*proof.Refusal); refused {
+		proof.Wanted(req.Context()) // once the time is over, http.Client shows no other error
+	} else if req.Context().Err() != nil {
+		err = req.Context().Err() // not that of a body which was closed for it
 	}
-	return resp, err
+	return nil, err
 }
 
 // A timedBody doesn't end well once the time has passed: a server that sees its client

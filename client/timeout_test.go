@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,6 +127,28 @@ func TestTimeout(t *testing.T) {
 					}
 					return nil
 				})
+			})
+		})
+	}
+}
+
+// What had no time left when its credentials were on was not sent, whosever time it was.
+func TestATimeoutInAuthIsNotSent(t *testing.T) {
+	for name, c := range map[string]client.Client{
+		"Timeout":      {HTTP: &http.Client{}, Timeout: 300 * time.Millisecond},
+		"HTTP.Timeout": {HTTP: &http.Client{Timeout: 300 * time.Millisecond}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c.HTTP.Transport = testnet.New(t, http.NotFoundHandler()).Transport
+				c.Auth = func(r *http.Request) error { <-r.Context().Done(); return r.Context().Err() }
+				start := time.Now()
+				_, err := ask(t, c, func(p *parallel.Parallel) *pending.Pending {
+					return p.Post("http://h/", parallel.Body("text/plain", strings.NewReader("body")))
+				})
+				if d := time.Since(start); d != 300*time.Millisecond || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, pending.ErrNotSent) {
+					t.Errorf("%v after %v; want context.DeadlineExceeded and pending.ErrNotSent after 300ms", err, d)
+				}
 			})
 		})
 	}
