@@ -6,7 +6,8 @@ import "net/http"
 // where.
 type dispatcher struct {
 	client http.Client
-	direct *hop // client's Transport, where a first hop may do without the client; or nil
+	hop    *hop // every hop's transport
+	plain  bool // the client has neither a Jar nor a Timeout
 }
 
 func (c *Client) dispatcher(base base) *dispatcher {
@@ -15,38 +16,48 @@ func (c *Client) dispatcher(base base) *dispatcher {
 		d.client = *c.HTTP
 	}
 	hc := &d.client
-	h := &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
-	if h.next == nil {
-		h.gate = shared()
-		h.next = h.gate.next
+	d.plain = hc.Jar == nil && hc.Timeout <= 0
+	d.hop = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
+	if d.hop.next == nil {
+		d.hop.gate = shared()
+		d.hop.next = d.hop.gate.next
 	}
-	hc.Transport = h
+	hc.Transport = d.hop
 	if hc.Timeout > 0 {
-		hc.Transport = timed{h}
+		hc.Transport = timed{d.hop}
 	}
 	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
-
-	// What http.Client copies of a request before its first hop, for those to come, is
-	// the same after it only if the transport left the request alone.
-	if _, ok := h.next.(*http.Transport); ok && hc.Jar == nil && hc.Timeout <= 0 {
-		d.direct = h
-	}
 	return d
 }
 
 // Do is the Do of the http.Client. Without cookies, a timeout or a user in the URL to
 // see to, all that this has to do comes after a first hop that failed or is redirected.
-// Most aren't, and do without the five allocations with which it begins.
+// Most aren't, and do without what it allocates before.
 func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
-	if d.direct == nil || req.URL.User != nil {
+	if !d.plain || req.URL.User != nil {
 		return d.client.Do(req)
 	}
-	resp, err := d.direct.RoundTrip(req)
-	if err == nil && resp.StatusCode/100 != 3 {
+	var header http.Header
+	if len(req.Header) > 0 {
+		header = req.Header.Clone()
+	}
+	resp, err := d.hop.RoundTrip(req)
+	if err == nil && resp.StatusCode/100 != 3 && resp.Body != nil {
 		return resp, nil
 	}
+
+	// The hops to come begin with the header as it was, whatever a transport made of it.
+	// It may still be reading what it was given.
+	if header == nil {
+		header = make(http.Header)
+	}
+	req = req.WithContext(req.Context())
+	req.Header = header
+	if resp != nil {
+		resp.Request = req
+	}
 	hc := d.client
-	hc.Transport = &begun{resp: resp, err: err, next: d.direct}
+	hc.Transport = &begun{resp: resp, err: err, next: d.hop}
 	return hc.Do(req)
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,7 +52,8 @@ func TestDispatchedAsHTTPClientDoes(t *testing.T) {
 			for errors.As(err, &e) {
 				err = e.Err
 			}
-			return append(asked, strings.TrimPrefix(err.Error(), pending.ErrNotSent.Error()+": "))
+			text := strings.TrimPrefix(err.Error(), pending.ErrNotSent.Error()+": ")
+			return append(asked, regexp.MustCompile(`\(\*.+?\)`).ReplaceAllString(text, "(the transport)"))
 		}
 		return append(asked, fmt.Sprintf("%d of %s", resp.StatusCode, resp.Request.URL))
 	}
@@ -63,6 +65,29 @@ func TestDispatchedAsHTTPClientDoes(t *testing.T) {
 			}
 			return next.RoundTrip(r)
 		})
+	}
+	proxy := func(hc *http.Client) {
+		tr := s.Transport.Clone()
+		t.Cleanup(tr.CloseIdleConnections)
+		tr.Proxy = func(r *http.Request) (*url.URL, error) {
+			if r.Response == nil {
+				r.Header.Set("X-Own", "changed")
+			}
+			return nil, nil
+		}
+		hc.Transport = tr
+	}
+	protocol := func(hc *http.Client) {
+		tr := &http.Transport{DialContext: s.Dial}
+		t.Cleanup(tr.CloseIdleConnections)
+		tr.RegisterProtocol("own", roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/b" {
+				return &http.Response{StatusCode: 200, ContentLength: 5, Request: r}, nil
+			}
+			r.Header.Set("X-Own", "changed")
+			return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"http://other/x"}}, Body: http.NoBody, Request: r}, nil
+		}))
+		hc.Transport = tr
 	}
 	jar := func(hc *http.Client) {
 		hc.Jar, _ = cookiejar.New(nil)
@@ -99,6 +124,9 @@ func TestDispatchedAsHTTPClientDoes(t *testing.T) {
 		"no redirect is wanted":                {url: "http://h/302?to=/x", change: check(http.ErrUseLastResponse)},
 		"a redirect is refused":                {url: "http://h/302?to=/x", change: check(errors.New("refused"))},
 		"a transport that changes its request": {url: "http://h/302?to=/x", change: meddle},
+		"a Proxy that changes its request":     {url: "http://h/302?to=/x", change: proxy},
+		"a protocol that changes its request":  {url: "own://h/a", change: protocol},
+		"a protocol without a body":            {url: "own://h/b", change: protocol},
 		"https of an http server":              {url: "https://h/"},
 		"302 to what isn't https":              {url: "http://h/302?to=https://h/"},
 		"302 to an unknown scheme":             {url: "http://h/302?to=gopher://h/"},
@@ -134,3 +162,23 @@ func TestDispatchedAsHTTPClientDoes(t *testing.T) {
 		})
 	}
 }
+
+// A request that http.Client has nothing to see to for doesn't pay for it.
+func TestAPlainFirstHopAllocatesLess(t *testing.T) {
+	allocs := func(jar http.CookieJar) float64 {
+		c := client.Client{HTTP: &http.Client{Transport: canned{}, Jar: jar}}
+		return testing.AllocsPerRun(100, func() {
+			if _, err := get(t, c, "http://h/"); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if plain, seen := allocs(nil), allocs(noCookies{}); plain > seen-3 {
+		t.Errorf("%v allocations for a request, and %v for one that http.Client sees to", plain, seen)
+	}
+}
+
+type noCookies struct{}
+
+func (noCookies) SetCookies(*url.URL, []*http.Cookie) {}
+func (noCookies) Cookies(*url.URL) []*http.Cookie     { return nil }

@@ -153,3 +153,24 @@ func TestATimeoutInAuthIsNotSent(t *testing.T) {
 		})
 	}
 }
+
+// A transport that fails since the upload was closed, the time being over, may be done
+// before http.Client knows that it is: the error is the time's.
+func TestAnUploadThatIsOutOfTimeIsNoClosedBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		body, _ := io.Pipe()
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://h/", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = client.Timed(roundTrip(func(r *http.Request) (*http.Response, error) {
+			_, err := r.Body.Read(make([]byte, 1))
+			return nil, err
+		})).RoundTrip(req)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the error is %v, want context.DeadlineExceeded", err)
+		}
+	})
+}

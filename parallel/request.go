@@ -84,7 +84,7 @@ func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
 func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
 	u, err := p.resolve(rawURL)
 	if method == http.MethodGet && len(opts) == 0 && err == nil && checkURL(u) == nil {
-		return p.get(u, rawURL)
+		return p.get(rawURL, u)
 	}
 	r := &http.Request{Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
 	if err == nil {
@@ -165,22 +165,23 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = taken
 	}
-	return s.made(r.URL, "", err)
+	return s.made("", r.URL, err)
 }
 
-// get makes the handle of a GET of a URL, u, and nothing else. The handle has only the
-// text of it, from which it makes another one when it is asked.
-func (p *Parallel) get(u *url.URL, raw string) *pending.Pending {
-	if p.cfg.Resolve != nil { // raw may be relative, and u be kept
-		own := *u
-		u, raw = &own, u.String()
+// get makes the handle of a GET of a URL and nothing else: u, which is sent. The handle
+// has raw alone, and makes another URL of it when it is asked; but only Resolve knows what
+// raw stands for, if there is one, and it may keep what it gave.
+func (p *Parallel) get(raw string, u *url.URL) *pending.Pending {
+	if p.cfg.Resolve != nil {
+		sent := *u
+		return (&sending{p: p, get: &sent}).made("", u, nil)
 	}
-	s := &sending{p: p, get: u}
-	return s.made(u, raw, nil)
+	return (&sending{p: p, get: u}).made(raw, u, nil)
 }
 
-// made is the end of making s, whose URL is u: raw, of a GET of it and nothing else.
-func (s *sending) made(u *url.URL, raw string, err error) *pending.Pending {
+// made is the end of making s, whose URL is u: by itself the text of it, if that is not
+// empty, would do for its handle.
+func (s *sending) made(text string, u *url.URL, err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
 	if s.p.queue.hostLimit > 0 {
 		s.host = hostOf(u)
@@ -190,10 +191,13 @@ func (s *sending) made(u *url.URL, raw string, err error) *pending.Pending {
 			err = failed
 		}
 	}
-	if s.get != nil {
-		s.handle = s.p.handles.MakeGet(raw, s)
-	} else {
+	switch {
+	case s.get == nil:
 		s.handle = s.p.handles.Make(s.request.Request, s.Cancel)
+	case text != "":
+		s.handle = s.p.handles.MakeGet(text, nil, s)
+	default:
+		s.handle = s.p.handles.MakeGet("", u, s)
 	}
 	if err == nil {
 		err = s.enqueue()

@@ -387,6 +387,31 @@ func TestWhatAGetWasAskedForIsNeverChanged(t *testing.T) {
 	}
 }
 
+// A URL whose text is no URL, or another one, is what Resolve says all the same.
+func TestWhatResolveGivesNeedNotBeText(t *testing.T) {
+	for _, u := range []*url.URL{
+		{Scheme: "http", Host: "h:http", Path: "/x", User: url.UserPassword("me", "secret")},
+		{Scheme: "own", Path: "//other/x", OmitHost: true},
+	} {
+		t.Run(u.Redacted(), func(t *testing.T) {
+			cfg := parallel.Config{
+				Resolve: func(string) (*url.URL, error) { return u, nil },
+				Send:    func(r *http.Request) (*http.Response, error) { return nil, errors.New("refused") },
+			}
+			parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+				h := p.Get("ref")
+				if diff := cmp.Diff(u, h.Request().URL, cmp.AllowUnexported(url.Userinfo{})); diff != "" {
+					t.Errorf("Request().URL (-want +got):\n%s", diff)
+				}
+				if diff := cmp.Diff(fmt.Sprintf("Get %q: refused", u.Redacted()), failure(t, h).Error()); diff != "" {
+					t.Errorf("its error (-want +got):\n%s", diff)
+				}
+				return nil
+			})
+		})
+	}
+}
+
 // Promise 14: the end of a request's own context cancels that request alone, at
 // once, wherever it is on its way, with the context's error and cause.
 func TestTheEndOfARequestsOwnContext(t *testing.T) {

@@ -30,9 +30,10 @@ func (s *sending) work() {
 }
 
 // long is the length of a body that is to be taken, and perhaps dropped, before the next
-// one is read beside it: whoever waits for it goes first. Where other goroutines have
-// the processors, that costs a turn, one more among the many that reading it took; for
-// shorter bodies it would slow such a program down.
+// request, which has the slot already, is sent, and another body read beside it: whoever
+// waits for it goes first. Where other goroutines have the processors, that costs a turn,
+// one more among the many that reading it took; for shorter bodies it would slow such a
+// program down.
 const long = 2 << 20
 
 func (w *worker) run() {
@@ -54,7 +55,7 @@ func (w *worker) run() {
 		yields := len(w.a.Body) >= long
 		w.s = w.settle()
 		w.a, w.answered = answer{}, false
-		if yields {
+		if yields && w.s != nil {
 			runtime.Gosched()
 		}
 	}

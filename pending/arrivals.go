@@ -2,6 +2,7 @@ package pending
 
 import (
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -52,9 +53,13 @@ func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
 }
 
 // MakeGet is Make for what is asked for most, a GET of a URL and nothing else: until it
-// is sent it needs no http.Request. url is absolute, and can be parsed.
-func (a *Arrivals) MakeGet(url string, c Canceler) *Pending {
-	return a.make(asked{get: url}, c)
+// is sent it needs no http.Request. The URL is u, which belongs to the handle from here
+// on, or, if that is nil, text, which is absolute and can be parsed.
+func (a *Arrivals) MakeGet(text string, u *url.URL, c Canceler) *Pending {
+	if u != nil {
+		return a.make(asked{url: u}, c)
+	}
+	return a.make(asked{text: text}, c)
 }
 
 // A Canceler is what the Cancel of a handle calls: see Make.
@@ -98,9 +103,8 @@ func (a *Arrivals) Settle(h *Pending, with Answer) bool {
 			a.changed.Signal()
 		}
 	}
-	if h.race != nil {
-		h.race.place.Remove()
-		h.race = nil
+	if r, ok := h.cancel.(*race); ok {
+		r.place.Remove()
 	}
 	if h.claimed {
 		h.home.Store(nil)

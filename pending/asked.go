@@ -13,7 +13,8 @@ import (
 // or, of Go, neither.
 type asked struct {
 	request *http.Request
-	get     string // absolute, and can be parsed
+	url     *url.URL // of a GET; or, in place of it,
+	text    string   // which is parsed for those who ask
 }
 
 func asks(r *http.Request) asked { return asked{request: r} }
@@ -28,25 +29,33 @@ func (a asked) or(resp *http.Response) asked {
 
 // again is a copy of what was asked for, with the same body.
 func (a asked) again() *http.Request {
-	switch {
-	case a.request != nil:
+	if a.request != nil {
 		return a.request.Clone(a.request.Context())
-	case a.get != "":
-		return NewGet(context.Background(), a.url())
+	}
+	if u := a.getURL(); u != nil {
+		return NewGet(context.Background(), u)
 	}
 	return nil
 }
 
-// url is that of a GET.
-func (a asked) url() *url.URL {
-	u, err := url.Parse(a.get)
-	if err != nil { // not what MakeGet was to be given
-		return &url.URL{Opaque: redact.URL(a.get)}
+// getURL is the URL of a GET of nothing else, for whoever may change it.
+func (a asked) getURL() *url.URL {
+	switch {
+	case a.url != nil:
+		u := *a.url // its User is immutable
+		return &u
+	case a.text != "":
+		u, err := url.Parse(a.text)
+		if err != nil { // not what MakeGet is to be given
+			u = &url.URL{Opaque: redact.URL(a.text)}
+		}
+		return u
 	}
-	return u
+	return nil
 }
 
-// NewGet is a GET of u, as of http.NewRequest. It is for those who build a block.
+// NewGet is a GET of u, with the fields that http.NewRequest sets. It is for those who
+// build a block.
 func NewGet(ctx context.Context, u *url.URL) *http.Request {
 	r := blank.WithContext(ctx)
 	r.URL, r.Host, r.Header = u, u.Host, make(http.Header)
@@ -58,8 +67,8 @@ var blank = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor:
 
 // named is how errors name what was asked for: see Named.
 func (a asked) named() (op, u string) {
-	if a.get != "" {
-		return Named(&http.Request{URL: a.url()})
+	if u := a.getURL(); u != nil {
+		return Named(&http.Request{URL: u})
 	}
 	return Named(a.request)
 }

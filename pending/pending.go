@@ -40,7 +40,6 @@ type Pending struct {
 	cancel  Canceler
 	watches watches
 	arrival fifo.Node[*Pending] // its place among the arrivals
-	race    *race               // that it is the handle of, until settled
 }
 
 // A watch is told, once, that a handle has settled.

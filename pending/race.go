@@ -49,10 +49,9 @@ func Race(hs ...*Pending) *Pending {
 			r.home.ended = *err
 		}
 	}
-	r.handle = r.home.make(r.racers[0].asked, cancelFunc(r.cancel))
+	r.handle = r.home.make(r.racers[0].asked, r)
 	r.place.Item = r
 	r.home.mu.Lock()
-	r.handle.race = r
 	r.home.races.Push(&r.place)
 	r.home.mu.Unlock()
 
@@ -102,7 +101,7 @@ func (r *race) settled(n int) (after func()) {
 		r.decided = true
 		return func() {
 			r.home.Settle(r.handle, Answer{Response: h.resp, Body: h.body})
-			r.cancel()
+			r.Cancel()
 		}
 	}
 	r.errs[n] = err
@@ -138,12 +137,12 @@ func (r *race) end(err error) {
 		return
 	}
 	r.home.Settle(r.handle, Answer{Err: err})
-	r.cancel()
+	r.Cancel()
 }
 
-// cancel cancels the racers, the last first, so that one that waits doesn't get the
-// slot of one before it.
-func (r *race) cancel() {
+// Cancel is that of its handle. It cancels the racers, the last first, so that one that
+// waits doesn't get the slot of one before it.
+func (r *race) Cancel() {
 	for _, h := range slices.Backward(r.racers) {
 		h.Cancel()
 	}
