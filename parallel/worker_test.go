@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -61,13 +60,16 @@ func TestAConnectionsCloseIsRunLikeATransport(t *testing.T) {
 // closedBy is a connection whose first Close ends in a way of its own.
 type closedBy struct {
 	net.Conn
-	once sync.Once
-	end  func()
+	closed atomic.Bool
+	end    func()
 }
 
 func (c *closedBy) Close() error {
+	first := c.closed.CompareAndSwap(false, true) // before net/http sees it closed, and closes it too
 	c.Conn.Close()
-	c.once.Do(c.end)
+	if first {
+		c.end()
+	}
 	return nil
 }
 

@@ -51,16 +51,17 @@ func Race(hs ...*Pending) *Pending {
 	}
 	r.handle = r.home.make(r.racers[0].asked, r)
 	r.place.Item = r
-	r.home.mu.Lock()
-	r.home.races.Push(&r.place)
-	r.home.mu.Unlock()
-
 	for i, h := range r.racers {
 		h.watch(watch{race: r, n: i})
 	}
 
+	// Not before the racers are known: of a block that ends meanwhile, those that have
+	// settled count.
 	r.home.mu.Lock()
 	ended := r.home.ended
+	if !r.handle.settled {
+		r.home.races.Push(&r.place)
+	}
 	r.home.mu.Unlock()
 	if ended != nil {
 		r.end(ended)
