@@ -179,8 +179,8 @@ func (p *Parallel) get(raw string, u *url.URL) *pending.Pending {
 	return (&sending{p: p, get: u}).made(raw, u, nil)
 }
 
-// made is the end of making s, whose URL is u: by itself the text of it, if that is not
-// empty, would do for its handle.
+// made is the end of making s, whose URL is u. Unless text is empty, the handle needs no
+// more of the URL than that.
 func (s *sending) made(text string, u *url.URL, err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
 	if s.p.queue.hostLimit > 0 {
