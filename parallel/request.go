@@ -165,7 +165,7 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = taken
 	}
-	return s.made("", r.URL, err)
+	return s.made("", nil, err)
 }
 
 // get makes the handle of a GET of a URL and nothing else: u, which is sent. The handle
@@ -176,14 +176,18 @@ func (p *Parallel) get(raw string, u *url.URL) *pending.Pending {
 		sent := *u
 		return (&sending{p: p, get: &sent}).made("", u, nil)
 	}
-	return (&sending{p: p, get: u}).made(raw, u, nil)
+	return (&sending{p: p, get: u}).made(raw, nil, nil)
 }
 
-// made is the end of making s, whose URL is u. Unless text is empty, the handle needs no
-// more of the URL than that.
-func (s *sending) made(text string, u *url.URL, err error) *pending.Pending {
+// made is the end of making s. For its handle a GET of a URL has either the text of that
+// or one to keep.
+func (s *sending) made(text string, kept *url.URL, err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
 	if s.p.queue.hostLimit > 0 {
+		u := s.get
+		if u == nil {
+			u = s.request.URL
+		}
 		s.host = hostOf(u)
 	}
 	if s.p.cfg.Observe != nil {
@@ -191,13 +195,10 @@ func (s *sending) made(text string, u *url.URL, err error) *pending.Pending {
 			err = failed
 		}
 	}
-	switch {
-	case s.get == nil:
+	if s.get == nil {
 		s.handle = s.p.handles.Make(s.request.Request, s.Cancel)
-	case text != "":
-		s.handle = s.p.handles.MakeGet(text, nil, s)
-	default:
-		s.handle = s.p.handles.MakeGet("", u, s)
+	} else {
+		s.handle = s.p.handles.MakeGet(text, kept, s)
 	}
 	if err == nil {
 		err = s.enqueue()

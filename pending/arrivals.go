@@ -56,10 +56,7 @@ func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
 // is sent it needs no http.Request. The URL is u, which belongs to the handle from here
 // on, or, if that is nil, text, which is absolute and can be parsed.
 func (a *Arrivals) MakeGet(text string, u *url.URL, c Canceler) *Pending {
-	if u != nil {
-		return a.make(asked{url: u}, c)
-	}
-	return a.make(asked{text: text}, c)
+	return a.make(asked{url: u, text: text}, c)
 }
 
 // A Canceler is what the Cancel of a handle calls: see Make.
