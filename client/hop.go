@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/abreast-go/abreast/internal/hops"
 	"github.com/abreast-go/abreast/internal/proof"
 )
 
@@ -23,6 +24,12 @@ type hop struct {
 }
 
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Response != nil { // a redirect led here
+		if err := hops.Wait(req); err != nil {
+			closeBody(req)
+			return nil, err
+		}
+	}
 	out, err := h.prepare(req)
 	if err != nil {
 		closeBody(req)

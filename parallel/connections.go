@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/abreast-go/abreast/internal/fifo"
+	"github.com/abreast-go/abreast/internal/hops"
 	"github.com/abreast-go/abreast/internal/proof"
 )
 
@@ -27,6 +28,7 @@ type connections struct {
 	mu sync.Mutex
 
 	// Guarded by mu.
+	hops        hops.Waiter                    // the request, until it is done
 	wanted, got bool                           // a connection, ever
 	givenUp     bool                           // the request failed
 	dials       fifo.Queue[context.CancelFunc] // under way
@@ -42,6 +44,8 @@ func (c *connections) Value(key any) any {
 	switch key {
 	case connectionsKey{}:
 		return c
+	case hops.Key{}:
+		return c.waiter()
 	case proof.UnwatchedKey{}:
 		return c.Context
 	case proof.AnsweredKey{}:
@@ -50,6 +54,21 @@ func (c *connections) Value(key any) any {
 		return func() { c.getConn("") }
 	}
 	return c.Context.Value(key)
+}
+
+// waiter returns the request that ctx is for, nil once it is done.
+func (c *connections) waiter() any {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hops
+}
+
+// release lets go of the request: a response that is kept keeps c, as the context of
+// its Request.
+func (c *connections) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hops = nil
 }
 
 // watch is ctx with c hung on it.

@@ -12,7 +12,7 @@ func (w *worker) prepare() *http.Request {
 		w.s.refuse(&w.a, err)
 		return nil
 	}
-	w.a.conns = new(connections)
+	w.a.conns = &connections{hops: w.s}
 	req := w.s.outgoing(w.a.conns.watch(ctx))
 	if w.s.uploads != nil {
 		w.s.uploads.attach(req, ctx)

@@ -10,6 +10,7 @@ import (
 	"github.com/sourcegraph/conc/panics"
 
 	"github.com/abreast-go/abreast/internal/fifo"
+	"github.com/abreast-go/abreast/internal/slots"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -76,7 +77,7 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 		panic("abreast: Parallel needs a function, and was given nil")
 	}
 	cfg = cfg.withDefaults()
-	p := newBlock(ctx, nil, cfg, &queue{limit: cfg.Limit, hostLimit: cfg.HostLimit})
+	p := newBlock(ctx, nil, cfg, &queue{slots: slots.New[*sending](cfg.Limit, cfg.HostLimit)})
 	err := p.run(func() error { return fn(p) })
 	p.raise()
 	return err
@@ -110,9 +111,9 @@ func (p *Parallel) leave() {
 	p.handles.End(ErrEnded)
 }
 
-// watch has what waits fail as soon as the context ends, not when a slot is free. A
-// block in which nothing has to wait does without. The caller holds queue.mu.
-func (p *Parallel) watch() {
+// watchLocked makes queued requests fail as soon as the context ends, not when a slot
+// is free. A block in which no request has to wait does without.
+func (p *Parallel) watchLocked() {
 	if p.unwatch == nil {
 		p.unwatch = context.AfterFunc(p.ctx, func() { p.abandonWaiting(false) })
 	}
@@ -129,7 +130,7 @@ func (p *Parallel) abandonWaiting(end bool) {
 	}
 	var left []*sending
 	for n := p.waiting.Pop(); n != nil; n = p.waiting.Pop() {
-		n.Item.unqueue()
+		n.Item.unqueueLocked()
 		left = append(left, n.Item)
 	}
 	if len(left) > 0 {
@@ -167,17 +168,6 @@ func (p *Parallel) caught(r *panics.Recovered) {
 	}
 	p.queue.mu.Unlock()
 	p.cancel(&panicCause{r.Value})
-}
-
-// count adds to the Stats of the block and of those around it. The caller holds
-// queue.mu.
-func (p *Parallel) count(c Stats) {
-	for ; p != nil; p = p.outer {
-		p.stats.Queued += c.Queued
-		p.stats.InFlight += c.InFlight
-		p.stats.Done += c.Done
-		p.stats.Failed += c.Failed
-	}
 }
 
 // Next waits for the response that arrives first among those of handles nobody

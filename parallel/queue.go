@@ -1,126 +1,131 @@
 package parallel
 
 import (
+	"context"
 	"sync"
 
-	"github.com/abreast-go/abreast/internal/fifo"
+	"github.com/abreast-go/abreast/internal/slots"
 )
 
-// A queue decides which request is sent next and when: first in, first out, at
-// most limit at once, at most hostLimit for one host. A block shares its queue
-// with the blocks that Go opens within it, since a slot belongs to a request and
-// never to a block.
+// A queue gives slots to the requests of a block and of the blocks that Go opens
+// within it, since a slot belongs to a request and never to a block.
 //
 // Decisions are made under mu; everything else happens outside. A goroutine is
 // started when a request gets a slot, and goes on with the next request when it
-// is done, so what waits costs none.
+// is done, so a queued request has none.
 type queue struct {
-	limit, hostLimit int // 0: none
-
-	mu sync.Mutex // guards all below, and what sending and Parallel say it does
-
-	inFlight int
-	ready    fifo.Queue[*sending] // oldest first
-	hosts    map[string]*host     // those with a request in flight; only under a hostLimit
+	mu    sync.Mutex // guards slots, and the fields of sending and Parallel that say so
+	slots *slots.Queue[*sending]
 }
 
-// A host at its limit sets its requests aside, so that they hold back no other
-// host's.
-type host struct {
-	inFlight int
-	aside    fifo.Queue[*sending] // oldest first, all older than the host's in ready
-}
-
-// Stats are the requests of a block, those of the blocks that Go opened within it
-// included. Neither Go nor Race is counted itself.
+// Stats counts the requests of a block, including those of the blocks that Go opened
+// within it. Calls of Go and Race are not counted.
 type Stats struct {
-	Queued   int // made and not sent yet: waiting for a slot or for their After
-	InFlight int // holding a slot: from the Wait to the last byte
-	Done     int // settled, the Failed too
-	Failed   int // settled with an error; a response of any status is none
+	Queued   int // made and not sent: waiting for a slot or for their After
+	InFlight int // holding a slot: from the call of Wait to the last byte
+	Done     int // done, including Failed
+	Failed   int // done with an error; a response of any status is no failure
 }
 
-// add lets s, which its block has listed as waiting, have a slot as soon as there
-// is one. The caller holds mu.
-func (q *queue) add(s *sending) {
-	q.ready.Push(&s.place)
-	q.dispatch()
-}
+// A state is where a request is on its way.
+type state uint8
 
-// dispatch starts a goroutine for each request that may have a slot. The caller
-// holds mu.
-func (q *queue) dispatch() {
-	for s := q.take(); s != nil; s = q.take() {
-		s.work()
-	}
-}
+const (
+	made      state = iota // not counted
+	queued                 // waiting for a slot or for its After
+	inFlight               // holding a slot
+	succeeded              // done, with a response
+	failed                 // done, with an error
+)
 
-// take gives a slot to the oldest request that may have one, nil if there is
-// none. The caller holds mu.
-func (q *queue) take() *sending {
-	for q.limit == 0 || q.inFlight < q.limit {
-		n := q.ready.Pop()
-		if n == nil {
-			return nil
+// moveLocked changes the state of s, and counts it in its block and in the blocks
+// around it. Nothing else changes a state or the Stats.
+func (s *sending) moveLocked(to state) {
+	var c Stats
+	for _, change := range [...]struct {
+		state state
+		by    int
+	}{{s.state, -1}, {to, +1}} {
+		switch change.state {
+		case queued:
+			c.Queued += change.by
+		case inFlight:
+			c.InFlight += change.by
+		case failed:
+			c.Failed += change.by
+			fallthrough
+		case succeeded:
+			c.Done += change.by
 		}
-		s := n.Item
-		if q.hostLimit > 0 {
-			h := q.hosts[s.host]
-			if h == nil {
-				h = new(host)
-				if q.hosts == nil {
-					q.hosts = make(map[string]*host)
-				}
-				q.hosts[s.host] = h
-			}
-			if h.inFlight >= q.hostLimit {
-				h.aside.Push(n)
-				continue
-			}
-			h.inFlight++
-		}
-		q.inFlight++
-		s.listed.Remove()
-		s.p.count(Stats{Queued: -1, InFlight: +1})
-		return s
 	}
-	return nil
-}
-
-// release gives back the slot that s held: one more request may have one. The caller
-// holds mu, and must take before it unlocks, since what was set aside for s's host
-// is now first in line, its turn having come long ago.
-func (q *queue) release(s *sending) {
-	q.inFlight--
-	if q.hostLimit == 0 {
-		return
-	}
-	h := q.hosts[s.host]
-	h.inFlight--
-	if n := h.aside.Pop(); n != nil {
-		q.ready.PushFront(n)
-	}
-	if h.inFlight == 0 && h.aside.Len() == 0 {
-		delete(q.hosts, s.host)
+	s.state = to
+	for p := s.p; p != nil; p = p.outer {
+		p.stats.Queued += c.Queued
+		p.stats.InFlight += c.InFlight
+		p.stats.Done += c.Done
+		p.stats.Failed += c.Failed
 	}
 }
 
-// done settles the accounts of s, which held a slot, and returns the request that
-// its goroutine goes on with, if any. A goroutine belongs to one block: another
-// block's request gets a goroutine of that block's.
-func (q *queue) done(s *sending, failed bool) (next *sending) {
+// addLocked puts s, which its block has listed as waiting, behind all others.
+func (q *queue) addLocked(s *sending) {
+	q.slots.Push(&s.place)
+	q.dispatchLocked()
+}
+
+// dispatchLocked starts a goroutine for each request that may have a slot.
+func (q *queue) dispatchLocked() {
+	for s := q.takeLocked(); s != nil; s = q.takeLocked() {
+		s.workLocked()
+	}
+}
+
+// takeLocked gives a slot to the oldest request that may have one, and returns it. It
+// returns nil if there is none.
+func (q *queue) takeLocked() *sending {
+	e := q.slots.Take()
+	if e == nil {
+		return nil
+	}
+	s := e.Item
+	s.listed.Remove()
+	s.moveLocked(inFlight)
+	return s
+}
+
+// done takes back the slot of s, whose state becomes to, and returns the request that
+// its goroutine goes on with, if any. A goroutine belongs to one block: the request of
+// another block gets a goroutine of that block.
+func (q *queue) done(s *sending, to state) (next *sending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.release(s)
-	c := Stats{InFlight: -1, Done: +1}
-	if failed {
-		c.Failed = +1
-	}
-	s.p.count(c)
-	next = q.take()
+	q.slots.Release(&s.place)
+	s.moveLocked(to)
+	next = q.takeLocked()
 	if next != nil && next.p != s.p {
-		next.work()
+		next.workLocked()
 		next = nil
 	}
 	return next
+}
+
+// hop moves s, which holds a slot, to another host, and waits for its place there. It
+// returns early, with ctx.Err, if ctx ends.
+func (q *queue) hop(ctx context.Context, s *sending, host string) error {
+	q.mu.Lock()
+	waiting := q.slots.Hop(&s.place, host)
+	q.dispatchLocked()
+	q.mu.Unlock()
+	if waiting == nil {
+		return nil
+	}
+	select {
+	case <-waiting.Turn:
+		return nil
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.slots.Leave(waiting)
+	return ctx.Err()
 }

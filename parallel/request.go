@@ -183,12 +183,12 @@ func (p *Parallel) get(raw string, u *url.URL) *pending.Pending {
 // or one to keep.
 func (s *sending) made(text string, kept *url.URL, err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
-	if s.p.queue.hostLimit > 0 {
+	if s.p.queue.slots.LimitsHosts() {
 		u := s.get
 		if u == nil {
 			u = s.request.URL
 		}
-		s.host = hostOf(u)
+		s.place.Host = hostOf(u)
 	}
 	if s.p.cfg.Observe != nil {
 		if failed := s.observe(s.p.cfg.Observe); err == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/sourcegraph/conc/panics"
 
 	"github.com/abreast-go/abreast/internal/fifo"
+	"github.com/abreast-go/abreast/internal/slots"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -22,17 +23,16 @@ type sending struct {
 	handle  *pending.Pending
 	request Request         // as it was asked for; not written to once made
 	get     *url.URL        // of a GET of a URL and nothing else, in place of request, until it is sent
-	host    string          // what HostLimit counts by
 	own     context.Context // the request's own context, where it has one
 	uploads *uploads        // its bodies, if it has any
 	watched *observation    // nil without an observer
 	unlink  func() bool     // from the end of own, if it can end
 
 	// Guarded by p.queue.mu.
-	place  fifo.Node[*sending] // in the queue, ready or aside
-	listed fifo.Node[*sending] // among what its block has waiting
-	queued bool                // counted as Queued
-	timer  *time.Timer         // until After is over
+	state  state
+	place  slots.Entry[*sending] // in the queue
+	listed fifo.Node[*sending]   // among what its block has waiting
+	timer  *time.Timer           // until After is over
 
 	// Ending what is in flight: whoever comes second of end and arm calls stop.
 	why   atomic.Pointer[error]
@@ -71,16 +71,15 @@ func (s *sending) enqueue() error {
 	if why := s.why.Load(); why != nil { // own has ended since
 		return *why
 	}
-	s.queued = true
-	p.count(Stats{Queued: +1})
+	s.moveLocked(queued)
 	p.waiting.Push(&s.listed)
 	if s.request.After > 0 {
 		s.timer = time.AfterFunc(s.request.After, s.due)
 	} else {
-		p.queue.add(s)
+		p.queue.addLocked(s)
 	}
 	if s.listed.Queued() {
-		p.watch()
+		p.watchLocked()
 	}
 	return nil
 }
@@ -90,14 +89,13 @@ func (s *sending) due() {
 	s.p.queue.mu.Lock()
 	defer s.p.queue.mu.Unlock()
 	if s.listed.Queued() {
-		s.p.queue.add(s)
+		s.p.queue.addLocked(s)
 	}
 }
 
-// unqueue takes s, which is listed no more, out of the queue. The caller holds
-// queue.mu.
-func (s *sending) unqueue() {
-	s.place.Remove()
+// unqueueLocked takes s, which is no longer listed, out of the queue.
+func (s *sending) unqueueLocked() {
+	s.p.queue.slots.Remove(&s.place)
 	if s.timer != nil {
 		s.timer.Stop()
 	}
@@ -137,7 +135,7 @@ func (s *sending) outgoing(ctx context.Context) *http.Request {
 func (s *sending) end(why error) {
 	s.p.queue.mu.Lock()
 	if s.listed.Remove() {
-		s.unqueue()
+		s.unqueueLocked()
 		s.p.tasks.Go(func() { s.abandon(why) })
 		s.p.queue.mu.Unlock()
 		return
@@ -170,11 +168,7 @@ func (s *sending) abandon(err error) {
 	var a answer
 	defer func() {
 		s.p.queue.mu.Lock()
-		c := Stats{Done: +1, Failed: +1}
-		if s.queued {
-			c.Queued = -1
-		}
-		s.p.count(c)
+		s.moveLocked(failed)
 		s.p.queue.mu.Unlock()
 		s.p.handles.Settle(s.handle, a.Answer)
 	}()
@@ -210,6 +204,9 @@ func (s *sending) finish(a *answer) {
 	}
 	if s.cancelCause != nil {
 		s.cancelCause(nil)
+	}
+	if a.conns != nil {
+		a.conns.release()
 	}
 	if s.watched != nil {
 		defer s.guard(a, func() { s.watched.tell(a) })

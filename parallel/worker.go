@@ -22,9 +22,8 @@ type worker struct {
 	beginnings
 }
 
-// work has s, which has a slot, sent on a goroutine of its block's. The caller holds
-// queue.mu.
-func (s *sending) work() {
+// workLocked starts a goroutine of the block for s, which has a slot.
+func (s *sending) workLocked() {
 	w := &worker{s: s}
 	s.p.tasks.Go(w.run)
 }
@@ -78,7 +77,11 @@ func (w *worker) panicked(r *panics.Recovered) {
 
 // settle gives back the slot, settles the handle, and returns what to send next.
 func (w *worker) settle() (next *sending) {
-	next = w.s.p.queue.done(w.s, w.a.Err != nil)
+	to := succeeded
+	if w.a.Err != nil {
+		to = failed
+	}
+	next = w.s.p.queue.done(w.s, to)
 	w.s.p.handles.Settle(w.s.handle, w.a.Answer)
 	return next
 }
@@ -92,7 +95,7 @@ func (w *worker) cutShort() {
 	defer func() {
 		if next := w.settle(); next != nil {
 			next.p.queue.mu.Lock()
-			next.work()
+			next.workLocked()
 			next.p.queue.mu.Unlock()
 		}
 	}()

@@ -47,6 +47,9 @@ func (q *Queue[T]) insert(prev, n, next *Node[T]) {
 	q.n++
 }
 
+// First returns the first node, or nil if the queue is empty. It stays in the queue.
+func (q *Queue[T]) First() *Node[T] { return q.first }
+
 // Pop takes the first node out and returns it, or nil from an empty queue.
 func (q *Queue[T]) Pop() *Node[T] {
 	n := q.first
