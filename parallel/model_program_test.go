@@ -100,6 +100,7 @@ type op struct {
 // A spec is what becomes of one request, unless something else ends it before.
 type spec struct {
 	host    string
+	hop     string // the host that host redirects a GET to; "" for none
 	result  result
 	latency time.Duration // until the header
 	body    time.Duration // until the body, after that
@@ -249,10 +250,11 @@ func (d *decoder) list(depth int) (ops []op) {
 }
 
 func (d *decoder) spec() spec {
-	b, c := d.next(), d.next()
+	b, c, hop := d.next(), d.next(), d.next()
 	return spec{
 		result:  results[b%len(results)],
 		host:    []string{"a", "b", "a", "c"}[b/len(results)%4],
+		hop:     []string{"", "", "", "", "a", "b", "c", "c"}[hop%8],
 		latency: time.Duration(c%16*10) * time.Millisecond,
 		body:    time.Duration(c/16%4*7) * time.Millisecond,
 		lag:     time.Duration(c/64*25) * time.Millisecond,
@@ -378,6 +380,9 @@ func (o op) print(b *strings.Builder, indent string) {
 func (s spec) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %v after %v+%v", s.host, s.result, s.latency, s.body)
+	if s.hop != "" {
+		fmt.Fprintf(&b, ", behind a redirect to %s", s.hop)
+	}
 	for _, part := range []struct {
 		name string
 		d    time.Duration

@@ -148,7 +148,10 @@ type record struct {
 	observed, told    int
 	outcome           pending.Outcome
 	settled           time.Time // also of Go and Race
-	entered, left     int       // RoundTrips
+	host              string    // where it holds a place
+	redirected        bool      // by its first host
+	waited            string    // the host that Wait was last called for
+	entered, left     int       // RoundTrips of the last hop
 	came              int       // to the server
 	bodies            int       // open
 	closes            int       // of the upload
@@ -212,32 +215,47 @@ func (w *world) observe(req *http.Request) (context.Context, func(pending.Outcom
 		if r.slot {
 			r.slot = false
 			r.b.root.held--
-			r.b.root.hosts[r.spec.host]--
+			w.leaveHostLocked(r)
 		}
 	}
 }
 
-func (w *world) takeSlotLocked(r *record) {
-	if r.slot {
-		return
-	}
-	r.slot, r.slotAt = true, time.Now()
+// takeSlotLocked is called where req, a hop of r, holds a slot and a place at its host.
+func (w *world) takeSlotLocked(r *record, req *http.Request) {
 	root := r.b.root
-	root.held++
-	root.hosts[r.spec.host]++
+	if !r.slot {
+		r.slot, r.slotAt = true, time.Now()
+		root.held++
+	}
+	if r.host == "" {
+		r.host = req.URL.Host
+		root.hosts[r.host]++
+	}
 	if l := w.program.limit; l > 0 && root.held > l {
 		w.problemLocked("%d requests in flight, of a Limit of %d", root.held, l)
 	}
-	if l := w.program.hostLimit; l > 0 && root.hosts[r.spec.host] > l {
-		w.problemLocked("%d requests to %s in flight, of a HostLimit of %d", root.hosts[r.spec.host], r.spec.host, l)
+	if l := w.program.hostLimit; l > 0 && root.hosts[r.host] > l {
+		w.problemLocked("%d requests to %s in flight, of a HostLimit of %d", root.hosts[r.host], r.host, l)
+	}
+}
+
+func (w *world) leaveHostLocked(r *record) {
+	if r.host != "" {
+		r.b.root.hosts[r.host]--
+		r.host = ""
 	}
 }
 
 func (w *world) wait(req *http.Request) error {
 	r := w.of(req)
 	w.mu.Lock()
-	w.takeSlotLocked(r)
+	w.takeSlotLocked(r, req)
+	r.waited = req.URL.Host
+	hop := r.redirected
 	w.mu.Unlock()
+	if hop {
+		return heeding(req.Context(), r.spec.waits, 0)
+	}
 	if r.spec.wait != stalls {
 		if err := heeding(req.Context(), r.spec.waits, 0); err != nil {
 			return err
@@ -264,12 +282,17 @@ func (w *world) panics(r *record) {
 	panic(v)
 }
 
-func (w *world) enter(r *record) {
+func (w *world) enter(r *record, req *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.takeSlotLocked(r)
+	w.takeSlotLocked(r, req)
 	r.entered++
-	r.enteredAt = time.Now()
+	if !r.redirected {
+		r.enteredAt = time.Now()
+	}
+	if w.client.Wait != nil && r.waited != req.URL.Host {
+		w.problemLocked("%v was sent to %s, and Wait was last called for %q", r, req.URL.Host, r.waited)
+	}
 	for _, end := range []struct {
 		what string
 		at   time.Time
@@ -1084,9 +1107,11 @@ func (w *world) checkRequest(r *record) error {
 	switch {
 	case w.program.network && notSent && r.came > 0:
 		bad("ErrNotSent, and the server had it: %v", err)
+	case notSent && r.redirected:
+		bad("ErrNotSent, and its first host had answered: %v", err)
 	case !w.program.network && notSent && r.entered > 0:
 		bad("ErrNotSent, and the transport had it: %v", err)
-	case err != nil && !notSent && r.entered == 0 && !r.panicked:
+	case err != nil && !notSent && r.enteredAt.IsZero() && !r.panicked:
 		bad("it was never sent, and this doesn't say so: %v", err)
 	}
 
@@ -1120,7 +1145,7 @@ func (w *world) checkRequest(r *record) error {
 			bad("its block ended with %v, and it with %v", context.Cause(r.b.p.Context()), err)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
-		late := r.entered > 0 && r.settled.Sub(r.enteredAt) >= timeout
+		late := !r.enteredAt.IsZero() && r.settled.Sub(r.enteredAt) >= timeout
 		if !late && !(byBlock && errors.Is(r.b.p.Context().Err(), context.DeadlineExceeded)) {
 			bad("its time was not up: %v", err)
 		}

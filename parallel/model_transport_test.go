@@ -31,7 +31,10 @@ func (w *world) transport(t *testing.T) http.RoundTripper {
 	}
 	return roundTrip(func(req *http.Request) (*http.Response, error) {
 		r := w.of(req)
-		w.enter(r)
+		if r.spec.hop != "" && req.Method == http.MethodGet && req.Response == nil {
+			return w.redirect(r, req)
+		}
+		w.enter(r, req)
 		defer w.exit(r)
 		resp, err := next.RoundTrip(req)
 		if resp != nil && resp.Body != nil {
@@ -40,6 +43,25 @@ func (w *world) transport(t *testing.T) http.RoundTripper {
 		}
 		return resp, err
 	})
+}
+
+// redirect sends r on to its other host.
+func (w *world) redirect(r *record, req *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	w.takeSlotLocked(r, req)
+	r.enteredAt = time.Now()
+	w.mu.Unlock()
+	if err := heeding(req.Context(), 3*time.Millisecond, r.spec.lag); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r.redirected = true
+	w.leaveHostLocked(r)
+	location := fmt.Sprintf("http://%s/?n=%d", r.spec.hop, r.n)
+	return &http.Response{
+		StatusCode: http.StatusFound, Header: http.Header{"Location": {location}}, Body: http.NoBody, Request: req,
+	}, nil
 }
 
 // play is a transport without a network that does as the request's spec says.
