@@ -9,7 +9,6 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -22,37 +21,37 @@ import (
 	"github.com/abreast-go/abreast/client"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
-	"github.com/abreast-go/abreast/waterfall"
 )
 
-// Every piece of Go in the README is in this file or in example_test.go, and so is
-// compiled.
-func TestTheReadmesCodeIsCompiled(t *testing.T) {
-	var compiled string
-	for _, name := range []string{"readme_test.go", "example_test.go"} {
+// Every piece of Go in the README and in docs/by-hand.md stands in this file, in
+// example_test.go or in docs/first, and so is compiled.
+func TestReadme_codeIsCompiled(t *testing.T) {
+	read := func(name string) string {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		compiled += trimmed(string(b))
+		return string(b)
 	}
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
+	var compiled string
+	for _, name := range []string{"readme_test.go", "example_test.go", "docs/first/main.go"} {
+		compiled += trimmed(read(name))
 	}
-	pieces := strings.Split(string(readme), "```go\n")[1:]
-	if len(pieces) < 10 {
-		t.Errorf("the README has %d pieces of Go: are they still found?", len(pieces))
-	}
-	for _, piece := range pieces {
-		piece, _, _ = strings.Cut(piece, "```")
-		if !strings.Contains(compiled, trimmed(piece)) {
-			t.Errorf("not compiled by any test:\n%s", piece)
+	for name, atLeast := range map[string]int{"README.md": 8, "docs/by-hand.md": 2} {
+		pieces := strings.Split(read(name), "```go\n")[1:]
+		if len(pieces) < atLeast {
+			t.Errorf("%s has %d pieces of Go; want %d or more", name, len(pieces), atLeast)
+		}
+		for _, piece := range pieces {
+			piece, _, _ = strings.Cut(piece, "```")
+			if !strings.Contains(compiled, trimmed(piece)) {
+				t.Errorf("%s has code that no test compiles:\n%s", name, piece)
+			}
 		}
 	}
 }
 
-// trimmed is code without its indentation, and without what gofmt aligns.
+// trimmed returns code without its indentation and alignment.
 func trimmed(code string) string {
 	var b strings.Builder
 	for line := range strings.Lines(code) {
@@ -62,20 +61,6 @@ func trimmed(code string) string {
 }
 
 // What follows is the README's, in its order.
-
-func readmeFirst(ctx context.Context, userURL, cartURL string) (u, c any, _ error) {
-	err := client.Parallel(ctx, func(p *parallel.Parallel) error {
-		user, cart := p.Get(userURL), p.Get(cartURL) // handles, at once
-		if err := user.JSON(&u); err != nil {        // waits for this one
-			return err
-		}
-		if err := cart.JSON(&c); err != nil {
-			return err
-		}
-		return nil
-	})
-	return u, c, err
-}
 
 func readmeNext(p *parallel.Parallel) {
 	for p.HasPending() {
@@ -88,27 +73,10 @@ func readmeNext(p *parallel.Parallel) {
 	}
 }
 
-func readmeArrivals(p *parallel.Parallel) error {
-	for h := range p.Arrivals() {
-		resp, err := h.Response()
-		if err != nil {
-			return err
-		}
-		if next := resp.Header.Get("X-Next"); next != "" {
-			u, err := resp.Request.URL.Parse(next) // as a browser does with a link
-			if err != nil {
-				return err
-			}
-			p.Get(u.String())
-		}
-	}
-	return nil
-}
-
 func readmeAll(p *parallel.Parallel, use func(...*http.Response)) error {
 	resps, err := pending.All(p.Get("/users/7"), p.Get("/carts/7"), p.Get("/stock/7"))
 	if err != nil {
-		return err // the first failure; the others run on until the block ends
+		return err // the first failure
 	}
 	user, cart, stock := resps[0], resps[1], resps[2]
 	use(user, cart, stock)
@@ -139,7 +107,7 @@ func readmeRace(p *parallel.Parallel, berlin, paris, oslo, url string) (*pending
 func readmeGo(p *parallel.Parallel) *pending.Pending {
 	price := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
 		live := p.Get("/price/live/7", parallel.Timeout(200*time.Millisecond))
-		if _, err := live.Bytes(); err == nil { // judges the status too
+		if _, err := live.Bytes(); err == nil { // fails unless the status is 2xx
 			return live.Response()
 		}
 		return p.Get("/price/cached/7").Response()
@@ -158,39 +126,18 @@ type (
 func (limiterPackage) NewLimiter(float64, int) limiter { return limiter{} }
 func (limiter) Wait(context.Context) error             { return nil }
 
-func readmeLimits() client.Client {
+func readmeSettings(bearer func(*http.Request) error) client.Client {
 	limiter := rate.NewLimiter(50, 1) // golang.org/x/time/rate: 50 a second
 	c := client.Client{
-		Limit:     200,              // in flight in one block; 100 if not set
-		HostLimit: 8,                // of these, to one host; what waits for it takes no slot
-		Timeout:   10 * time.Second, // from the send to the last byte; 30 s if not set
-		MaxBody:   1 << 20,          // kept of one body; 10 MiB if not set
+		BaseURL:   "https://api.example.com/v2",
+		Auth:      bearer,           // called for each request to BaseURL's origin, and no other
+		Limit:     200,              // requests in flight in one block; default 100
+		HostLimit: 8,                // the same for one host; default none
+		Timeout:   10 * time.Second, // for one request, without its time in the queue; default 30 s
+		MaxBody:   1 << 20,          // bytes of one body kept in memory; default 10 MiB
 		Wait:      func(r *http.Request) error { return limiter.Wait(r.Context()) },
 	}
 	return c
-}
-
-func readmeBase(ctx context.Context, name string, u any, token func() string) error {
-	api := client.Client{
-		BaseURL: "https://api.example.com/v2",
-		Header:  http.Header{"Accept": {"application/json"}},
-		Auth: func(r *http.Request) error {
-			r.Header.Set("Authorization", "Bearer "+token())
-			return nil
-		},
-	}
-	err := api.Parallel(ctx, func(p *parallel.Parallel) error {
-		return p.Get("/users/" + url.PathEscape(name)).JSON(&u)
-	})
-	return err
-}
-
-func readmePicture(ctx context.Context, gather func(*parallel.Parallel) error) error {
-	var rec waterfall.Recorder
-	c := client.Client{Observe: rec.Observe}
-	err := c.Parallel(ctx, gather)
-	rec.Text(os.Stderr, 100) // or SVG(w), or HAR(w) for a browser's network panel
-	return err
 }
 
 func readmeAgain(p *parallel.Parallel, url string, order any) (*http.Response, error) {
@@ -292,8 +239,8 @@ func fetchAbreast(ctx context.Context, c *client.Client, urls []string, each fun
 
 // and client.Client{Limit: 10}
 
-// Both columns of the README's table do the same.
-func TestByHandAndAbreastDoTheSame(t *testing.T) {
+// Both functions of docs/by-hand.md do the same.
+func TestByHand_sameResults(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/7" {
 			http.NotFound(w, r)
@@ -343,11 +290,9 @@ func TestByHandAndAbreastDoTheSame(t *testing.T) {
 }
 
 // The README's other pieces do what it says of them.
-func TestTheReadmesPieces(t *testing.T) {
+func TestReadme_pieces(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/first":
-			w.Header().Set("X-Next", "/second")
 		case "/price/live/7":
 			http.Error(w, "no", http.StatusServiceUnavailable)
 			return
@@ -357,26 +302,15 @@ func TestTheReadmesPieces(t *testing.T) {
 	defer srv.Close()
 	ctx := context.Background()
 
-	u, c, err := readmeFirst(ctx, srv.URL+"/u", srv.URL+"/c")
-	if d := cmp.Diff([]any{"/u", "/c", nil}, []any{u, c, err}); d != "" {
-		t.Error(d)
-	}
 	stored := 0
 	urls := slices.Values([]string{srv.URL + "/1", srv.URL + "/2"})
 	if err := readmeEach(ctx, urls, func(string, []byte, error) error { stored++; return nil }); err != nil || stored != 2 {
 		t.Errorf("stored %d, %v", stored, err)
 	}
 
-	api := readmeLimits()
+	api := readmeSettings(func(*http.Request) error { return nil })
 	api.BaseURL = srv.URL
-	err = api.Parallel(ctx, func(p *parallel.Parallel) error {
-		p.Get("/first")
-		if err := readmeArrivals(p); err != nil {
-			return err
-		}
-		if n := p.Stats().Done; n != 2 {
-			t.Errorf("%d done, want the first and the one it leads to", n)
-		}
+	err := api.Parallel(ctx, func(p *parallel.Parallel) error {
 		if err := readmeAll(p, func(resps ...*http.Response) {
 			for i, want := range []string{"/users/7", "/carts/7", "/stock/7"} {
 				if got := resps[i].Request.URL.Path; got != want {
@@ -399,14 +333,6 @@ func TestTheReadmesPieces(t *testing.T) {
 		return err
 	})
 	if err != nil {
-		t.Error(err)
-	}
-	if err := readmePicture(ctx, func(*parallel.Parallel) error { return nil }); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	cancel() // it has a host of its own, which must not be asked
-	if err := readmeBase(ctx, "7", &u, func() string { return "" }); !errors.Is(err, pending.ErrNotSent) {
 		t.Error(err)
 	}
 }

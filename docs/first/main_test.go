@@ -1,0 +1,9 @@
+package main
+
+func Example() {
+	main()
+	// Output:
+	// slept 100ms
+	// slept 200ms
+	// slept 300ms
+}
