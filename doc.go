@@ -1,9 +1,9 @@
-// Package abreast is the documentation of a library that sends HTTP requests side
-// by side inside a block. A block is a function: whatever is sent in it has ended
-// when the call that opened it returns. Leaving it cancels what is still pending,
-// and waits only for that to have stopped; it does not wait for completion. Fifty
-// Posts and "return nil" send nothing, but for what got away before the return. This
-// loop waits for everything:
+// Package abreast is the documentation of a library that runs HTTP requests
+// concurrently inside a block. A block is a function. However it ends, the block
+// cancels its requests that are not done, and the call that opened it returns when
+// all of them have stopped. Returning does not wait for responses: if you start
+// fifty POSTs and return nil at once, most of them are never sent. To wait for all
+// results, read them:
 //
 //	err := client.Parallel(ctx, func(p *parallel.Parallel) error {
 //		for _, order := range orders {
@@ -18,62 +18,64 @@
 //
 // # Two ways to get results
 //
-// Making a request ([parallel.Parallel.Get] and its likes) returns a handle at once.
-// A handle is asked for its result, which waits for that one:
-// [pending.Pending.Response], Bytes, JSON, and [pending.All] for several.
+// [parallel.Parallel.Get] and the other methods make a request and return its handle
+// at once. A handle waits for its own result: [pending.Pending.Response], Bytes and
+// JSON. [pending.All] waits for several handles.
 //
-// Or the block is asked for what arrives first among the handles nobody asked:
-// [parallel.Parallel.Next], Arrivals. [parallel.Each] and [parallel.Ordered] take a
-// sequence of any length through a block, as it arrives or in order.
+// The block returns results in order of completion: [parallel.Parallel.Next] and
+// Arrivals skip the handles whose result you have already asked for. [parallel.Each]
+// and [parallel.Ordered] run a sequence of any length through a block.
 //
-// [pending.Race] makes one handle of several, that of the first to succeed;
-// [parallel.Parallel.Go] makes a handle of any work.
+// [pending.Race] returns one handle for several, which completes with the first to
+// succeed. [parallel.Parallel.Go] returns a handle for any work.
 //
 // # Errors
 //
-// Making a request never fails: what is wrong comes out where its result is asked
-// for, as a *url.Error with the method and the URL. A failure that nobody asks about
-// stays silent. A status is no failure to Response, Next and All; to Bytes, JSON and
-// Race one outside 2xx is a *[pending.StatusError].
+// Making a request never fails. A problem is reported where the result is requested,
+// as a *url.Error with the method and the URL. A failure is not reported if nobody
+// requests the result. Response, Next and All accept any status. Bytes, JSON and Race
+// require 2xx, and return a *[pending.StatusError] otherwise.
 //
-// What was cancelled is context.Canceled and its cause ([parallel.ErrEnded] for what
-// was pending when its block was left), what ran out of time is
-// context.DeadlineExceeded. [pending.ErrNotSent] says that no byte of a request left:
-// it is safe to send again.
+// The error of a canceled request matches context.Canceled and the cause, which is
+// [parallel.ErrEnded] if the block ended. The error of a timeout matches
+// context.DeadlineExceeded. An error that matches [pending.ErrNotSent] means that no
+// byte of the request was sent, so it is safe to send again.
 //
-// A panic in what a request runs cancels its block and is raised on the goroutine
-// that opened it; see [parallel.Run].
+// A panic in code that a request runs cancels the block, and is raised again on the
+// goroutine that opened it: see [parallel.Run].
 //
 // # Limits
 //
-// A [client.Client] holds what requests share. At most Limit of a block are in flight
-// (100 by default), at most HostLimit to one host; the others wait in a queue, as
-// small structs without a goroutine. Timeout (30 s) runs from the send to the last
-// byte of the body. Wait paces the sends.
+// A [client.Client] holds the settings that requests share. At most Limit requests of
+// a block are in flight (100 by default), and at most HostLimit for one host. The
+// others are queued. A queued request is a small struct without a goroutine. Timeout
+// (30 s by default) starts when a request is sent, and covers its body. Wait paces the
+// requests.
 //
 // # Bodies and memory
 //
-// A response is complete when its body is in memory, so that it outlives the block,
-// and its connection is free for the next. MaxBody (10 MiB) bounds one body, so Limit
-// × MaxBody is the worst in flight: 1,000 MiB with the defaults. What has arrived and
-// is not read is kept as long as its handle is: a program that makes many requests
-// takes them through Each, which keeps at most twice the Limit ahead. A large download
-// goes to a file with [parallel.To], past memory.
+// A response is complete when its body is in memory. It therefore outlives the block,
+// and its connection is reused. MaxBody (10 MiB by default) bounds one body, so the
+// bodies in flight take at most Limit × MaxBody: 1,000 MiB with the defaults. A response
+// stays in memory for as long as its handle. A program that makes many requests uses
+// Each, which starts at most twice the Limit ahead. [parallel.To] writes a large body
+// to a file as it comes.
 //
-// A body that only the connection's close delimits cannot be told from one that was
-// cut (RFC 9112, section 8); any other that is short is an error.
+// A body that is delimited only by the close of its connection cannot be told from a
+// truncated one (RFC 9112, section 8). Any other short body is an error.
 //
-// # Seeing what happened
+// # What a block sends, drawn
 //
-// Observe of a [client.Client] is called for every request: for spans, metrics and logs.
-// A [waterfall.Recorder] hangs on it, and draws what the requests of a block did.
+// Observe of a [client.Client] is called for every request: for spans, metrics and
+// logs. A [waterfall.Recorder] uses it to draw the requests of a block.
 //
-// # What it does not do
+// # What does not fit a block
 //
-// Streaming: a response whose body never ends (server-sent events, a long poll that
-// trickles) has no place in a block, and a switch of protocols (WebSocket) is refused.
-// Retries, caches and circuit breakers belong into a transport or a loop of the
-// program's own: the client takes any http.Client.
+// A response that never ends does not fit a block: server-sent events without an end,
+// or a long poll that trickles. A switch of protocols (WebSocket) is refused. Caches and
+// circuit breakers belong in an http.RoundTripper: a Client uses any http.Client.
+//
+// The library keeps 25 numbered promises, which its tests cite: see docs/promises.md.
 //
 // [parallel.Parallel.Get]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Parallel.Get
 // [pending.Pending.Response]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#Pending.Response
