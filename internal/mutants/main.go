@@ -1,50 +1,41 @@
-// Command mutants sees whether the tests bite: it applies the patches beside it,
-// each of which breaks one promise of the library, one by one to a copy of the
-// module, and runs the test that is named in the patch, which must fail.
+// Command mutants sees whether the tests bite. Each mutant in the files beside it
+// breaks one promise of the library by a small edit. The program makes the edits
+// one by one, and runs the test that the mutant names, which must fail.
 //
 //	go run ./internal/mutants                # all of them
 //	go run ./internal/mutants -run '^(01|23)-'
-//	go run ./internal/mutants -apply         # do the patches still apply?
+//	go run ./internal/mutants -apply         # do the edits still apply?
 //
-// A mutant that doesn't build is not caught. It exits with 1 if one survives, doesn't
-// apply or doesn't build, or if a named test fails without it.
+// It exits with 1 if a mutant survives, doesn't apply or doesn't build, or if a
+// named test fails without it.
 package main
 
 import (
 	"bytes"
 	"cmp"
 	"embed"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-//go:embed *.patch
-var patches embed.FS
-
-// A mutant is one patch. Its first two lines say what it is:
-//
-//	# Promise 9. Done claims its handle.
-//	# Caught by: ./pending TestWhatClaims
-type mutant struct {
-	name string // of the file
-	pkg  string // of the test: "./pending"
-	test string // what it is named, a pattern as of go test -run
-}
-
-var heading = regexp.MustCompile(`^# Promise \d+\. .+\n# Caught by: (\./\w+) (\w+)\n`)
+//go:embed *.txt
+var files embed.FS
 
 func main() {
-	pattern := flag.String("run", "", "run the mutants whose names match this `regexp` alone")
-	applyOnly := flag.Bool("apply", false, "see whether the patches apply, and run no test")
+	pattern := flag.String("run", "", "run only the mutants whose names match this `regexp`")
+	applyOnly := flag.Bool("apply", false, "see whether the edits apply, and run no test")
 	timeout := flag.Duration("timeout", time.Minute, "for one run of a test; one that hangs is caught by it")
 	flag.Parse()
 	survived, err := run(*pattern, *applyOnly, *timeout)
@@ -58,76 +49,37 @@ func main() {
 
 // run tries the mutants that match pattern, and reports whether one was not caught.
 func run(pattern string, applyOnly bool, timeout time.Duration) (survived bool, err error) {
-	mutants, err := load(pattern)
+	mutants, err := load(files, pattern)
 	if err != nil {
 		return false, err
 	}
-	dir, err := os.MkdirTemp("", "mutants")
+	gomod, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(dir)
-	w := work{module: filepath.Join(dir, "module"), binary: filepath.Join(dir, "test.exe"), dir: dir, applyOnly: applyOnly, timeout: timeout}
-	if err := w.copyModule(); err != nil {
+	w := work{root: filepath.Dir(strings.TrimSpace(string(gomod))), applyOnly: applyOnly, timeout: timeout}
+	if w.source, err = parseModule(w.root); err != nil {
 		return false, err
 	}
+	if w.dir, err = os.MkdirTemp("", "mutants"); err != nil {
+		return false, err
+	}
+	defer os.RemoveAll(w.dir)
 	if !applyOnly {
 		if err := w.allPass(mutants); err != nil {
 			return false, err
 		}
 	}
-	var not []string
-	for _, m := range mutants {
-		start := time.Now()
-		verdict, detail := w.try(m)
-		if verdict == applies {
-			continue
-		}
-		if verdict != caught {
-			not = append(not, m.name)
-		}
-		fmt.Printf("%-15s %-45s %s (%.1f s)\n", verdict, m.name, detail, time.Since(start).Seconds())
+	not := w.tryAll(mutants)
+	verb := "caught"
+	if applyOnly {
+		verb = "apply"
 	}
-	if !applyOnly {
-		fmt.Printf("%d mutants, %d of them caught\n", len(mutants), len(mutants)-len(not))
-	} else {
-		fmt.Printf("%d mutants, %d of them apply\n", len(mutants), len(mutants)-len(not))
-	}
+	fmt.Printf("%d mutants, %d of them %s\n", len(mutants), len(mutants)-len(not), verb)
 	for _, name := range not {
 		fmt.Println("not caught:", name)
 	}
 	return len(not) > 0, nil
-}
-
-// load reads the patches whose names match pattern.
-func load(pattern string) (mutants []mutant, err error) {
-	match, err := regexp.Compile(pattern)
-	if err != nil {
-		return nil, err
-	}
-	files, err := fs.Glob(patches, "*.patch")
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		name := strings.TrimSuffix(file, ".patch")
-		if !match.MatchString(name) {
-			continue
-		}
-		text, err := patches.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		h := heading.FindSubmatch(text)
-		if h == nil {
-			return nil, fmt.Errorf("%s doesn't begin with the promise and the test", file)
-		}
-		mutants = append(mutants, mutant{name: name, pkg: string(h[1]), test: string(h[2])})
-	}
-	if len(mutants) == 0 {
-		return nil, fmt.Errorf("no mutant matches %q", pattern)
-	}
-	return mutants, nil
 }
 
 // A verdict is what became of a mutant.
@@ -141,106 +93,153 @@ const (
 	doesNotBuild verdict = "DOESN'T BUILD"
 )
 
-// work is where mutants are tried, one at a time.
+// work is what trying a mutant needs. The module itself is never changed: mutated
+// files are given to the go command in an overlay, so several mutants can be tried
+// at once.
 type work struct {
-	dir, module, binary string
-	applyOnly           bool
-	timeout             time.Duration
+	root, dir string // of the module; of temporary files
+	source    *source
+	applyOnly bool
+	timeout   time.Duration
 }
 
-// copyModule copies the module of the current folder, but for what other modules
-// in it have and what Git keeps.
-func (w *work) copyModule() error {
-	gomod, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		return err
+// tryAll tries mutants, as many at once as there are processors, reports each, and
+// returns the names of those that were not caught.
+func (w *work) tryAll(mutants []mutant) (not []string) {
+	type result struct {
+		verdict verdict
+		detail  string
+		took    time.Duration
+		done    chan struct{} // closed when the fields above are set
 	}
-	root := filepath.Dir(strings.TrimSpace(string(gomod)))
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, path)
-		if err != nil {
-			return err
-		}
-		to := filepath.Join(w.module, rel)
-		if d.IsDir() {
-			_, notOther := os.Stat(filepath.Join(path, "go.mod"))
-			if d.Name() == ".git" || rel != "." && notOther == nil {
-				return filepath.SkipDir
+	results := make([]result, len(mutants))
+	for i := range results {
+		results[i].done = make(chan struct{})
+	}
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				r, start := &results[i], time.Now()
+				r.verdict, r.detail = w.try(mutants[i], filepath.Join(w.dir, strconv.Itoa(i)))
+				r.took = time.Since(start)
+				close(r.done)
 			}
-			return os.MkdirAll(to, 0o755)
+		})
+	}
+	wg.Go(func() {
+		defer close(next)
+		for i := range mutants {
+			next <- i
 		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(to, content, 0o644)
 	})
+	for i, m := range mutants {
+		r := &results[i]
+		<-r.done
+		switch r.verdict {
+		case applies:
+			continue
+		case caught:
+		default:
+			not = append(not, m.name)
+		}
+		fmt.Printf("%-15s %-45s %s (%.1f s)\n", r.verdict, m.name, r.detail, r.took.Seconds())
+	}
+	wg.Wait()
+	return not
 }
 
-// allPass sees that the tests pass as long as nothing is broken: one that fails in any
-// case catches nothing.
+// allPass returns an error unless every named test passes as long as nothing is
+// broken: one that fails in any case catches nothing.
 func (w *work) allPass(mutants []mutant) error {
-	tests := make(map[string][]string) // by package
+	tests := make(map[string][]string) // by folder
 	for _, m := range mutants {
-		if !slices.Contains(tests[m.pkg], m.test) {
-			tests[m.pkg] = append(tests[m.pkg], m.test)
+		folder, err := w.source.testFolder(m.test)
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		if name := bare(m.test); !slices.Contains(tests[folder], name) {
+			tests[folder] = append(tests[folder], name)
 		}
 	}
-	for pkg, names := range tests {
-		if out, err := w.build(pkg); err != nil {
-			return fmt.Errorf("%s doesn't build: %w\n%s", pkg, err, out)
+	binary := filepath.Join(w.dir, "test.exe")
+	for folder, names := range tests {
+		if out, err := w.build(folder, binary); err != nil {
+			return fmt.Errorf("%s doesn't build: %w\n%s", folder, err, out)
 		}
-		out, err := w.test(pkg, strings.Join(names, "|"))
+		out, err := w.test(folder, binary, strings.Join(names, "|"))
 		if err != nil {
-			return fmt.Errorf("a test of %s fails without a mutant: %w\n%s", pkg, err, out)
+			return fmt.Errorf("a test of %s fails without a mutant: %w\n%s", folder, err, out)
 		}
 		for _, name := range names {
 			if !bytes.Contains(out, []byte("--- PASS: "+name+" ")) {
-				return fmt.Errorf("%s has no test %s", pkg, name)
+				return fmt.Errorf("%s did not run %s", folder, name)
 			}
 		}
 	}
 	return nil
 }
 
-// try applies m, runs its test, and takes m back.
-func (w *work) try(m mutant) (v verdict, detail string) {
-	patch, err := patches.ReadFile(m.name + ".patch")
+// bare returns the name of a test without its package.
+func bare(test string) string { return test[strings.LastIndexByte(test, '.')+1:] }
+
+// try makes the edits of m and runs its test. dir is for its files.
+func (w *work) try(m mutant, dir string) (v verdict, detail string) {
+	folder, err := w.source.testFolder(m.test)
 	if err != nil {
 		return doesNotApply, err.Error()
 	}
-	if out, err := w.apply(patch); err != nil {
-		return doesNotApply, string(out)
+	changed, err := w.source.mutate(m.edits)
+	if err != nil {
+		return doesNotApply, err.Error()
 	}
-	defer func() {
-		if out, err := w.apply(patch, "-R"); err != nil {
-			panic(fmt.Sprintf("%s cannot be taken back: %v\n%s", m.name, err, out))
-		}
-	}()
 	if w.applyOnly {
 		return applies, ""
 	}
-	if out, err := w.build(m.pkg); err != nil {
+	overlay, err := writeOverlay(dir, changed)
+	if err != nil {
+		return doesNotApply, err.Error()
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "test.exe")
+	if out, err := w.build(folder, binary, "-overlay="+overlay); err != nil {
 		return doesNotBuild, string(out)
 	}
-	out, err := w.test(m.pkg, m.test)
+	out, err := w.test(folder, binary, bare(m.test))
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return survives, m.pkg + " " + m.test
+		return survives, folder + " " + m.test
 	case !errors.As(err, &exit):
 		return survives, err.Error()
 	}
-	return caught, m.pkg + " " + m.test + ": " + how(out)
+	return caught, folder + " " + m.test + ": " + how(out)
 }
 
-// how is the first line of a test's output that says what went wrong.
+// writeOverlay writes the changed files to dir, and the file that has the go
+// command build with them, which it returns.
+func writeOverlay(dir string, changed map[string][]byte) (overlay string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	replace := make(map[string]string)
+	for file, text := range changed {
+		to := filepath.Join(dir, strconv.Itoa(len(replace))+".go")
+		replace[file] = to
+		if err := os.WriteFile(to, text, 0o644); err != nil {
+			return "", err
+		}
+	}
+	text, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, text, 0o644)
+}
+
+// how returns the first line of a test's output that says what went wrong.
 func how(out []byte) string {
 	said := ""
 	for line := range strings.Lines(string(out)) {
@@ -262,22 +261,17 @@ func how(out []byte) string {
 
 var message = regexp.MustCompile(`^\w+_test\.go:\d+: `)
 
-// apply has git apply the patch.
-func (w *work) apply(patch []byte, flags ...string) ([]byte, error) {
-	c := exec.Command("git", append([]string{"apply"}, flags...)...)
-	c.Dir, c.Stdin = w.module, bytes.NewReader(patch)
-	c.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+w.dir) // in no repository
+// build builds the tests of the package in folder.
+func (w *work) build(folder, binary string, flags ...string) ([]byte, error) {
+	// The linker takes most of the time.
+	c := exec.Command("go", append(append([]string{"test", "-c", "-ldflags=-s -w", "-o", binary}, flags...), folder)...)
+	c.Dir = w.root
 	return c.CombinedOutput()
 }
 
-func (w *work) build(pkg string) ([]byte, error) {
-	c := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-o", w.binary, pkg) // the linker takes most of the time
-	c.Dir = w.module
-	return c.CombinedOutput()
-}
-
-func (w *work) test(pkg, names string) ([]byte, error) {
-	c := exec.Command(w.binary, "-test.v", "-test.timeout="+w.timeout.String(), "-test.run=^("+names+")$")
-	c.Dir = filepath.Join(w.module, pkg)
+// test runs the tests in binary that are called names, a pattern.
+func (w *work) test(folder, binary, names string) ([]byte, error) {
+	c := exec.Command(binary, "-test.v", "-test.timeout="+w.timeout.String(), "-test.run=^("+names+")$")
+	c.Dir = filepath.Join(w.root, folder)
 	return c.CombinedOutput()
 }
