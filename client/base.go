@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/abreast-go/abreast/internal/redact"
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // base is a parsed BaseURL.
@@ -22,7 +22,7 @@ func parseBase(raw string) base {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
-		err = redact.ParseError(raw, err)
+		err = fail.ParseError(raw, err)
 	case u.Scheme == "" || u.Host == "":
 		err = errors.New("it has no scheme and host")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":

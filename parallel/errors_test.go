@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/testnet"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
@@ -729,7 +730,7 @@ func TestErrNotSentIsSaidOnProofOnly(t *testing.T) {
 	const d = time.Second
 	type Option = parallel.Option
 	// notSent is an error of another request, which was not sent itself.
-	notSent := pending.NotSent(errRefused)
+	notSent := fail.NotSent(errRefused)
 	endless := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sourcegraph/conc/panics"
 
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -34,7 +35,7 @@ import (
 // the outer block is named, and that is out of its reach.)
 func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pending {
 	if fn == nil {
-		return p.settled(pending.NotSent(errors.New("Go was given a nil function")))
+		return p.settled(fail.NotSent(errors.New("Go was given a nil function")))
 	}
 	inner := newBlock(p.ctx, p, p.cfg, p.queue)
 	h := p.handles.Make(nil, func() { inner.cancel(context.Canceled) })
@@ -46,7 +47,7 @@ func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pendi
 	p.queue.mu.Unlock()
 	if ended {
 		inner.cancel(ErrEnded)
-		p.handles.Settle(h, pending.Answer{Err: pending.NotSent(ErrEnded)})
+		p.handles.Settle(h, pending.Answer{Err: fail.NotSent(ErrEnded)})
 	}
 	return h
 }

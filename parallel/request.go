@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/abreast-go/abreast/internal/redact"
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/spent"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -139,7 +139,7 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 	}
 	u, err := parse(raw)
 	if err != nil {
-		return &url.URL{Opaque: redact.URL(raw)}, redact.ParseError(raw, err)
+		return &url.URL{Opaque: fail.URL(raw)}, fail.ParseError(raw, err)
 	}
 	return u, nil
 }

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/abreast-go/abreast/internal/redact"
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // asked is what a handle was asked for: a request, or a GET of a URL and nothing else,
@@ -47,7 +47,7 @@ func (a asked) getURL() *url.URL {
 	case a.text != "":
 		u, err := url.Parse(a.text)
 		if err != nil { // not what MakeGet is to be given
-			u = &url.URL{Opaque: redact.URL(a.text)}
+			u = &url.URL{Opaque: fail.URL(a.text)}
 		}
 		return u
 	}
@@ -86,7 +86,7 @@ func Named(r *http.Request) (op, u string) {
 	if r.URL != nil {
 		u = r.URL.Redacted()
 		if r.URL.Host == "" { // then it isn't known for what it is
-			u = redact.URL(u)
+			u = fail.URL(u)
 		}
 	}
 	return op, u

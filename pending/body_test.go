@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -119,7 +120,7 @@ func TestTextOfErrors(t *testing.T) {
 		{&pending.StatusError{}, "no response"},
 		{&pending.BodyTooLargeError{Limit: 7}, "response body exceeds 7 bytes (status no response)"},
 		{&pending.BodyTooLargeError{Limit: 7, Response: &http.Response{StatusCode: 200}}, "response body exceeds 7 bytes (status 200 OK)"},
-		{pending.NotSent(errBroken), "request not sent: broken"},
+		{fail.NotSent(errBroken), "request not sent: broken"},
 	} {
 		if diff := cmp.Diff(test.want, test.err.Error()); diff != "" {
 			t.Errorf("text of a %T (-want +got):\n%s", test.err, diff)
@@ -153,14 +154,14 @@ func TestNotSent(t *testing.T) {
 		{&url.Error{Op: "Get", Err: errBroken}, false},
 		{&url.Error{Op: "Get", Err: timeout{}}, true},
 	} {
-		err := pending.NotSent(test.err)
+		err := fail.NotSent(test.err)
 		if !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, test.err) {
 			t.Errorf("NotSent(%v) = %v, which is not both", test.err, err)
 		}
 		if (&url.Error{Op: "Get", Err: err}).Timeout() != test.timeout {
 			t.Errorf("a *url.Error of NotSent(%v) has Timeout() %t", test.err, !test.timeout)
 		}
-		if again := pending.NotSent(err); strings.Count(again.Error(), "not sent") != 1 {
+		if again := fail.NotSent(err); strings.Count(again.Error(), "not sent") != 1 {
 			t.Errorf("marked twice, it reads %q", again)
 		}
 	}

@@ -12,6 +12,6 @@
 // wrong with the network (a body that doesn't decode, an option that failed): ask for
 // the special ones first.
 //
-// [Answer], [Arrivals], [Canceler], [Claim], [InMemory], [Named], [NewGet] and [NotSent] are
+// [Answer], [Arrivals], [Canceler], [Claim], [InMemory], [Named] and [NewGet] are
 // the writing end, for those who build a block.
 package pending

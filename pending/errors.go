@@ -1,10 +1,11 @@
 package pending
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // ErrNotSent says that no byte of a request left: errors.Is(err, ErrNotSent) holds
@@ -21,28 +22,7 @@ import (
 // It does not say that sending again helps: a bad URL stays bad, and whatever is made
 // on a block that has ended fails with it at once. So a loop has an end, asks the
 // block's Context().Err() too, and pauses with parallel.After.
-var ErrNotSent = errors.New("request not sent")
-
-// NotSent marks err, which must not be nil, with ErrNotSent, and keeps its
-// Timeout. It is for those who build a block.
-func NotSent(err error) error {
-	if errors.Is(err, ErrNotSent) {
-		return err
-	}
-	return &notSent{err}
-}
-
-// notSent is a type of its own because url.Error asks its direct Err for Timeout.
-type notSent struct{ err error }
-
-func (e *notSent) Error() string        { return ErrNotSent.Error() + ": " + e.err.Error() }
-func (e *notSent) Unwrap() error        { return e.err }
-func (e *notSent) Is(target error) bool { return target == ErrNotSent }
-
-func (e *notSent) Timeout() bool {
-	var t interface{ Timeout() bool }
-	return errors.As(e.err, &t) && t.Timeout()
-}
+var ErrNotSent = fail.ErrNotSent
 
 // A StatusError is a response whose status is outside 2xx, where one inside was
 // needed: by Bytes, JSON or Race.

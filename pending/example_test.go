@@ -534,17 +534,6 @@ func ExampleClaim() {
 	// [1 2]
 }
 
-// NotSent marks an error of one's own as one of a request that never left. What
-// the error was, and whether it is a timeout, stays.
-func ExampleNotSent() {
-	err := pending.NotSent(fmt.Errorf("no place in the queue: %w", context.DeadlineExceeded))
-	fmt.Println(err)
-	fmt.Println(errors.Is(err, pending.ErrNotSent), errors.Is(err, context.DeadlineExceeded))
-	// Output:
-	// request not sent: no place in the queue: context deadline exceeded
-	// true true
-}
-
 // Named is how errors name a request, without the password of its URL.
 func ExampleNamed() {
 	r, err := http.NewRequest(http.MethodDelete, "https://ada:secret@api.example.com/users/7", nil)

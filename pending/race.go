@@ -5,8 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/fifo"
-	"github.com/abreast-go/abreast/internal/proof"
 )
 
 // Race claims the handles, its racers, and returns one handle that takes their
@@ -120,9 +120,7 @@ func joined(errs []error) error {
 	notSent := func(err error) bool { return errors.Is(err, ErrNotSent) }
 	if slices.ContainsFunc(errs, func(err error) bool { return !notSent(err) }) {
 		for i, err := range errs {
-			if notSent(err) {
-				errs[i] = proof.Hide(err, ErrNotSent)
-			}
+			errs[i] = fail.MaybeSent(err)
 		}
 	}
 	return errors.Join(errs...)

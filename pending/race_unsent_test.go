@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -16,9 +17,9 @@ func TestARaceIsNotSentIfNoRacerWas(t *testing.T) {
 		errs []error
 		want bool
 	}{
-		"none sent":       {[]error{pending.NotSent(refused), pending.NotSent(reset)}, true},
-		"the first sent":  {[]error{reset, pending.NotSent(refused)}, false},
-		"the second sent": {[]error{pending.NotSent(refused), reset}, false},
+		"none sent":       {[]error{fail.NotSent(refused), fail.NotSent(reset)}, true},
+		"the first sent":  {[]error{reset, fail.NotSent(refused)}, false},
+		"the second sent": {[]error{fail.NotSent(refused), reset}, false},
 		"both sent":       {[]error{refused, reset}, false},
 	} {
 		var b block

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/abreast-go/abreast/internal/redact"
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // hidden stands for a value that is not kept.
@@ -57,7 +57,7 @@ func (rec *Recorder) address(u *url.URL) string {
 	shown.User = nil
 	text := shown.String()
 	if shown.Host == "" { // then it isn't known for what it is
-		text = redact.URL(text)
+		text = fail.URL(text)
 	}
 	return rec.clean(text)
 }
@@ -67,7 +67,7 @@ var afterPath = regexp.MustCompile(`[?#][^\s"'<>]*`)
 // clean is what is kept of a text that may have URLs in it.
 func (rec *Recorder) clean(text string) string {
 	if strings.Contains(text, "@") {
-		text = redact.Error(errors.New(text)).Error()
+		text = fail.Redact(errors.New(text)).Error()
 	}
 	if rec.RedactQuery && strings.ContainsAny(text, "?#") {
 		text = afterPath.ReplaceAllStringFunc(text, withoutValues)

@@ -6,10 +6,7 @@
 // shows too much where a callback sends requests with the same context.
 package proof
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // A Refusal is what refused a request before it came to the transport. It never comes
 // out of the library: parallel makes a pending.ErrNotSent of it.
@@ -17,22 +14,6 @@ type Refusal struct{ Err error }
 
 func (e *Refusal) Error() string { return e.Err.Error() }
 func (e *Refusal) Unwrap() error { return e.Err }
-
-// Hide is err, which is what of another request, without being that of this one:
-// errors.Is(Hide(err, what), what) is false, and all else is as with err.
-func Hide(err, what error) error { return &hidden{err, what} }
-
-type hidden struct{ err, what error }
-
-func (e *hidden) Error() string        { return e.err.Error() }
-func (e *hidden) Is(target error) bool { return target != e.what && errors.Is(e.err, target) }
-func (e *hidden) As(target any) bool   { return errors.As(e.err, target) }
-
-// Timeout is here because url.Error asks its direct Err for it.
-func (e *hidden) Timeout() bool {
-	var t interface{ Timeout() bool }
-	return errors.As(e.err, &t) && t.Timeout()
-}
 
 // The context that a request is sent with has under these keys
 type (

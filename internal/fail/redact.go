@@ -1,7 +1,4 @@
-// Package redact keeps passwords out of the text of errors. net/http takes them
-// out of the URL it names, net/url does not, and neither does so for a Location
-// header that cannot be parsed.
-package redact
+package fail
 
 import (
 	"errors"
@@ -42,8 +39,8 @@ var (
 	userinfo = regexp.MustCompile(`//[^\s"'<>]*@`)
 )
 
-// Error is err with a text that has no userinfo of a URL in it.
-func Error(err error) error {
+// Redact returns err with a text that has no userinfo of a URL in it.
+func Redact(err error) error {
 	text := err.Error()
 	if !strings.Contains(text, "@") {
 		return err
@@ -70,19 +67,5 @@ func Error(err error) error {
 	if clean == text {
 		return err
 	}
-	return &redacted{clean, err}
-}
-
-type redacted struct {
-	text string
-	err  error
-}
-
-func (e *redacted) Error() string { return e.text }
-func (e *redacted) Unwrap() error { return e.err }
-
-// Timeout is here because url.Error asks its direct Err for it.
-func (e *redacted) Timeout() bool {
-	var t interface{ Timeout() bool }
-	return errors.As(e.err, &t) && t.Timeout()
+	return &Error{err: err, text: clean}
 }

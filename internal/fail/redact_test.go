@@ -1,4 +1,4 @@
-package redact_test
+package fail_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/abreast-go/abreast/internal/redact"
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 func TestURL(t *testing.T) {
@@ -30,7 +30,7 @@ func TestURL(t *testing.T) {
 		"http:/user:secret@h/":      "***@h/",
 		"@":                         "***@",
 	} {
-		if got := redact.URL(raw); got != want {
+		if got := fail.URL(raw); got != want {
 			t.Errorf("URL(%q) = %q, want %q", raw, got, want)
 		}
 	}
@@ -47,7 +47,7 @@ func TestParseError(t *testing.T) {
 		if !errors.As(err, &parse) {
 			t.Fatalf("url.Parse(%q): %v", raw, err)
 		}
-		if got := redact.ParseError(raw, err); got != parse.Err {
+		if got := fail.ParseError(raw, err); got != parse.Err {
 			t.Errorf("ParseError(%q) = %v, want %v", raw, got, parse.Err)
 		}
 	}
@@ -59,18 +59,18 @@ func TestParseError(t *testing.T) {
 		if err == nil {
 			t.Fatalf("url.Parse(%q) is no error", raw)
 		}
-		if got := redact.ParseError(raw, err).Error(); got == "" || strings.Contains(got, `"`) {
+		if got := fail.ParseError(raw, err).Error(); got == "" || strings.Contains(got, `"`) {
 			t.Errorf("ParseError(%q) = %q, which quotes a part", raw, got)
 		}
 	}
-	if got := redact.ParseError("x", io.EOF); got != io.EOF {
+	if got := fail.ParseError("x", io.EOF); got != io.EOF {
 		t.Errorf("ParseError of another error = %v, want that", got)
 	}
 }
 
 // What has no password in its text comes back as it is; a text that has one is
 // changed, and what the error is stays.
-func TestError(t *testing.T) {
+func TestRedact(t *testing.T) {
 	location := func(loc string) error {
 		_, err := url.Parse(loc)
 		return fmt.Errorf("failed to parse Location header %q: %v", loc, err) // as net/http does it
@@ -85,7 +85,7 @@ func TestError(t *testing.T) {
 		location("http://h/%zz"),
 		parse("http://h/%zz"),
 	} {
-		if got := redact.Error(err); got.Error() != err.Error() {
+		if got := fail.Redact(err); got.Error() != err.Error() {
 			t.Errorf("Error(%v) = %v, want what was given", err, got)
 		}
 	}
@@ -107,7 +107,7 @@ func TestError(t *testing.T) {
 		parse("http://user:secret@h/\n"),
 		fmt.Errorf("invalid proxy address %q: %w", "http://user:my secret@proxy/", parse("http://user:my secret@proxy/")),
 	} {
-		got := redact.Error(err)
+		got := fail.Redact(err)
 		if strings.Contains(got.Error(), "secret") || got.Error() == "" {
 			t.Errorf("Error(%v) = %v, which shows the password", err, got)
 		}
@@ -118,9 +118,9 @@ func TestError(t *testing.T) {
 }
 
 // url.Error asks its direct Err for Timeout.
-func TestErrorKeepsTimeout(t *testing.T) {
+func TestRedact_keepsTimeout(t *testing.T) {
 	for err, want := range map[error]bool{context.DeadlineExceeded: true, io.EOF: false} {
-		got := redact.Error(fmt.Errorf("http://user:secret@h/: %w", err))
+		got := fail.Redact(fmt.Errorf("http://user:secret@h/: %w", err))
 		ue := &url.Error{Op: "Get", URL: "http://h/", Err: got}
 		if strings.Contains(ue.Error(), "secret") || ue.Timeout() != want || !errors.Is(ue, err) {
 			t.Errorf("%v: Timeout() = %v, want %v", ue, ue.Timeout(), want)
