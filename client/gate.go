@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/abreast-go/abreast/internal/proof"
+	"github.com/abreast-go/abreast/internal/conns"
 )
 
 // A gate has the first of many https requests to a host go ahead of the others, until
@@ -44,7 +44,7 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 		}))
 		return g.next.RoundTrip(req)
 	}
-	proof.Wanted(req.Context()) // as the transport would say
+	conns.Wanted(req.Context()) // as the transport would say
 	select {
 	case <-l.over:
 		return g.next.RoundTrip(req)

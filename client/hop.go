@@ -7,8 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/hops"
-	"github.com/abreast-go/abreast/internal/proof"
 )
 
 // A hop is the transport that each hop of a redirect passes through. Credentials
@@ -46,10 +47,10 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 // prepare returns req as it is to be sent, or the error with which it is refused.
 func (h *hop) prepare(req *http.Request) (*http.Request, error) {
 	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
-		return nil, &proof.Refusal{Err: h.base.err}
+		return nil, &fail.Refusal{Err: h.base.err}
 	}
 	if h.gate != nil && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
-		return nil, &proof.Refusal{Err: fmt.Errorf("the scheme of the URL is %q, not http or https", req.URL.Scheme)}
+		return nil, &fail.Refusal{Err: fmt.Errorf("the scheme of the URL is %q, not http or https", req.URL.Scheme)}
 	}
 	if h.auth == nil && len(h.header) == 0 || !h.mayHave(req) {
 		return req, nil
@@ -70,7 +71,7 @@ func (h *hop) answer(req *http.Request, resp *http.Response, err error) (*http.R
 		return nil, fmt.Errorf("the transport (%T) returned neither a response nor an error", h.next)
 	}
 	if resp.StatusCode/100 == 3 {
-		proof.Answered(req.Context())
+		conns.Answered(req.Context())
 	}
 	resp.Request = req // what was put on is not for logs, or for the next hop
 	return resp, nil
@@ -119,7 +120,7 @@ func (h *hop) sign(out, req *http.Request) error {
 	if h.auth == nil {
 		return nil
 	}
-	signed := out.WithContext(proof.Unwatched(req.Context())) // Auth may fetch a token
+	signed := out.WithContext(conns.Unwatched(req.Context())) // Auth may fetch a token
 	err := h.auth(signed)
 	*out = *signed.WithContext(req.Context())
 	if err != nil {
@@ -129,7 +130,7 @@ func (h *hop) sign(out, req *http.Request) error {
 	}
 	if err != nil {
 		if req.Response == nil { // the first hop
-			err = &proof.Refusal{Err: err}
+			err = &fail.Refusal{Err: err}
 		}
 		return err
 	}

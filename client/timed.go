@@ -5,7 +5,8 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/abreast-go/abreast/internal/proof"
+	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // timed is a transport under an http.Client's own Timeout, of which the block sees
@@ -23,8 +24,8 @@ func (t timed) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return resp, nil
 	}
-	if _, refused := err.(*proof.Refusal); refused {
-		proof.Wanted(req.Context()) // once the time is over, http.Client shows no other error
+	if _, refused := err.(*fail.Refusal); refused {
+		conns.Wanted(req.Context()) // once the time is over, http.Client shows no other error
 	} else if req.Context().Err() != nil {
 		err = req.Context().Err() // not that of a body which was closed for it
 	}

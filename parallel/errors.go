@@ -7,7 +7,6 @@ import (
 	"net/url"
 
 	"github.com/abreast-go/abreast/internal/fail"
-	"github.com/abreast-go/abreast/internal/proof"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -40,7 +39,7 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 	if ue, ok := err.(*url.Error); ok {
 		err = ue.Err
 	}
-	if refused, ok := err.(*proof.Refusal); ok {
+	if refused, ok := err.(*fail.Refusal); ok {
 		err, notSent = refused.Err, true
 	}
 	if ctx.Err() != nil {

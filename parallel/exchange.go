@@ -3,6 +3,8 @@ package parallel
 import (
 	"context"
 	"net/http"
+
+	"github.com/abreast-go/abreast/internal/conns"
 )
 
 // prepare waits for the request's turn and returns it as it is sent, or nil if it isn't sent.
@@ -12,8 +14,8 @@ func (w *worker) prepare() *http.Request {
 		w.s.refuse(&w.a, err)
 		return nil
 	}
-	w.a.conns = &connections{hops: w.s}
-	req := w.s.outgoing(w.a.conns.watch(ctx))
+	w.a.conns = conns.New(w.s)
+	req := w.s.outgoing(w.a.conns.Watch(ctx))
 	if w.s.uploads != nil {
 		w.s.uploads.attach(req, ctx)
 	}
@@ -44,7 +46,7 @@ func (w *worker) conclude(resp *http.Response, err error) {
 	if !refusal(err) {
 		err, notSent = explain(a.conns.Context, err)
 	}
-	if notSent || a.conns.neverGot() {
+	if notSent || a.conns.NeverGot() {
 		s.refuse(a, err)
 	} else {
 		s.fail(a, err)

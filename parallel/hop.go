@@ -3,7 +3,7 @@ package parallel
 import (
 	"net/http"
 
-	"github.com/abreast-go/abreast/internal/proof"
+	"github.com/abreast-go/abreast/internal/conns"
 )
 
 // WaitHop waits until req, which follows a redirect of s, may be sent. Package client
@@ -26,7 +26,7 @@ func (s *sending) WaitHop(req *http.Request) error {
 	if wait == nil {
 		return nil
 	}
-	view := req.Clone(proof.Unwatched(req.Context())) // Wait may send requests of its own
+	view := req.Clone(conns.Unwatched(req.Context())) // Wait may send requests of its own
 	view.Body = nil
 	return wait(view)
 }

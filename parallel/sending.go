@@ -10,6 +10,7 @@ import (
 
 	"github.com/sourcegraph/conc/panics"
 
+	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/slots"
 	"github.com/abreast-go/abreast/pending"
@@ -48,7 +49,7 @@ type sending struct {
 type answer struct {
 	pending.Answer
 	n     int64        // bytes of the body that were read
-	conns *connections // nil if it never came to the transport
+	conns *conns.Conns // nil if it never came to the transport
 }
 
 // enqueue puts s in the queue, now or after its delay.
@@ -206,7 +207,7 @@ func (s *sending) finish(a *answer) {
 		s.cancelCause(nil)
 	}
 	if a.conns != nil {
-		a.conns.release()
+		a.conns.Release()
 	}
 	if s.watched != nil {
 		defer s.guard(a, func() { s.watched.tell(a) })

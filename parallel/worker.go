@@ -64,7 +64,7 @@ func (w *worker) run() {
 // which may be the user's.
 func (w *worker) giveUp() {
 	if w.a.conns != nil {
-		w.a.conns.giveUp()
+		w.a.conns.GiveUp()
 	}
 }
 

@@ -115,3 +115,10 @@ func (e *Error) Is(target error) bool {
 func (e *Error) As(target any) bool { return e.closed() && errors.As(e.err, target) }
 
 func (e *Error) Timeout() bool { return e.is != nil && isTimeout(e.is) || isTimeout(e.err) }
+
+// A Refusal is the error of a request that was refused before it came to the transport. It
+// never leaves the library: package parallel makes an ErrNotSent of it.
+type Refusal struct{ Err error }
+
+func (e *Refusal) Error() string { return e.Err.Error() }
+func (e *Refusal) Unwrap() error { return e.Err }
