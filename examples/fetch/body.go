@@ -9,6 +9,8 @@ import (
 	"os"
 	"path"
 	"strings"
+
+	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
 // A folder is where bodies are kept. An os.Root, it lets nothing out.
@@ -117,7 +119,7 @@ func (b *body) drop() {
 // characters that are good everywhere, does not end in a dot, begins with a digit
 // and so is no device of Windows (CON, NUL, COM1), and has at most 90 bytes or so.
 func fileName(l line) string {
-	shown := redacted(l.text)
+	shown := lines.Shown(l.text)
 	var where, ext string
 	if u, err := url.Parse(shown); err == nil {
 		ext = path.Ext(u.Path)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/examples/internal/lines"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -37,7 +38,7 @@ func newFetcher(o options, bodies *folder, drawn *pictures) *fetcher {
 		f.maxBody = 10 << 20
 	}
 	f.client = client.Client{
-		Header:    http.Header(o.header),
+		Header:    o.header,
 		HTTP:      &http.Client{Transport: statusNoter{drawn.transport(f.transport(o.limit))}},
 		Limit:     o.limit,
 		HostLimit: o.hostLimit,
@@ -71,7 +72,7 @@ func (f *fetcher) transport(limit int) http.RoundTripper {
 // all fetches every line and calls report with what became of it, line by line,
 // until report fails. Once ctx has ended, no further line is taken up; what was
 // taken up is still reported.
-func (f *fetcher) all(ctx context.Context, lines *lines, bar *progress, report func(record) error) error {
+func (f *fetcher) all(ctx context.Context, in *input, bar *progress, report func(record) error) error {
 	return f.client.Parallel(ctx, func(p *parallel.Parallel) error {
 		bar.start(p.Stats)
 		defer bar.stop()
@@ -79,24 +80,24 @@ func (f *fetcher) all(ctx context.Context, lines *lines, bar *progress, report f
 		if f.ordered {
 			sideBySide = parallel.Ordered[*fetch]
 		}
-		in := intake{lines: lines, ctx: p.Context()}
+		taken := intake{input: in, ctx: p.Context()}
 		start := func(it *fetch) *pending.Pending { return f.start(p, it) }
-		for it := range sideBySide(p, in.fetches(), start) {
+		for it := range sideBySide(p, taken.fetches(), start) {
 			if it == nil {
-				in.looking = false
+				taken.looking = false
 				continue
 			}
 			if err := report(it.record()); err != nil {
 				return err
 			}
 		}
-		return in.err
+		return taken.err
 	})
 }
 
 // An intake makes fetches of lines, as they are asked for.
 type intake struct {
-	lines   *lines
+	input   *input
 	ctx     context.Context
 	err     error // of reading
 	looking bool
@@ -112,9 +113,9 @@ func (in *intake) fetches() iter.Seq[*fetch] {
 		for in.ctx.Err() == nil {
 			var it *fetch
 			select {
-			case ln, ok := <-in.lines.next:
+			case ln, ok := <-in.input.next:
 				if !ok {
-					in.err = in.lines.err
+					in.err = in.input.err
 					return
 				}
 				it = &fetch{line: ln}
@@ -156,22 +157,10 @@ func (f *fetcher) start(p *parallel.Parallel, it *fetch) *pending.Pending {
 	}
 	it.body = body{folder: f.folder, line: it.line, max: f.maxBody}
 	f.making = it
-	if it.line.err != nil {
-		return p.Get("", it.check)
+	if err := lines.Check(it.line.text, maxLine); err != nil {
+		return p.Get("", func(*parallel.Request) error { return err })
 	}
-	return p.Get(it.line.text, it.check, parallel.To(&it.body))
-}
-
-// check is an Option that refuses what is no URL to fetch: its error is that of
-// the request, which then is not sent.
-func (it *fetch) check(r *parallel.Request) error {
-	switch {
-	case it.line.err != nil:
-		return it.line.err
-	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
-		return errors.New("a URL that begins with http:// or https:// is needed")
-	}
-	return nil
+	return p.Get(it.line.text, parallel.To(&it.body))
 }
 
 type fetchKey struct{}

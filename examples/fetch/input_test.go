@@ -27,24 +27,24 @@ func TestCountLines(t *testing.T) {
 		t.Errorf("countLines() = %d, want 3", got)
 	}
 	var got []int
-	lines := readLines(f)
-	for ln := range lines.next {
+	in := readInput(f)
+	for ln := range in.next {
 		got = append(got, ln.number)
 	}
-	if len(got) != 3 || got[0] != 1 || got[1] != 2 || got[2] != 6 || lines.err != nil {
-		t.Errorf("lines %v were read (%v), want 1, 2 and 6", got, lines.err)
+	if len(got) != 3 || got[0] != 1 || got[1] != 2 || got[2] != 6 || in.err != nil {
+		t.Errorf("lines %v were read (%v), want 1, 2 and 6", got, in.err)
 	}
 }
 
 // A line that breaks off is not taken for a URL: the rest of it may matter.
 func TestReadingFails(t *testing.T) {
 	broken := errors.New("broken")
-	lines := readLines(io.MultiReader(strings.NewReader("http://h/1\nhttp://h/delete?keep="), iotest.ErrReader(broken)))
+	in := readInput(io.MultiReader(strings.NewReader("http://h/1\nhttp://h/delete?keep="), iotest.ErrReader(broken)))
 	var got []string
-	for ln := range lines.next {
+	for ln := range in.next {
 		got = append(got, ln.text)
 	}
-	if len(got) != 1 || !errors.Is(lines.err, broken) {
-		t.Errorf("read %q, then %v; want the first line, then %v", got, lines.err, broken)
+	if len(got) != 1 || !errors.Is(in.err, broken) {
+		t.Errorf("read %q, then %v; want the first line, then %v", got, in.err, broken)
 	}
 }

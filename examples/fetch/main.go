@@ -14,9 +14,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
 // What the program exits with. A signal's own is 128 and its number.
@@ -49,8 +52,8 @@ func run(args []string) int {
 	if showBar {
 		total = countLines(in)
 	}
-	lines := readLines(in)
-	some, err := lines.some(ctx)
+	list := readInput(in)
+	some, err := list.some(ctx)
 	var demo *demo
 	switch {
 	case err != nil:
@@ -60,7 +63,7 @@ func run(args []string) int {
 			return refuse(err)
 		}
 		defer demo.close()
-		lines, total = readLines(demo.list()), demo.total()
+		list, total = readInput(demo.list()), demo.total()
 	}
 
 	bodies, err := openFolder(opts.dir)
@@ -93,7 +96,7 @@ func run(args []string) int {
 	sum := newSummary()
 	write := recordWriter(w)
 	f := newFetcher(opts, bodies, drawn)
-	err = f.all(ctx, lines, bar, func(r record) error {
+	err = f.all(ctx, list, bar, func(r record) error {
 		sum.add(r)
 		if demo != nil {
 			demo.check(r)
@@ -108,10 +111,10 @@ func run(args []string) int {
 	var stop stopped
 	switch {
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "fetch:", err)
+		complain(err)
 		return exitFailed
 	case errors.As(context.Cause(ctx), &stop):
-		fmt.Fprintln(os.Stderr, "fetch:", stop)
+		complain(stop)
 		return stop.status()
 	case demo != nil:
 		return demo.verdict(os.Stderr)
@@ -121,14 +124,21 @@ func run(args []string) int {
 	return exitGood
 }
 
-// refuse says why nothing is fetched.
+// refuse prints why nothing is fetched.
 func refuse(err error) int {
-	fmt.Fprintln(os.Stderr, "fetch:", err)
+	complain(err)
 	return exitUsage
 }
 
-// untilSignal is a context that the first Ctrl-C or SIGTERM ends. The second is
-// not caught and kills the program.
+// complain prints an error, whose text others may have a part in.
+func complain(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(os.Stderr, "fetch:", lines.Printable(strings.TrimSuffix(line, "\n")))
+	}
+}
+
+// untilSignal returns a context that is canceled by the first Ctrl-C or SIGTERM. The
+// second is not caught and kills the program.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)

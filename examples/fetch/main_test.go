@@ -247,7 +247,7 @@ func TestEveryLineHasItsLine(t *testing.T) {
 		18: {"http://[::1", 0, 0, kindBadURL, false},
 		19: {"http://127.0.0.1:port/", 0, 0, kindBadURL, false},
 		20: {"http://127.0.0.1/\x01", 0, 0, kindBadURL, false},
-		21: {"http://127.0.0.1/" + strings.Repeat("x", 83) + "...", 0, 0, kindBadURL, false},
+		21: {"http://127.0.0.1/" + strings.Repeat("x", 4000-len("http://127.0.0.1/")) + "...", 0, 0, kindBadURL, false},
 		23: {up + "/loop", 302, 0, kindOther, true},
 		24: {up + "/last", 200, 4, "", true},
 	}
@@ -480,6 +480,7 @@ func TestBadUsage(t *testing.T) {
 		{`"X One"`, []string{"-H", "X One: 1"}},
 		{`""`, []string{"-H", ": 1"}},
 		{"CR, LF", []string{"-H", "X-One: 1\r\nX-Two: 2"}},
+		{"FILE is a URL", []string{"http://me:hunter2@127.0.0.1/"}},
 		{"-what", []string{"-what"}},
 		{"one FILE", []string{list, list}},
 		{"flags before it", []string{list, "-limit", "3"}},

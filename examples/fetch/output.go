@@ -1,16 +1,14 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 
+	"github.com/abreast-go/abreast/examples/internal/lines"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -32,7 +30,7 @@ type record struct {
 func (it *fetch) record() record {
 	r := record{
 		Line:    it.line.number,
-		URL:     redacted(it.line.text),
+		URL:     lines.Shown(it.line.text),
 		Status:  it.status,
 		Bytes:   it.bytes,
 		Started: it.started.UTC().Truncate(time.Microsecond),
@@ -46,33 +44,9 @@ func (it *fetch) record() record {
 		r.DurationMS = math.Round(it.ended.Sub(it.started).Seconds()*1e6) / 1e3
 	}
 	if it.err != nil {
-		err := it.err
-		if asked, ok := err.(*url.Error); ok { // the URL stands beside it
-			err = asked.Err
-		}
-		r.Error = err.Error()
+		r.Error = lines.Reason(it.err)
 	}
 	return r
-}
-
-// redacted is a line without the password in it, if there is one.
-func redacted(text string) string {
-	at := strings.LastIndexByte(text, '@')
-	if at < 0 {
-		return text
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Opaque != "" || u.Host == "" { // no URL, but maybe meant for one
-		start := 0
-		if i := strings.Index(text[:at], "//"); i >= 0 {
-			start = i + 2
-		}
-		return text[:start] + "xxxxx" + text[at:]
-	}
-	if _, has := u.User.Password(); !has {
-		return text
-	}
-	return u.Redacted()
 }
 
 // openOutput opens what the lines are written to, which must not be what they are
@@ -94,13 +68,11 @@ func create(flag, name string, in *os.File) (*os.File, error) {
 	return os.Create(name)
 }
 
-// recordWriter returns what writes a record to w, at once: whoever reads along is
-// not kept waiting, and nothing is lost if the program is killed.
+// recordWriter returns a function that writes a record to w. It does not buffer: a reader
+// of a pipe sees each line at once, and no line is lost if the program is killed.
 func recordWriter(w io.Writer) func(record) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	return func(r record) error {
-		if err := enc.Encode(r); err != nil {
+		if err := lines.Write(w, r); err != nil {
 			return fmt.Errorf("writing the lines: %w", err)
 		}
 		return nil

@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/term"
+
+	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
 // collect is -role collect.
@@ -23,7 +25,7 @@ func collect(ctx context.Context, o options) error {
 
 // A collector writes the results of a job, and keeps the accounts.
 type collector struct {
-	out      *json.Encoder
+	out      io.Writer
 	begun    time.Time
 	seen     []bool        // by a URL's number
 	lost     uint64        // URLs that have no result, and get none any more
@@ -34,15 +36,13 @@ type collector struct {
 }
 
 func newCollector(w io.Writer) *collector {
-	c := &collector{out: json.NewEncoder(w), begun: time.Now()}
-	c.out.SetEscapeHTML(false)
-	return c
+	return &collector{out: w, begun: time.Now()}
 }
 
 // collect reads results from the first on, until each URL of the list has one, or
 // gets none any more. The engine keeps them: who collects again gets the same.
 func (c *collector) collect(ctx context.Context, o options) error {
-	j, err := connect(o, "collect")
+	j, err := connect(ctx, o, "collect")
 	if err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (c *collector) add(m jetstream.Msg, isTotal bool) error {
 	if r.Error != "" {
 		c.failures.Add(1)
 	}
-	return c.out.Encode(r)
+	return lines.Write(c.out, r)
 }
 
 // progress shows how far it is: on a terminal in a line that changes, else in lines.

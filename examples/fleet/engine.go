@@ -53,7 +53,7 @@ func startEngine(address string, o options) (url string, stop func(), err error)
 // An engineLog shows what goes wrong in an engine.
 type engineLog struct{}
 
-func (engineLog) Errorf(f string, v ...any)   { fmt.Fprintf(os.Stderr, "engine: "+f+"\n", v...) }
+func (engineLog) Errorf(f string, v ...any)   { complain("engine: "+f, v...) }
 func (l engineLog) Fatalf(f string, v ...any) { l.Errorf(f, v...) }
 func (l engineLog) Warnf(f string, v ...any)  { l.Errorf(f, v...) }
 func (engineLog) Noticef(string, ...any)      {}

@@ -1,21 +1,20 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
 // feed is -role feed. It may be killed at any time, and started again.
@@ -42,7 +41,7 @@ func openList(name string) (io.Reader, error) {
 
 // openFeed makes a job, if it isn't there. How many URLs it has is open from now on.
 func openFeed(ctx context.Context, o options) (*job, error) {
-	j, err := connect(o, "feed")
+	j, err := connect(ctx, o, "feed")
 	if err != nil {
 		return nil, err
 	}
@@ -65,12 +64,12 @@ func (j *job) feed(ctx context.Context, list io.Reader) error {
 	}
 	var n uint64 // URLs read
 	var chunk []string
-	for r, ended := bufio.NewReaderSize(list, 64<<10), false; !ended; {
-		line, err := r.ReadString('\n')
+	for r, ended := lines.NewReader(list, maxURL), false; !ended; {
+		_, line, err := r.Next()
 		if ended = err == io.EOF; err != nil && !ended {
-			return fmt.Errorf("reading the URLs, after the first %d: %w", n, err)
+			return err
 		}
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+		if line != "" {
 			if n++; n > there {
 				chunk = append(chunk, line)
 			} else if n == there {
@@ -80,7 +79,7 @@ func (j *job) feed(ctx context.Context, list io.Reader) error {
 			}
 		}
 		// What a pipe has for now is not kept back for the sake of a full chunk.
-		if len(chunk) == 1000 || r.Buffered() == 0 || ended {
+		if len(chunk) == 1000 || r.Waits() || ended {
 			if err := j.put(ctx, n-uint64(len(chunk))+1, chunk); err != nil {
 				return err
 			}
@@ -161,24 +160,15 @@ func (j *job) sameAs(ctx context.Context, n uint64, line string) error {
 	var was result
 	m, err := j.urls.GetMsg(ctx, n)
 	if err == nil {
-		was.URL = shown(string(m.Data))
+		was.URL = lines.Shown(string(m.Data))
 	} else if m, err = j.results.GetLastMsgForSubject(ctx, j.resultSubject(n)); err == nil {
 		err = json.Unmarshal(m.Data, &was)
 	}
-	if err == nil && was.URL != shown(line) {
-		err = fmt.Errorf("it is %s and not %s: another list needs a -job name of its own", was.URL, shown(line))
+	if shown := lines.Shown(line); err == nil && was.URL != shown {
+		err = fmt.Errorf("it is %s and not %s: another list needs a -job name of its own", was.URL, shown)
 	}
 	if err != nil {
 		return fmt.Errorf("URL %d of the job %s: %w", n, j.name, err)
 	}
 	return nil
-}
-
-// shown is a URL without a password.
-func shown(line string) string {
-	u, err := url.Parse(line)
-	if err != nil {
-		return "(no URL)"
-	}
-	return u.Redacted()
 }

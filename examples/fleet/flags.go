@@ -13,41 +13,48 @@ import (
 
 const usage = `Usage: fleet [flags] [FILE]
 
-Fleet fetches the URLs of FILE, one a line, with several worker processes, and writes
-one line of JSON for each URL. Blank lines and those that begin with # are skipped;
-"-" is standard input. Without FILE it fetches an upstream of its own.
+Fleet fetches the URLs of FILE, one on each line, with several worker processes, and
+writes one line of JSON for each URL. Blank lines and lines that begin with # are
+skipped. "-" is standard input. Without FILE, it fetches from a server of its own.
 
-The list goes through a queue in NATS JetStream. Without -nats an engine runs in this
-process, and keeps the queue in a temporary folder, or in -store DIR: started again
-with the same DIR and FILE, fleet goes on where it was.
+The list goes through a queue in NATS JetStream. Without -nats, an engine runs in this
+process. It keeps the queue in a temporary folder, or in -store DIR. If fleet is
+started again with the same DIR and FILE, it continues where it was stopped.
 
-With -role one part runs alone, on this machine or another:
+With -role, one part runs alone, on this machine or another:
 
-  feed      puts the URLs of FILE on the queue; what is there already it leaves out
-  work      fetches URLs of the queue until a signal comes: then what was sent is
-            finished, and the rest given back
-  collect   writes the results until every URL that was fed has one
-  serve     is an engine: it prints its URL, for -nats
-  upstream  serves the demo's URLs and prints them, one a line, for FILE
+  feed      puts the URLs of FILE on the queue, except those that are there already
+  work      fetches URLs of the queue until it receives a signal: then it finishes the
+            requests in flight and returns the other URLs to the queue
+  collect   writes results until every URL that was fed has one
+  serve     runs an engine and prints its URL, for -nats
+  upstream  serves the demo's URLs and prints them, one on each line, for FILE
+
+The parts wait ten seconds for an engine that is not there yet. If they lose the
+connection later, they wait until it is back.
 
 A line of output:
 
-  n            the URL's number in the list
-  url          without a password
-  status       of the response; 0: none came
-  bytes        of the body, decompressed, as far as it came
+  n            number of the URL in the list, comments and blank lines not counted
+  url          the URL; *** replaces what may be its user and password, and ...
+               what is beyond 4,000 bytes
+  status       of the response; 0: no response
+  bytes        received of the body, decompressed
   sha256       of the body, if the status is 2xx
-  duration_ms  milliseconds from the last sending to the last byte
+  duration_ms  milliseconds from when it was last sent to the last byte
   tries        how often the URL was given to a worker
-  worker       who fetched it
+  worker       which fetched it
   error        of the last try; absent if the status is 2xx
 
-Exit status: 0 every URL has its one result, 1 not so, or stopped, 2 bad flags.
+Characters that would control a terminal are escaped. A URL of more than 64 KiB is not
+fetched; its result has an error.
+
+Exit status: 0 every URL has exactly one result, 1 not so, or stopped, 2 bad flags.
 
 Flags:
 `
 
-// options are what the command line says.
+// options are the settings of the command line.
 type options struct {
 	role, nats, store, listen, job, file string
 	replicas, n, workers                 int
@@ -58,7 +65,7 @@ type options struct {
 	flags *flag.FlagSet
 }
 
-// workersFlags are those that a fleet passes on to its workers.
+// workersFlags are the flags that a fleet passes on to its workers.
 var workersFlags = map[string]bool{
 	"job": true, "limit": true, "host-limit": true, "batch": true, "tries": true, "timeout": true, "backoff": true,
 }
@@ -70,21 +77,21 @@ func parseFlags(args []string) (options, error) {
 	f.SetOutput(io.Discard) // errors are printed by run
 	f.StringVar(&o.role, "role", "", "run one `part` alone: feed, work, collect, serve or upstream")
 	f.StringVar(&o.nats, "nats", "", "`URL` of a running NATS server or cluster, several with commas between")
-	f.StringVar(&o.store, "store", "", "keep the queue in `DIR`, for the next time")
+	f.StringVar(&o.store, "store", "", "keep the queue in `DIR`, to continue later")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` of serve's engine, or of the demo's upstream; port 0: a free one")
-	f.StringVar(&o.job, "job", "fleet", "`name` of the job: one list of URLs, and what became of them")
-	f.IntVar(&o.replicas, "replicas", 1, "feed: in a cluster, on how many servers the queue is kept")
-	f.DurationVar(&o.ackWait, "ack-wait", 30*time.Second, "feed: `time` after which the URLs of a silent worker go to others")
+	f.StringVar(&o.job, "job", "fleet", "`name` of the job: one list of URLs and its results")
+	f.IntVar(&o.replicas, "replicas", 1, "feed: how many servers of a cluster keep the queue")
+	f.DurationVar(&o.ackWait, "ack-wait", 30*time.Second, "feed: `time` after which the URLs of a silent worker go to other workers")
 	f.IntVar(&o.n, "n", 20_000, "demo: how many URLs")
-	f.DurationVar(&o.latency, "latency", 300*time.Millisecond, "demo: answers take up to this `time`")
+	f.DurationVar(&o.latency, "latency", 300*time.Millisecond, "demo: longest `time` of an answer")
 	f.IntVar(&o.workers, "workers", 3, "how many worker processes to start")
 	f.IntVar(&o.limit, "limit", 100, "work: at most `N` requests in flight, for each worker")
-	f.IntVar(&o.hostLimit, "host-limit", 0, "work: at most `N` in flight to one host, for each worker; 0: as many as the limit")
+	f.IntVar(&o.hostLimit, "host-limit", 0, "work: at most `N` requests in flight to one host, for each worker; 0: as many as -limit")
 	f.IntVar(&o.batch, "batch", 1000, "work: take `N` URLs from the queue at once")
-	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "work: `time` for one URL, from its sending to the last byte")
-	f.IntVar(&o.tries, "tries", 4, "work: how often to try a URL that fails in a way that may pass")
-	f.DurationVar(&o.backoff, "backoff", 500*time.Millisecond, "work: `time` before the second try; doubles from try to try")
-	f.BoolVar(&o.untilEOF, "until-eof", false, "work: until standard input ends, as if a signal came (so a fleet's workers end with it)")
+	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "work: `time` for one URL, from when it is sent to the last byte")
+	f.IntVar(&o.tries, "tries", 4, "work: how often to try a URL whose failure may be temporary")
+	f.DurationVar(&o.backoff, "backoff", 500*time.Millisecond, "work: `time` before the second try; doubles with each try")
+	f.BoolVar(&o.untilEOF, "until-eof", false, "work: stop when standard input ends, as after a signal (so that a fleet's workers end with it)")
 	err := f.Parse(args)
 	o.file = f.Arg(0)
 	if err == nil {
@@ -102,23 +109,25 @@ func (o *options) check() error {
 	case roles[o.role] == nil:
 		return fmt.Errorf("-role %s: there is feed, work, collect, serve and upstream", o.role)
 	case o.flags.NArg() > 1, o.file != "" && !ownFile:
-		return fmt.Errorf("%q: one FILE at most, for a feed, with the flags before it", o.flags.Args())
+		return fmt.Errorf("one FILE at most, for a feed, with the flags before it (got %d)", o.flags.NArg())
+	case strings.Contains(o.file, "://"): // not shown: it may have a password
+		return errors.New("FILE is a URL: the name of a file with URLs is needed, one on a line")
 	case o.role == "feed" && o.file == "":
 		return errors.New("-role feed needs a FILE of URLs, or - for standard input")
 	case o.nats == "" && (o.role == "feed" || o.role == "work" || o.role == "collect"):
 		return fmt.Errorf("-role %s needs the -nats URL of an engine (-role serve is one)", o.role)
 	case o.nats != "" && (o.store != "" || o.role == "serve"):
-		return errors.New("-nats is for an engine that runs already, -store and -role serve for one of our own")
+		return errors.New("-nats is for an engine that runs already, -store and -role serve are for one of our own")
 	case badListen != nil:
 		return fmt.Errorf("-listen: %w", badListen)
 	case o.role == "" && o.file == "" && o.store != "" && strings.HasSuffix(o.listen, ":0"):
-		return errors.New("-store without FILE needs -listen 127.0.0.1:PORT: the next time, the demo's URLs must be the same")
+		return errors.New("-store without FILE needs -listen 127.0.0.1:PORT: the demo's URLs must be the same the next time")
 	case !jobName.MatchString(o.job):
 		return fmt.Errorf("-job %q: letters, digits, _ and - are allowed", o.job)
 	case min(o.replicas, o.n, o.workers, o.limit, o.batch, o.tries) < 1:
 		return errors.New("-replicas, -n, -workers, -limit, -batch and -tries are at least 1")
 	case o.hostLimit < 0, o.latency < 0, o.backoff < 0, o.timeout <= 0:
-		return errors.New("-host-limit, -latency and -backoff are not negative, and -timeout is more than nothing")
+		return errors.New("-host-limit, -latency and -backoff are not negative, and -timeout is more than 0")
 	case o.ackWait < time.Second:
 		return errors.New("-ack-wait is at least 1s")
 	}
@@ -131,7 +140,7 @@ func (o *options) usage(w io.Writer) {
 	o.flags.PrintDefaults()
 }
 
-// workerArgs is the command line of a worker.
+// workerArgs returns the command line of a worker.
 func (o *options) workerArgs() []string {
 	args := []string{"-role", "work", "-until-eof", "-nats", o.nats}
 	o.flags.Visit(func(f *flag.Flag) {

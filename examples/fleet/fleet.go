@@ -91,7 +91,7 @@ func startWorkers(ctx context.Context, o options, fail func(error)) (wait func()
 			if ctx.Err() != nil {
 				return
 			}
-			fmt.Fprintf(os.Stderr, "fleet: worker process %d has ended (%v); after -ack-wait, others get its URLs\n", cmd.Process.Pid, err)
+			complain("worker process %d has ended (%v); after -ack-wait, others get its URLs", cmd.Process.Pid, err)
 			if left.Add(-1) == 0 {
 				fail(errors.New("no worker is left"))
 			}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,21 +28,39 @@ type job struct {
 
 const queueName = "workers"
 
-// connect connects to a job's engine. Once there was one, a lost connection is made
-// again for as long as it takes.
-func connect(o options, who string) (*job, error) {
+// maxURL is the length of the longest URL, in bytes. Two fit into a NATS message, and a
+// batch of a thousand into the client's buffer, beyond which it drops messages. A longer URL
+// is fed in part, and has a result that says so.
+const maxURL = 64 << 10
+
+// startup is how long the parts of a fleet wait for an engine that is not there yet.
+const startup = 10 * time.Second
+
+// connect connects to a job's engine. It waits for one that is starting, but not for
+// ever: the -nats URL may be wrong. A connection that is lost later is made again for as
+// long as it takes.
+func connect(ctx context.Context, o options, who string) (*job, error) {
 	gone := func(_ *nats.Conn, err error) {
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "fleet: %s: the engine is gone (%v); waiting for it\n", who, err)
+			complain("%s: the engine is gone (%v); waiting for it", who, err)
 		}
 	}
-	conn, err := nats.Connect(o.nats, nats.Name("fleet "+who), nats.MaxReconnects(-1),
-		nats.ReconnectWait(250*time.Millisecond), nats.DisconnectErrHandler(gone))
-	if bad := new(url.Error); errors.As(err, &bad) {
-		err = bad.Err // its own text would show a password
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the -nats URL: %w", err)
+	ctx, cancel := context.WithTimeout(ctx, startup)
+	defer cancel()
+	var conn *nats.Conn
+	for {
+		var err error
+		conn, err = nats.Connect(o.nats, nats.Name("fleet "+who), nats.MaxReconnects(-1),
+			nats.ReconnectWait(250*time.Millisecond), nats.DisconnectErrHandler(gone))
+		if err == nil {
+			break
+		}
+		if errors.As(err, new(*url.Error)) {
+			return nil, errors.New("invalid -nats URL (details omitted: they may contain a password)")
+		}
+		if errors.Is(err, nats.ErrAuthorization) || !pause(ctx, 200*time.Millisecond) {
+			return nil, fmt.Errorf("connecting to the -nats URL: %w", err)
+		}
 	}
 	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(5*time.Second))
 	return &job{name: o.job, conn: conn, js: js}, err

@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
 // roles are the parts of a fleet, as -role names them.
@@ -36,7 +38,8 @@ func run(args []string) int {
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "fleet: %v\nfleet -h lists the flags\n", err)
+		complain("%v", err)
+		complain("fleet -h lists the flags")
 		return 2
 	}
 	// The first signal ends the context. The second is not caught and kills.
@@ -49,8 +52,13 @@ func run(args []string) int {
 	if ctx.Err() != nil {
 		err = errors.New("stopped by a signal; started again on the same queue, it goes on")
 	}
-	fmt.Fprintln(os.Stderr, "fleet:", err)
+	complain("%v", err)
 	return 1
+}
+
+// complain prints what went wrong on standard error. Others may have a part in the text.
+func complain(format string, args ...any) {
+	fmt.Fprintln(os.Stderr, "fleet:", lines.Printable(fmt.Sprintf(format, args...)))
 }
 
 // pause lets some time go by, and reports whether ctx goes on after it.

@@ -20,6 +20,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
 // The test binary is the program too, if asProgram is in its environment, which the
@@ -174,7 +176,7 @@ func (e *engine) job(t *testing.T) *job { return jobAt(t, e.url) }
 // jobAt is the job of an engine, for the test to look at.
 func jobAt(t *testing.T, url string) *job {
 	t.Helper()
-	j, err := connect(options{nats: url, job: "fleet"}, "test")
+	j, err := connect(t.Context(), options{nats: url, job: "fleet"}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +389,7 @@ func TestWhatMayPassIsTriedAgainAndHasOneResultInTheEnd(t *testing.T) {
 			t.Errorf("the error of %s is %q, want one that says %q", row.url, got.Error, row.says)
 		}
 		got.Error, got.DurationMS, got.Worker = "", 0, ""
-		want.N, want.URL = uint64(i+1), shown(row.url)
+		want.N, want.URL = uint64(i+1), lines.Shown(row.url)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the result of %s (-want +got):\n%s", row.url, diff)
 		}
@@ -664,9 +666,10 @@ func TestBadFlags(t *testing.T) {
 		{"-backoff -1s", "not negative", 2},
 		{"-ack-wait 0", "-ack-wait is at least 1s", 2},
 		{"a b", "one FILE at most", 2},
+		{"http://me:secret@127.0.0.1/", "FILE is a URL", 2},
 		{"-workers 1 " + os.DevNull, "no URL in the list", 1},
 		{"-x", "-h lists the flags", 2},
-		{"-role work -nats nats://me:secret@host:x", "invalid port", 1},
+		{"-role work -nats nats://me:secret@host:x", "invalid -nats URL", 1},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			t.Parallel()

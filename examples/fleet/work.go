@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/examples/internal/lines"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -35,15 +35,15 @@ func work(ctx context.Context, o options) error {
 	}
 	host, _ := os.Hostname()
 	name := fmt.Sprintf("%s/%d", host, os.Getpid())
-	j, err := connect(o, "worker "+name)
-	if err != nil {
-		return err
+	j, err := connect(stop, o, "worker "+name)
+	if err == nil {
+		defer j.conn.Close()
+		err = j.find(stop)
 	}
-	defer j.conn.Close()
-	if err := j.find(stop); err != nil {
-		if stop.Err() != nil {
-			return nil // there was nothing to do
-		}
+	if stop.Err() != nil {
+		return nil // there was nothing to do
+	}
+	if err != nil {
 		return err
 	}
 	newWorker(stop, name, j, o).work()
@@ -92,7 +92,7 @@ func (w *worker) work() {
 		batch, err := w.take()
 		w.fetch(batch)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "fleet: worker %s: taking URLs: %v\n", w.name, err)
+			complain("worker %s: taking URLs: %v", w.name, err)
 			pause(w.stop, time.Second)
 		}
 	}
@@ -181,20 +181,16 @@ const hopeless = 20
 var errHopeless = fmt.Errorf("not fetched: none of %d workers that took it said what became of it", hopeless)
 
 func (w *worker) start(p *parallel.Parallel, a *attempt) *pending.Pending {
+	url := string(a.Data())
+	a.outcome.Err = lines.Check(url, maxURL)
 	if a.tries > hopeless {
 		a.outcome.Err = errHopeless
-		return pending.Race() // which is settled
+	}
+	if a.outcome.Err != nil {
+		return pending.Race() // which is done
 	}
 	w.making = a
-	return p.Get(string(a.Data()), webOnly, parallel.To(a.sum))
-}
-
-// webOnly is an Option that refuses what is no URL to fetch.
-func webOnly(r *parallel.Request) error {
-	if r.URL.Scheme != "http" && r.URL.Scheme != "https" {
-		return errors.New("a URL that begins with http:// or https:// is needed")
-	}
-	return nil
+	return p.Get(url, parallel.To(a.sum))
 }
 
 // settle tells the engine what became of a URL: it may fetch it again, or it is done.
@@ -212,7 +208,7 @@ func (w *worker) settle(a *attempt, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), w.ackWait)
 	defer cancel()
 	if err := w.job.store(ctx, w.result(a)); err != nil {
-		fmt.Fprintf(os.Stderr, "fleet: worker %s: URL %d has no result yet: %v\n", w.name, a.n, err)
+		complain("worker %s: URL %d has no result yet: %v", w.name, a.n, err)
 		return
 	}
 	a.DoubleAck(context.Background()) // waits for an answer, 5 s at most: the engine might be the next to stop
@@ -233,18 +229,15 @@ func mayPass(o pending.Outcome) bool {
 
 func (w *worker) result(a *attempt) result {
 	o := a.outcome
-	r := result{N: a.n, URL: shown(string(a.Data())), Bytes: o.Bytes, Tries: a.tries, Worker: w.name}
+	r := result{N: a.n, URL: lines.Shown(string(a.Data())), Bytes: o.Bytes, Tries: a.tries, Worker: w.name}
 	r.DurationMS = math.Round(o.Settled.Sub(o.Sent).Seconds()*1e6) / 1e3
-	var asked *url.Error
 	switch {
 	case o.Response != nil && o.Response.StatusCode/100 == 2:
 		r.Status, r.SHA256 = o.Response.StatusCode, fmt.Sprintf("%x", a.sum.Sum(nil))
 	case o.Response != nil:
-		r.Status, r.Error = o.Response.StatusCode, o.Response.Status
-	case errors.As(o.Err, &asked):
-		r.Error = asked.Err.Error() // the URL stands beside it
+		r.Status, r.Error = o.Response.StatusCode, lines.Reason(errors.New(o.Response.Status))
 	default:
-		r.Error = o.Err.Error()
+		r.Error = lines.Reason(o.Err)
 	}
 	return r
 }

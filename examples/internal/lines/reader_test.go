@@ -1,0 +1,74 @@
+package lines_test
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/examples/internal/lines"
+)
+
+type numbered struct {
+	Number int
+	Text   string
+}
+
+// all reads all lines.
+func all(list io.Reader, max int) (got []numbered, err error) {
+	for r := lines.NewReader(list, max); ; {
+		n, text, err := r.Next()
+		if err != nil {
+			return got, err
+		}
+		got = append(got, numbered{n, text})
+	}
+}
+
+func TestReader(t *testing.T) {
+	list := "\ufeff  http://h/ \r\n\n \t \n# no\n  # no\nlast"
+	want := []numbered{{1, "http://h/"}, {2, ""}, {3, ""}, {4, ""}, {5, ""}, {6, "last"}}
+	got, err := all(strings.NewReader(list), 100)
+	if diff := cmp.Diff(want, got); diff != "" || err != io.EOF {
+		t.Errorf("lines (-want +got):\n%s, then %v; want %v", diff, err, io.EOF)
+	}
+}
+
+// What is cut off may have the "@" that makes a password of what is left.
+func TestReader_longLines(t *testing.T) {
+	const max = 100_000 // more than a buffer
+	x := func(n int) string { return strings.Repeat("x", n) }
+	for _, tt := range []struct{ name, line, want string }{
+		{"fits", x(max), x(max)},
+		{"too long", x(max + 1), x(max + 1)},
+		{"far too long", x(5 * max), x(max + 1)},
+		{"@ early", "a@" + x(max), "a@" + x(max-1)},
+		{"@ next", x(max) + "@" + x(max), x(max) + "@"},
+		{"@ in the buffer", x(max+1) + "@", x(max) + "@"},
+		{"@ late", x(3*max) + "@" + x(max), x(max) + "@"},
+		{"comment", " #" + x(5*max), ""},
+	} {
+		for _, end := range []string{"", "\n", "\nnext"} {
+			got, err := all(strings.NewReader(tt.line+end), max)
+			want := []numbered{{1, tt.want}}
+			if end == "\nnext" {
+				want = append(want, numbered{2, "next"})
+			}
+			if diff := cmp.Diff(want, got); diff != "" || err != io.EOF {
+				t.Errorf("%s, %q after it: %d bytes, then %v; want %d bytes", tt.name, end, len(got[0].Text), err, len(tt.want))
+			}
+		}
+	}
+}
+
+// A line that breaks off is not a URL: the rest of it may matter.
+func TestReader_failure(t *testing.T) {
+	broken := errors.New("broken")
+	got, err := all(io.MultiReader(strings.NewReader("http://h/1\nhttp://h/delete?keep="), iotest.ErrReader(broken)), 100)
+	if diff := cmp.Diff([]numbered{{1, "http://h/1"}}, got); diff != "" || !errors.Is(err, broken) {
+		t.Errorf("lines (-want +got):\n%s, then %v; want %v", diff, err, broken)
+	}
+}
