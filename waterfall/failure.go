@@ -1,16 +1,11 @@
 package waterfall
 
 import (
-	"context"
-	"crypto/tls"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"runtime"
-	"syscall"
 
+	"github.com/abreast-go/abreast/internal/kind"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -42,50 +37,27 @@ func (rec *Recorder) failure(err error) (f failure, resp *http.Response) {
 	return f, resp
 }
 
+// endOf returns how a request that failed with err ended, and what a picture says of it.
 func endOf(err error) (end, string) {
-	var op *net.OpError
-	errors.As(err, &op)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	switch k := kind.Of(err); {
+	case k == kind.Timeout:
 		return timedOut, "timed out"
 	case errors.Is(err, parallel.ErrEnded):
 		return cancelled, "cancelled by leaving"
-	case errors.Is(err, context.Canceled):
+	case k == kind.Canceled:
 		return cancelled, "cancelled"
-	case as[*pending.BodyTooLargeError](err):
-		return failed, "too large"
-	case as[*net.DNSError](err):
-		return failed, "DNS failed"
-	case isErrno(err, syscall.ECONNREFUSED, wsaConnRefused):
-		return failed, "refused"
-	case isErrno(err, syscall.ECONNRESET, wsaConnReset), errors.Is(err, syscall.EPIPE):
-		return failed, "reset"
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return failed, "cut off"
-	case as[*tls.CertificateVerificationError](err), as[tls.RecordHeaderError](err),
-		op != nil && (op.Op == "remote error" || op.Op == "local error"): // an alert
-		return failed, "TLS failed"
-	case op != nil && op.Op == "dial":
-		return failed, "dial failed"
+	default:
+		return failed, words[k]
 	}
-	return failed, otherKind
 }
 
-func as[E error](err error) bool {
-	var e E
-	return errors.As(err, &e)
-}
-
-// What Windows calls ECONNREFUSED and ECONNRESET; package syscall's own are others.
-const (
-	wsaConnRefused = syscall.Errno(10061)
-	wsaConnReset   = syscall.Errno(10054)
-)
-
-func isErrno(err error, unix, windows syscall.Errno) bool {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return false
-	}
-	return errno == unix || runtime.GOOS == "windows" && errno == windows
+var words = map[kind.Kind]string{
+	kind.TooLarge: "too large",
+	kind.DNS:      "DNS failed",
+	kind.Refused:  "refused",
+	kind.Reset:    "reset",
+	kind.CutOff:   "cut off",
+	kind.TLS:      "TLS failed",
+	kind.Connect:  "dial failed",
+	kind.Other:    otherKind,
 }

@@ -102,7 +102,7 @@ func TestFolderFailure(t *testing.T) {
 	}
 	got := fetchURLs(t, strings.NewReader(up+"/1\n"+up+"/2\n"), "-dir", dir)
 	records := byLine(t, got.records)
-	if one, two := records[1], records[2]; got.status != exitFailed || one.Kind != kindFile || one.File != "" || two.Kind != "" {
+	if one, two := records[1], records[2]; got.status != exitFailed || one.Kind != fileFailed || one.File != "" || two.Kind != "" {
 		t.Errorf("exit status %d, lines %+v and %+v", got.status, one, two)
 	}
 	if names := filesIn(t, dir); len(names) != 2 {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/abreast-go/abreast/examples/internal/upstream"
+	"github.com/abreast-go/abreast/internal/kind"
 )
 
 // The demo's own limits, which its upstream goes beyond.
@@ -33,7 +34,7 @@ type planted struct {
 	latency time.Duration // of the answer
 	status  int
 	bytes   int64
-	kind    string // of the failure
+	kind    kind.Kind // of the failure
 	sent    bool
 	came    int // lines that said what came of it
 }
@@ -62,7 +63,7 @@ func startDemo(o *options) (*demo, error) {
 	for i := range d.plants {
 		p := &d.plants[i]
 		p.url = d.upstream.URL(i)
-		if p.kind == kindRefused {
+		if p.kind == kind.Refused {
 			p.url = fmt.Sprintf("http://%s/item/%d", closed, i)
 		}
 	}
@@ -100,12 +101,12 @@ func plant() []planted {
 		}
 		places = places[n:]
 	}
-	faulty(8, func(p *planted) { p.status, p.kind = 404, kindStatus })
-	faulty(6, func(p *planted) { p.status, p.kind = 500, kindStatus })
-	faulty(5, func(p *planted) { p.status, p.bytes, p.kind, p.sent = 0, 0, kindRefused, false })
-	faulty(5, func(p *planted) { p.bytes, p.kind = 16<<10, kindReset })
-	faulty(4, func(p *planted) { p.status, p.bytes, p.kind = 0, 0, kindTimeout })
-	faulty(4, func(p *planted) { p.bytes, p.kind = demoMaxBody, kindTooLarge })
+	faulty(8, func(p *planted) { p.status, p.kind = 404, badStatus })
+	faulty(6, func(p *planted) { p.status, p.kind = 500, badStatus })
+	faulty(5, func(p *planted) { p.status, p.bytes, p.kind, p.sent = 0, 0, kind.Refused, false })
+	faulty(5, func(p *planted) { p.bytes, p.kind = 16<<10, kind.Reset })
+	faulty(4, func(p *planted) { p.status, p.bytes, p.kind = 0, 0, kind.Timeout })
+	faulty(4, func(p *planted) { p.bytes, p.kind = demoMaxBody, kind.TooLarge })
 	return plants
 }
 
@@ -113,11 +114,11 @@ func plant() []planted {
 func (p planted) item() upstream.Item {
 	item := upstream.Item{Latency: p.latency, Status: p.status, Bytes: p.bytes}
 	switch p.kind {
-	case kindTimeout:
+	case kind.Timeout:
 		item.Fault = upstream.Silence
-	case kindReset:
+	case kind.Reset:
 		item.Fault = upstream.Reset
-	case kindTooLarge:
+	case kind.TooLarge:
 		item.Fault, item.Bytes = upstream.Undeclared, 2*p.bytes
 	}
 	return item
@@ -154,7 +155,7 @@ func (d *demo) check(r record) {
 	p.came++
 	got := planted{url: r.URL, status: r.Status, bytes: r.Bytes, kind: r.Kind, sent: r.Sent}
 	want := planted{url: p.url, status: p.status, bytes: p.bytes, kind: p.kind, sent: p.sent}
-	if p.kind == kindReset {
+	if p.kind == kind.Reset {
 		want.bytes = min(p.bytes, r.Bytes) // what is on its way may be lost
 	}
 	if got != want {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/abreast-go/abreast/client"
 	"github.com/abreast-go/abreast/examples/internal/lines"
+	"github.com/abreast-go/abreast/internal/kind"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -146,7 +147,7 @@ type fetch struct {
 	status  int
 	bytes   int64
 	err     error
-	kind    string // of err
+	kind    kind.Kind // of err
 	file    string
 }
 
@@ -203,11 +204,11 @@ func (it *fetch) settle(o pending.Outcome) {
 	switch {
 	case o.Err != nil:
 		it.kind = kindOf(o.Err)
-		if o.Sent.IsZero() && it.kind != kindCancelled { // it could not even be made
-			it.kind = kindBadURL
+		if o.Sent.IsZero() && it.kind != kind.Canceled { // it could not even be made
+			it.kind = badURL
 		}
 	case o.Response.StatusCode/100 != 2:
-		it.kind, it.err = kindStatus, errors.New(o.Response.Status)
+		it.kind, it.err = badStatus, errors.New(o.Response.Status)
 	default:
 		if it.file, it.err = it.body.keep(); it.err != nil {
 			it.kind = kindOf(it.err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/abreast-go/abreast/internal/kind"
 )
 
 func TestInterrupted(t *testing.T) {
@@ -61,7 +63,7 @@ func TestInterrupted(t *testing.T) {
 			records := byLine(t, append(rest, first))
 			for n := range len(records) {
 				r, ok := records[n+1]
-				wantKind, wantSent := kindCancelled, n <= limit
+				wantKind, wantSent := kind.Canceled, n <= limit
 				if n == 0 {
 					wantKind = ""
 				}
@@ -82,7 +84,7 @@ func TestInterrupted(t *testing.T) {
 			if n := strings.Count(p.stderr.String(), "\nGET "); n != len(records) {
 				t.Errorf("%d requests are drawn, want %d:\n%s", n, len(records), &p.stderr)
 			}
-			if s := p.stderr.String(); !strings.Contains(s, "× cancelled") || !strings.Contains(s, tt.signal.String()) {
+			if s := p.stderr.String(); !strings.Contains(s, "× canceled") || !strings.Contains(s, tt.signal.String()) {
 				t.Errorf("the summary is\n%s", s)
 			}
 		})

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/abreast-go/abreast/internal/kind"
 )
 
 // The test binary is the program too, if asProgram is in its environment. A program
@@ -178,7 +180,7 @@ func faults(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, "a part")
 	case "/reset":
-		planted{status: 200, bytes: 10, kind: kindReset}.item().Serve(w, r)
+		planted{status: 200, bytes: 10, kind: kind.Reset}.item().Serve(w, r)
 	case "/silent":
 		<-r.Context().Done()
 	default:
@@ -191,7 +193,7 @@ type came struct {
 	url    string
 	status int
 	bytes  int64
-	kind   string
+	kind   kind.Kind
 	sent   bool
 }
 
@@ -231,24 +233,24 @@ func TestEveryLineHasItsLine(t *testing.T) {
 	}
 	want := map[int]came{
 		1:  {up + "/good", 200, 4, "", true},
-		4:  {up + "/404", 404, 19, kindStatus, true},
-		5:  {up + "/500", 500, 0, kindStatus, true},
+		4:  {up + "/404", 404, 19, badStatus, true},
+		5:  {up + "/500", 500, 0, badStatus, true},
 		7:  {up + "/moved", 200, 4, "", true},
-		8:  {up + "/cut", 200, 6, kindCutOff, true},
-		9:  {up + "/reset", 200, 10, kindReset, true},
-		10: {up + "/big", 200, 1000, kindTooLarge, true},
-		11: {up + "/silent", 0, 0, kindTimeout, true},
-		12: {"http://" + closed + "/", 0, 0, kindRefused, false},
+		8:  {up + "/cut", 200, 6, kind.CutOff, true},
+		9:  {up + "/reset", 200, 10, kind.Reset, true},
+		10: {up + "/big", 200, 1000, kind.TooLarge, true},
+		11: {up + "/silent", 0, 0, kind.Timeout, true},
+		12: {"http://" + closed + "/", 0, 0, kind.Refused, false},
 		13: {up + "/good", 200, 4, "", true},
 		14: {up + "/empty", 200, 0, "", true},
-		15: {"ftp://127.0.0.1/", 0, 0, kindBadURL, false},
-		16: {"no URL", 0, 0, kindBadURL, false},
-		17: {"http://", 0, 0, kindBadURL, false},
-		18: {"http://[::1", 0, 0, kindBadURL, false},
-		19: {"http://127.0.0.1:port/", 0, 0, kindBadURL, false},
-		20: {"http://127.0.0.1/\x01", 0, 0, kindBadURL, false},
-		21: {"http://127.0.0.1/" + strings.Repeat("x", 4000-len("http://127.0.0.1/")) + "...", 0, 0, kindBadURL, false},
-		23: {up + "/loop", 302, 0, kindOther, true},
+		15: {"ftp://127.0.0.1/", 0, 0, badURL, false},
+		16: {"no URL", 0, 0, badURL, false},
+		17: {"http://", 0, 0, badURL, false},
+		18: {"http://[::1", 0, 0, badURL, false},
+		19: {"http://127.0.0.1:port/", 0, 0, badURL, false},
+		20: {"http://127.0.0.1/\x01", 0, 0, badURL, false},
+		21: {"http://127.0.0.1/" + strings.Repeat("x", 4000-len("http://127.0.0.1/")) + "...", 0, 0, badURL, false},
+		23: {up + "/loop", 302, 0, kind.Other, true},
 		24: {up + "/last", 200, 4, "", true},
 	}
 	list := strings.Join(input, "\n")
@@ -278,7 +280,7 @@ func TestEveryLineHasItsLine(t *testing.T) {
 			}
 			for n, want := range want {
 				r := records[n]
-				if r.Kind == kindReset {
+				if r.Kind == kind.Reset {
 					want.bytes = min(want.bytes, r.Bytes)
 				}
 				if got := (came{r.URL, r.Status, r.Bytes, r.Kind, r.Sent}); got != want {
@@ -287,7 +289,7 @@ func TestEveryLineHasItsLine(t *testing.T) {
 				if (r.Error == "") != (r.Kind == "") {
 					t.Errorf("line %d: kind %q with error %q", n, r.Kind, r.Error)
 				}
-				if begun := r.Kind != kindBadURL; begun != !r.Started.IsZero() {
+				if begun := r.Kind != badURL; begun != !r.Started.IsZero() {
 					t.Errorf("line %d: started %v with kind %q", n, r.Started, r.Kind)
 				}
 			}
@@ -308,8 +310,8 @@ func TestUntrustedServer(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	got := fetchURLs(t, strings.NewReader(s.URL))
-	if len(got.records) != 1 || got.records[0].Kind != kindTLS || got.records[0].Sent {
-		t.Errorf("got %+v, want one line of kind %q that was not sent", got.records, kindTLS)
+	if len(got.records) != 1 || got.records[0].Kind != kind.TLS || got.records[0].Sent {
+		t.Errorf("got %+v, want one line of kind %q that was not sent", got.records, kind.TLS)
 	}
 }
 

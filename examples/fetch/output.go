@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/abreast-go/abreast/examples/internal/lines"
+	"github.com/abreast-go/abreast/internal/kind"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -21,7 +22,7 @@ type record struct {
 	Started    time.Time `json:"started,omitzero"`
 	DurationMS float64   `json:"duration_ms"`
 	Sent       bool      `json:"sent"`
-	Kind       string    `json:"kind,omitempty"`
+	Kind       kind.Kind `json:"kind,omitempty"`
 	Error      string    `json:"error,omitempty"`
 	File       string    `json:"file,omitempty"`
 }

@@ -33,10 +33,10 @@ func (s *summary) add(r record) {
 	case "":
 		s.good++
 		return
-	case kindStatus:
+	case badStatus:
 		s.kinds[strings.TrimSpace(strconv.Itoa(r.Status)+" "+http.StatusText(r.Status))]++
 	default:
-		s.kinds[r.Kind]++
+		s.kinds[string(r.Kind)]++
 	}
 	s.failed++
 }
@@ -57,8 +57,8 @@ func (s *summary) failures() string {
 	kinds := slices.SortedFunc(maps.Keys(s.kinds), func(a, b string) int {
 		return cmp.Or(cmp.Compare(s.kinds[b], s.kinds[a]), strings.Compare(a, b))
 	})
-	for i, kind := range kinds {
-		kinds[i] = grouped(s.kinds[kind]) + " × " + kind
+	for i, k := range kinds {
+		kinds[i] = grouped(s.kinds[k]) + " × " + k
 	}
 	return strings.Join(kinds, ", ")
 }
