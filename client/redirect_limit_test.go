@@ -120,6 +120,7 @@ func TestHostLimit_waitingHopCanEnd(t *testing.T) {
 				var sent hopBodies
 				var h *pending.Pending
 				c := client.Client{HTTP: testnet.New(t, new(redirector)).Client(), HostLimit: 1}
+				start := time.Now()
 				c.Parallel(ctx, func(p *parallel.Parallel) error {
 					p.Get("http://busy/")
 					h = p.Post("http://link/", append(test.opts, func(r *parallel.Request) error {
@@ -138,6 +139,9 @@ func TestHostLimit_waitingHopCanEnd(t *testing.T) {
 					}
 					return nil
 				})
+				if took := time.Since(start); took > time.Millisecond {
+					t.Errorf("the hop ended after %v; want at once", took)
+				}
 				_, err := h.Response()
 				if !errors.Is(err, test.want) || errors.Is(err, pending.ErrNotSent) {
 					t.Errorf("Response() = %v; want %v, and not ErrNotSent: the first host has answered", err, test.want)
