@@ -65,8 +65,12 @@ type Client struct {
 	// have a Limit each. 0: 100; negative: no limit.
 	Limit int
 
-	// HostLimit is the same for each host, by name and port. 0 or negative: no
-	// limit but Limit.
+	// HostLimit is the same for each host (name and port). 0 or negative means no
+	// limit per host.
+	//
+	// A redirect to another host counts there. It gives up its place at the first
+	// host and waits for one at the other. Meanwhile it keeps its slot of Limit, and
+	// its Timeout runs.
 	HostLimit int
 
 	// Timeout is the time for one request, from its send (when it has a slot and
@@ -82,11 +86,15 @@ type Client struct {
 	// long bodies were read. 0: 10 MiB; negative: no limit.
 	MaxBody int64
 
-	// Wait, where set, is called before each send, with the request's slot held,
-	// to pace it: limiter.Wait(r.Context()), with one limiter for each r.URL.Host,
-	// and a HostLimit, lest the slowest host takes all slots. It is called on many
-	// goroutines at once and must heed the request's context. Its error is the
-	// request's, and ErrNotSent.
+	// Wait, if set, is called before each request goes to a host, to pace the
+	// requests: for example limiter.Wait(r.Context()), with one limiter per host. It
+	// is called with a copy of the request that has no body, once for the request and
+	// once for each redirect to another host. The request holds its slot meanwhile:
+	// set a HostLimit, or the slowest host may take all slots.
+	//
+	// Wait is called on many goroutines at once, and must return when the context of
+	// its request ends. Its error is that of the request, which is not sent. (It
+	// matches pending.ErrNotSent unless an earlier hop was sent.)
 	Wait func(*http.Request) error
 
 	// Observe, where set, is called for every request as it is made, also for one

@@ -23,9 +23,10 @@ type Config struct {
 	// given to Do, into the URL to be asked for; nil is url.Parse.
 	Resolve func(string) (*url.URL, error)
 
-	// Limit is the number of requests in flight at once, the blocks that Go
-	// opens within this one included; HostLimit the same for each host (name and
-	// port). Zero or negative: no limit.
+	// Limit is the maximum number of requests in flight, including those of blocks
+	// that Go opens within this one. HostLimit is the same for each host (name and
+	// port). Zero or negative means no limit. A redirect that Send follows by itself
+	// stays with the first host; package client counts it at its own.
 	Limit, HostLimit int
 
 	// Timeout is the time for one request, from its send to the last byte of its
