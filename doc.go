@@ -1,9 +1,9 @@
 // Package abreast is the documentation of a library that runs HTTP requests
-// concurrently inside a block. A block is a function. However it ends, the block
-// cancels its requests that are not done, and the call that opened it returns when
-// all of them have stopped. Returning does not wait for responses: if you start
-// fifty POSTs and return nil at once, most of them are never sent. To wait for all
-// results, read them:
+// concurrently inside a block. A block is a function. However it ends, the
+// block cancels its requests that are not done, and the call that opened it
+// returns when all of them have stopped. Returning does not wait for responses:
+// if you start fifty POSTs and return nil at once, most of them are never sent.
+// To wait for all results, read them:
 //
 //	err := client.Parallel(ctx, func(p *parallel.Parallel) error {
 //		for _, order := range orders {
@@ -18,64 +18,69 @@
 //
 // # Two ways to get results
 //
-// [parallel.Parallel.Get] and the other methods make a request and return its handle
-// at once. A handle waits for its own result: [pending.Pending.Response], Bytes and
-// JSON. [pending.All] waits for several handles.
+// [parallel.Parallel.Get] and the other methods make a request and return its
+// handle at once. A handle waits for its own result:
+// [pending.Pending.Response], Bytes and JSON. [pending.All] waits for several
+// handles.
 //
-// The block returns results in order of completion: [parallel.Parallel.Next] and
-// Arrivals skip the handles whose result you have already asked for. [parallel.Each]
-// and [parallel.Ordered] run a sequence of any length through a block.
+// The block returns results in order of completion: [parallel.Parallel.Next]
+// and Arrivals skip the handles whose result you have already asked for.
+// [parallel.Each] and [parallel.Ordered] run a sequence of any length through a
+// block.
 //
-// [pending.Race] returns one handle for several, which completes with the first to
-// succeed. [parallel.Parallel.Go] returns a handle for any work.
+// [pending.Race] returns one handle for several, which completes with the first
+// to succeed. [parallel.Parallel.Go] returns a handle for any work.
 //
 // # Errors
 //
-// Making a request never fails. A problem is reported where the result is requested,
-// as a *url.Error with the method and the URL. A failure is not reported if nobody
-// requests the result. Response, Next and All accept any status. Bytes, JSON and Race
-// require 2xx, and return a *[pending.StatusError] otherwise.
+// Making a request never fails. A problem is reported where the result is
+// requested, as a *url.Error with the method and the URL. A failure is not
+// reported if nobody requests the result. Response, Next and All accept any
+// status. Bytes, JSON and Race require 2xx, and return a *[pending.StatusError]
+// otherwise.
 //
-// The error of a canceled request matches context.Canceled and the cause, which is
-// [parallel.ErrEnded] if the block ended. The error of a timeout matches
-// context.DeadlineExceeded. An error that matches [pending.ErrNotSent] means that no
-// byte of the request was sent, so it is safe to send again.
+// The error of a canceled request matches context.Canceled and the cause, which
+// is [parallel.ErrEnded] if the block ended. The error of a timeout matches
+// context.DeadlineExceeded. An error that matches [pending.ErrNotSent] means
+// that no byte of the request was sent, so it is safe to send again.
 //
-// A panic in code that a request runs cancels the block, and is raised again on the
-// goroutine that opened it: see [parallel.Run].
+// A panic in code that a request runs cancels the block, and is raised again on
+// the goroutine that opened it: see [parallel.Run].
 //
 // # Limits
 //
-// A [client.Client] holds the settings that requests share. At most Limit requests of
-// a block are in flight (100 by default), and at most HostLimit for one host. The
-// others are queued. A queued request is a small struct without a goroutine. Timeout
-// (30 s by default) starts when a request is sent, and covers its body. Wait paces the
-// requests.
+// A [client.Client] holds the settings that requests share. At most Limit
+// requests of a block are in flight (100 by default), and at most HostLimit for
+// one host. The others are queued. A queued request is a small struct without a
+// goroutine. Timeout (30 s by default) starts when a request is sent, and
+// covers its body. Wait paces the requests.
 //
 // # Bodies and memory
 //
-// A response is complete when its body is in memory. It therefore outlives the block,
-// and its connection is reused. MaxBody (10 MiB by default) bounds one body, so the
-// bodies in flight take at most Limit × MaxBody: 1,000 MiB with the defaults. A response
-// stays in memory for as long as its handle. A program that makes many requests uses
-// Each, which starts at most twice the Limit ahead. [parallel.To] writes a large body
-// to a file as it comes.
+// A response is complete when its body is in memory. It therefore outlives the
+// block, and its connection is reused. MaxBody (10 MiB by default) bounds one
+// body, so the bodies in flight take at most Limit × MaxBody: 1,000 MiB with
+// the defaults. A response stays in memory for as long as its handle. A program
+// that makes many requests uses Each, which starts at most twice the Limit
+// ahead. [parallel.To] writes a large body to a file as it comes.
 //
-// A body that is delimited only by the close of its connection cannot be told from a
-// truncated one (RFC 9112, section 8). Any other short body is an error.
+// A body that is delimited only by the close of its connection cannot be told
+// from a truncated one (RFC 9112, section 8). Any other short body is an error.
 //
 // # What a block sends, drawn
 //
-// Observe of a [client.Client] is called for every request: for spans, metrics and
-// logs. A [waterfall.Recorder] uses it to draw the requests of a block.
+// Observe of a [client.Client] is called for every request: for spans, metrics
+// and logs. A [waterfall.Recorder] uses it to draw the requests of a block.
 //
 // # What does not fit a block
 //
-// A response that never ends does not fit a block: server-sent events without an end,
-// or a long poll that trickles. A switch of protocols (WebSocket) is refused. Caches and
-// circuit breakers belong in an http.RoundTripper: a Client uses any http.Client.
+// A response that never ends does not fit a block: server-sent events without
+// an end, or a long poll that trickles. A switch of protocols (WebSocket) is
+// refused. Caches and circuit breakers belong in an http.RoundTripper: a Client
+// uses any http.Client.
 //
-// The library keeps 25 numbered promises, which its tests cite: see docs/promises.md.
+// The library keeps 25 numbered promises, which its tests cite: see
+// docs/promises.md.
 //
 // [parallel.Parallel.Get]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Parallel.Get
 // [pending.Pending.Response]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#Pending.Response

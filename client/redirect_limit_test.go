@@ -24,8 +24,8 @@ import (
 
 // Promise 19: a redirect to another host counts there.
 
-// A redirector redirects requests for any host but "busy" to it with 307. It serves
-// busy in one second, and counts the requests that are there at a time.
+// A redirector redirects requests for any host but "busy" to it with 307. It
+// serves busy in one second, and counts the requests that are there at a time.
 type redirector struct {
 	mu        sync.Mutex
 	now, most int
@@ -154,7 +154,8 @@ func TestHostLimit_waitingHopCanEnd(t *testing.T) {
 	}
 }
 
-// Wait is called for each hop to another host, once its host has a place for it.
+// Wait is called for each hop to another host, once its host has a place for
+// it.
 func TestWait_calledForHops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -9,48 +9,55 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Config is what the requests of a block share. The zero Config sends with
-// http.DefaultClient, and has no limits: unlike in a client.Client, which has the
-// defaults that most programs want and makes a Config, zero means none here.
+// Config holds the settings that the requests of a block share. The zero Config
+// sends with http.DefaultClient and has no limits. (In a client.Client, which
+// makes a Config, zero means a default.)
 type Config struct {
 	// Send sends a request and returns its response with the body unread, as
-	// http.Client.Do does; nil is http.DefaultClient.Do. The body is read and closed
-	// by the block. Send is called on many goroutines at once and must heed the
-	// request's context, in the body too: leaving the block waits for it.
+	// http.Client.Do does. nil means http.DefaultClient.Do. The block reads and
+	// closes the body. Send is called on many goroutines at once. Send, and a
+	// Read of the body, must return when the request's context ends: the end of
+	// the block waits for them.
 	Send func(*http.Request) (*http.Response, error)
 
-	// Resolve turns what was given to Get and its likes, and a relative URL
-	// given to Do, into the URL to be asked for; nil is url.Parse.
+	// Resolve returns the URL for the text that was passed to Get and the other
+	// methods, and for a relative URL that was passed to Do. nil means
+	// url.Parse.
 	Resolve func(string) (*url.URL, error)
 
-	// Limit is the maximum number of requests in flight, including those of blocks
-	// that Go opens within this one. HostLimit is the same for each host (name and
-	// port). Zero or negative means no limit. A redirect that Send follows by itself
-	// stays with the first host; package client counts it at its own.
+	// Limit is the maximum number of requests in flight, including those of
+	// blocks that Go opens within this one. HostLimit is the same for each host
+	// (name and port). Zero or negative means no limit. A redirect that Send
+	// follows by itself stays with the first host; package client counts it at
+	// its own.
 	Limit, HostLimit int
 
-	// Timeout is the time for one request, from its send to the last byte of its
-	// body. Zero or negative: none.
+	// Timeout is the time for one request. It starts when the request holds a
+	// slot and Wait has returned, and ends with the last byte of the body. Zero
+	// or negative means none.
 	Timeout time.Duration
 
-	// MaxBody is the length in bytes up to which a body is kept, decompressed.
-	// Zero or negative: any.
+	// MaxBody is the maximum number of bytes of one decompressed body that are
+	// kept in memory. Zero or negative means no limit.
 	MaxBody int64
 
-	// Wait, where set, is called before each send, with the request's slot held. It
-	// is given a copy of the request, without a body, whose context ends with it. An error
-	// is that request's, which then is not sent.
+	// Wait, if set, is called before each request is sent, while the request
+	// holds its slot. It is called with a copy of the request that has no body.
+	// The context of the copy ends with the request. If Wait returns an error,
+	// the request is not sent, and fails with that error.
 	Wait func(*http.Request) error
 
-	// Observe, where set, is called for every request as it is made, on the
-	// goroutine that makes it, also for one that fails at once. Its request is a
-	// copy without a body, whose context has the values of the request's own and
-	// of the block's. The context it returns, unless nil, gives its values to the
-	// sending. Its function, unless nil, is called exactly once, as the last thing
-	// before the handle is done.
+	// Observe, if set, is called for every request as it is made, on the
+	// goroutine that makes it, including a request that fails at once. It is
+	// called with a copy of the request that has no body. The context of the
+	// copy has the values of the request's own context and of the block's. The
+	// values of the context that Observe returns are visible while the request
+	// is sent. The function that it returns is called exactly once, as the last
+	// step before the handle is done. Both results may be nil.
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 }
 
+// withDefaults returns c with a Send, and with 0 for every limit that is none.
 func (c Config) withDefaults() Config {
 	if c.Send == nil {
 		c.Send = http.DefaultClient.Do

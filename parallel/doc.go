@@ -1,20 +1,20 @@
-// Package parallel is the block: requests are made in it, queued, sent side by
-// side, and cancelled and joined when it is left.
+// Package parallel is the block: it makes, queues, sends, cancels and joins
+// HTTP requests.
 //
-// A block is opened by [Run], or, with defaults worth having, by
-// [github.com/abreast-go/abreast/client.Client.Parallel]. Leaving it, in whatever
-// way, cancels what is still pending and waits only for that to have stopped. So
-// fifty Posts and "return nil" send nothing, but for what got away before the
-// return. This loop waits for everything:
+// [Run] opens a block, and so does
+// [github.com/abreast-go/abreast/client.Client.Parallel], which has the
+// defaults that most programs want. However fn ends, the block cancels the
+// requests that are not done, waits until they have stopped, and only then
+// returns. It does not wait for responses: to wait for all of them, read them:
 //
 //	for p.HasPending() {
 //		resp, err := p.Next()
 //		...
 //	}
 //
-// The making of a request, [Parallel.Get] and its likes, never blocks and never
-// fails: what is wrong comes out of the handle. [Parallel.Next] and
-// [Parallel.Arrivals] give the responses in the order in which they came, [Each]
-// and [Ordered] take any number of items through a block in flat memory, and
-// [Parallel.Go] makes a handle of any work.
+// [Parallel.Get] and the other methods make a request. They never block and
+// never fail: the handle that they return reports what is wrong.
+// [Parallel.Next] and [Parallel.Arrivals] return the results in order of
+// completion. [Each] and [Ordered] run a sequence of any length through a block
+// in flat memory. [Parallel.Go] returns a handle for any work.
 package parallel

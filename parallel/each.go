@@ -11,34 +11,37 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Each starts a handle for every item, in the order of items, and yields each item
-// with its handle as it settles, in the order of arrival: a million requests,
-// lazily, in flat memory. start makes the handle, with p.Get and its likes, with
-// p.Go or with pending.Race; the loop asks it for its response, which is there.
+// Each starts a handle for every item, in the order of items, and yields each
+// item with its handle as soon as the handle is done. It runs any number of
+// requests in flat memory:
 //
 //	for url, h := range parallel.Each(p, urls, func(url string) *pending.Pending { return p.Get(url) }) {
 //		body, err := h.Bytes()
 //		...
 //	}
 //
-// Items are pulled as they are needed, at most twice the block's Limit ahead of
-// what was yielded (200 without a limit; requests that wait for their After, and
-// Go, count too), and what is ready is yielded before another is pulled. A longer
-// run of items of one host that is at its HostLimit therefore holds back what
-// follows.
+// start makes a handle with p.Get and the other methods, with p.Go or with
+// pending.Race. It may return one handle for several items: each of them is
+// yielded. If start is nil or returns a nil handle, Each yields a handle that
+// failed. If items is nil, Each yields nothing. Each claims the handles: Next
+// does not yield them.
 //
-// items and start run on the goroutine of the loop, so an item that is long in
-// coming delays the loop: what has arrived waits for it too. Nor does the end of the
-// block's context wake it: a sequence over a channel selects on p.Context().Done().
-// Where items trickle in, or come of the results (a crawl: a sequence has ended once it
-// returned), make the requests as they turn up and take them with Arrivals. Each
-// claims the handles: Next does not yield them. start may return one handle for
-// several items: each of them is yielded. For a nil handle, and by a nil start, one
-// that failed is yielded in its place. Nil items are none.
+// Each pulls an item when it needs one. It starts at most twice the block's
+// Limit ahead of what it has yielded, or 200 ahead without a Limit. Handles of
+// Go and requests that wait for their After count. Handles that are done are
+// yielded before another item is pulled. A long run of items for one host that
+// is at its HostLimit therefore holds back the items that follow.
 //
-// After the block's context ended the items left are still yielded, with handles
-// whose error is ErrNotSent; an endless sequence must be left by the loop. Leaving
-// the loop early cancels what was started for it and pulls no more.
+// items and start run on the goroutine of the loop, so a slow item delays the
+// loop, and the end of the block's context does not wake it. A sequence over a
+// channel must select on p.Context().Done(). If items come in slowly, or follow
+// from the results as in a crawl, make the requests as they turn up, and range
+// over [Parallel.Arrivals] instead.
+//
+// After the block's context has ended, Each still yields the remaining items.
+// The errors of their handles match pending.ErrNotSent. The loop must break out
+// of an endless sequence. Breaking out cancels every handle that was started
+// and not yielded, and pulls no more items.
 func Each[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending] {
 	return func(yield func(T, *pending.Pending) bool) {
 		if items == nil {
@@ -64,9 +67,9 @@ func Each[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending)
 	}
 }
 
-// Ordered is Each, but yields the items in their own order: one that has arrived
-// waits for those before it. Its window is the same, so a slow item holds back at
-// most twice the Limit of others.
+// Ordered is like [Each], but yields the items in their own order: an item
+// whose handle is done waits for the items before it. It starts no more items
+// ahead than Each does.
 func Ordered[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending] {
 	return func(yield func(T, *pending.Pending) bool) {
 		if items == nil {
@@ -74,7 +77,7 @@ func Ordered[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pendi
 		}
 		l := newLoop(p, start)
 		defer l.cancelOpen()
-		var order []int // places of the open ones, oldest item first
+		var order []int // places that are not yielded, oldest item first
 		oldest := func() (T, *pending.Pending) {
 			i := order[0]
 			order = order[1:]
@@ -97,33 +100,33 @@ func Ordered[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pendi
 	}
 }
 
-// A loop holds what Each or Ordered started and has not yielded: as many places as
-// its window is wide, used again and again. It belongs to one goroutine, but for
-// what its mutex guards.
+// A loop holds the handles that Each or Ordered started and has not yielded. It
+// has as many places as it may start ahead, and reuses them. It belongs to one
+// goroutine, except for what its mutex guards.
 type loop[T any] struct {
 	p      *Parallel
 	start  func(T) *pending.Pending
-	tell   func(place int) // of handles that settle; nil in Ordered, which doesn't ask
-	window int
+	tell   func(place int) // called when the handle at a place is done; nil in Ordered
+	window int             // most places
 
 	places []place[T]
 	free   []int
 	open   int   // places in use
 	begun  int   // items so far
-	took   []int // from ready, when that was last looked at
-	next   int   // of took
+	took   []int // what ready was when arrived last looked
+	next   int   // index in took
 
 	mu   sync.Mutex
-	more sync.Cond // there is one in ready
+	more sync.Cond // ready has grown
 
 	// Guarded by mu.
-	ready []int // places whose handles settled, in that order
+	ready []int // places whose handles are done, in order of completion
 }
 
 type place[T any] struct {
 	item   T
-	handle *pending.Pending // nil: free
-	nth    int              // to be begun
+	handle *pending.Pending // nil if the place is free
+	nth    int              // how many items were begun, with this one
 }
 
 func newLoop[T any](p *Parallel, start func(T) *pending.Pending) *loop[T] {
@@ -132,6 +135,7 @@ func newLoop[T any](p *Parallel, start func(T) *pending.Pending) *loop[T] {
 	return l
 }
 
+// windowOf returns how many items may be started ahead.
 func windowOf(limit int) int {
 	switch {
 	case limit == 0:
@@ -142,6 +146,7 @@ func windowOf(limit int) int {
 	return 2 * limit
 }
 
+// full reports whether no more items may be started.
 func (l *loop[T]) full() bool { return l.open >= l.window }
 
 // begin starts item's handle and returns its place.
@@ -166,7 +171,7 @@ func (l *loop[T]) begin(item T) int {
 	return i
 }
 
-// settle is told that the handle at i has settled.
+// settle records that the handle at i is done.
 func (l *loop[T]) settle(i int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -174,8 +179,8 @@ func (l *loop[T]) settle(i int) {
 	l.more.Signal()
 }
 
-// arrived is the place whose handle settled first. If there is none yet it waits,
-// or else is not ok.
+// arrived returns the place whose handle was done first. If no handle is done,
+// arrived waits for one, or returns false if wait is false.
 func (l *loop[T]) arrived(wait bool) (i int, ok bool) {
 	if l.next == len(l.took) {
 		l.mu.Lock()
@@ -193,6 +198,7 @@ func (l *loop[T]) arrived(wait bool) (i int, ok bool) {
 	return i, true
 }
 
+// settled reports whether the handle at i is done.
 func (l *loop[T]) settled(i int) bool {
 	select {
 	case <-l.places[i].handle.Done():
@@ -202,7 +208,7 @@ func (l *loop[T]) settled(i int) bool {
 	}
 }
 
-// take empties a place.
+// take frees a place and returns what it held.
 func (l *loop[T]) take(i int) (T, *pending.Pending) {
 	at := l.places[i]
 	l.places[i] = place[T]{}
@@ -211,11 +217,12 @@ func (l *loop[T]) take(i int) (T, *pending.Pending) {
 	return at.item, at.handle
 }
 
-// cancelOpen cancels what was started and not yielded: the latest first, so that
-// what waits doesn't get the slots of what was before it.
+// cancelOpen cancels what was started and not yielded. It begins with the
+// newest, so that a queued request doesn't get the slot of one that was
+// canceled before it.
 func (l *loop[T]) cancelOpen() {
 	slices.SortFunc(l.places, func(a, b place[T]) int { return b.nth - a.nth })
 	for _, at := range l.places {
-		at.handle.Cancel() // of a free place: nothing
+		at.handle.Cancel() // does nothing for a free place
 	}
 }

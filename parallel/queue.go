@@ -7,8 +7,8 @@ import (
 	"github.com/abreast-go/abreast/internal/slots"
 )
 
-// A queue gives slots to the requests of a block and of the blocks that Go opens
-// within it, since a slot belongs to a request and never to a block.
+// A queue gives slots to the requests of a block and of the blocks that Go
+// opens within it, since a slot belongs to a request and never to a block.
 //
 // Decisions are made under mu; everything else happens outside. A goroutine is
 // started when a request gets a slot, and goes on with the next request when it
@@ -18,8 +18,8 @@ type queue struct {
 	slots *slots.Queue[*sending]
 }
 
-// Stats counts the requests of a block, including those of the blocks that Go opened
-// within it. Calls of Go and Race are not counted.
+// Stats counts the requests of a block, including those of the blocks that Go
+// opened within it. Calls of Go and Race are not counted.
 type Stats struct {
 	Queued   int // made and not sent: waiting for a slot or for their After
 	InFlight int // holding a slot: from the call of Wait to the last byte
@@ -38,8 +38,8 @@ const (
 	failed                 // done, with an error
 )
 
-// moveLocked changes the state of s, and counts it in its block and in the blocks
-// around it. Nothing else changes a state or the Stats.
+// moveLocked changes the state of s, and counts it in its block and in the
+// blocks around it. Nothing else changes a state or the Stats.
 func (s *sending) moveLocked(to state) {
 	var c Stats
 	for _, change := range [...]struct {
@@ -80,8 +80,8 @@ func (q *queue) dispatchLocked() {
 	}
 }
 
-// takeLocked gives a slot to the oldest request that may have one, and returns it. It
-// returns nil if there is none.
+// takeLocked gives a slot to the oldest request that may have one, and returns
+// it. It returns nil if there is none.
 func (q *queue) takeLocked() *sending {
 	e := q.slots.Take()
 	if e == nil {
@@ -93,9 +93,9 @@ func (q *queue) takeLocked() *sending {
 	return s
 }
 
-// done takes back the slot of s, whose state becomes to, and returns the request that
-// its goroutine goes on with, if any. A goroutine belongs to one block: the request of
-// another block gets a goroutine of that block.
+// done takes back the slot of s, whose state becomes to, and returns the
+// request that its goroutine goes on with, if any. A goroutine belongs to one
+// block: the request of another block gets a goroutine of that block.
 func (q *queue) done(s *sending, to state) (next *sending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -109,8 +109,8 @@ func (q *queue) done(s *sending, to state) (next *sending) {
 	return next
 }
 
-// hop moves s, which holds a slot, to another host, and waits for its place there. It
-// returns early, with ctx.Err, if ctx ends.
+// hop moves s, which holds a slot, to another host, and waits for its place
+// there. It returns early, with ctx.Err, if ctx ends.
 func (q *queue) hop(ctx context.Context, s *sending, host string) error {
 	q.mu.Lock()
 	waiting := q.slots.Hop(&s.place, host)

@@ -1,5 +1,6 @@
-// Package hops lets package client tell package parallel that a redirect is about to
-// be followed, so that limits and pacing hold for the host that it leads to.
+// Package hops lets package client tell package parallel that a redirect is
+// about to be followed, so that limits and pacing hold for the host that it
+// leads to.
 package hops
 
 import "net/http"
@@ -13,8 +14,9 @@ type Waiter interface {
 // Key is the key of a Waiter.
 type Key struct{}
 
-// Wait waits until req, which follows a redirect, may be sent to its host. It returns
-// at once if req belongs to no block. The error is that of req, which is not sent then.
+// Wait waits until req, which follows a redirect, may be sent to its host. It
+// returns at once if req belongs to no block. The error is that of req, which
+// is not sent then.
 func Wait(req *http.Request) error {
 	if w, ok := req.Context().Value(Key{}).(Waiter); ok {
 		return w.WaitHop(req)

@@ -1,10 +1,10 @@
 // Package slots decides which request gets the next slot. It knows nothing of
-// HTTP, of blocks, or of goroutines: it is a data structure, and the lock of its
-// owner guards it.
+// HTTP, of blocks, or of goroutines: it is a data structure, and the lock of
+// its owner guards it.
 //
-// An entry is queued, then holds a slot, then is gone. Each host has its own line,
-// first in, first out. A slot goes to the oldest entry of all whose host may have one
-// more in flight, so a host at its limit holds back no other host.
+// An entry is queued, then holds a slot, then is gone. Each host has its own
+// line, first in, first out. A slot goes to the oldest entry of all whose host
+// may have one more in flight, so a host at its limit holds back no other host.
 package slots
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/abreast-go/abreast/internal/fifo"
 )
 
-// A Queue holds entries and counts the slots that it gave out. [Queue.Take] alone
-// gives out slots, at most limit at a time, and at most hostLimit at a time to the
-// entries of one host.
+// A Queue holds entries and counts the slots that it gave out. [Queue.Take]
+// alone gives out slots, at most limit at a time, and at most hostLimit at a
+// time to the entries of one host.
 //
 // A Queue is not safe for concurrent use.
 type Queue[T any] struct {
@@ -28,8 +28,8 @@ type Queue[T any] struct {
 	ready    byAge[T]            // hosts whose oldest entry may have a slot
 }
 
-// A host is kept for as long as it has an entry. Only update changes whether it is
-// ready.
+// A host is kept for as long as it has an entry. Only update changes whether it
+// is ready.
 type host[T any] struct {
 	name     string
 	line     fifo.Queue[*Entry[T]] // waiting for a slot, oldest first
@@ -93,8 +93,8 @@ func (q *Queue[T]) Remove(e *Entry[T]) {
 	}
 }
 
-// Take gives a slot to the oldest entry that may have one, takes it out of the line
-// and returns it. It returns nil if no entry may have a slot now.
+// Take gives a slot to the oldest entry that may have one, takes it out of the
+// line and returns it. It returns nil if no entry may have a slot now.
 func (q *Queue[T]) Take() *Entry[T] {
 	if len(q.ready) == 0 || q.limit > 0 && q.inFlight >= q.limit {
 		return nil
@@ -107,17 +107,17 @@ func (q *Queue[T]) Take() *Entry[T] {
 	return e
 }
 
-// Release takes back the slot of e and its place at a host. Other entries may have a
-// slot now: call Take before the owner's lock is released.
+// Release takes back the slot of e and its place at a host. Other entries may
+// have a slot now: call Take before the owner's lock is released.
 func (q *Queue[T]) Release(e *Entry[T]) {
 	q.inFlight--
 	q.vacate(e)
 }
 
-// Hop moves e, which holds a slot, to another host. e keeps its slot. It gives up its
-// place at the first host at once, so that hops in opposite directions don't wait for
-// each other. Hop returns nil if e has its place at the new host. Otherwise e waits for
-// it in line: see the result's Turn, and Leave.
+// Hop moves e, which holds a slot, to another host. e keeps its slot. It gives
+// up its place at the first host at once, so that hops in opposite directions
+// don't wait for each other. Hop returns nil if e has its place at the new
+// host. Otherwise e waits for it in line: see the result's Turn, and Leave.
 //
 // As with Release, other entries may have a slot now.
 func (q *Queue[T]) Hop(e *Entry[T], to string) *Hop[T] {
@@ -136,15 +136,15 @@ func (q *Queue[T]) Hop(e *Entry[T], to string) *Hop[T] {
 	return w
 }
 
-// Leave takes w out of the line. An entry that has got its place by then keeps it
-// until Release.
+// Leave takes w out of the line. An entry that has got its place by then keeps
+// it until Release.
 func (q *Queue[T]) Leave(w *Hop[T]) {
 	w.place.Remove()
 	q.update(w.host)
 }
 
-// vacate gives up the place of e, if it holds one. The oldest hop in line gets it,
-// before any entry without a slot: a hop holds a slot while it waits.
+// vacate gives up the place of e, if it holds one. The oldest hop in line gets
+// it, before any entry without a slot: a hop holds a slot while it waits.
 func (q *Queue[T]) vacate(e *Entry[T]) {
 	h := e.at
 	if h == nil {
@@ -180,8 +180,8 @@ func (q *Queue[T]) hasPlace(h *host[T]) bool {
 	return q.hostLimit == 0 || h.inFlight < q.hostLimit
 }
 
-// update makes h ready or not, as its line and its places now say, puts it where its
-// oldest entry belongs, and forgets a host without entries.
+// update makes h ready or not, as its line and its places now say, puts it
+// where its oldest entry belongs, and forgets a host without entries.
 func (q *Queue[T]) update(h *host[T]) {
 	ready := h.line.Len() > 0 && q.hasPlace(h)
 	switch {

@@ -222,7 +222,8 @@ func (m *model) release(rnd *rand.Rand) {
 	m.vacate(e, func() { m.q.Release(e) })
 }
 
-// vacate calls f, which gives up the place of e. The oldest hop there must get it.
+// vacate calls f, which gives up the place of e. The oldest hop there must get
+// it.
 func (m *model) vacate(e *Entry[string], f func()) {
 	host := e.Host
 	next := slices.IndexFunc(m.hops, func(w *Hop[string]) bool { return w.entry.Host == host })
@@ -257,8 +258,8 @@ func (m *model) hop(rnd *rand.Rand) {
 	}
 }
 
-// take takes all slots that there are, and compares each with the oldest entry that may
-// have one.
+// take takes all slots that there are, and compares each with the oldest entry
+// that may have one.
 func (m *model) take() {
 	for {
 		want := -1
