@@ -73,7 +73,7 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-func TestFileAppearsOnceItIsWhole(t *testing.T) {
+func TestFolder_fileAppearsWhenComplete(t *testing.T) {
 	dir := t.TempDir()
 	bodies, err := openFolder(dir)
 	if err != nil {
@@ -93,7 +93,7 @@ func TestFileAppearsOnceItIsWhole(t *testing.T) {
 }
 
 // A body that can't be kept is that line's failure and no other's.
-func TestFolderFailure(t *testing.T) {
+func TestFolder_failure(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)
 	dir := t.TempDir()
@@ -110,7 +110,7 @@ func TestFolderFailure(t *testing.T) {
 	}
 }
 
-func TestFileNames(t *testing.T) {
+func TestFolder_fileNames(t *testing.T) {
 	good := regexp.MustCompile(`^\d{6,}-[A-Za-z0-9._-]{0,60}-[0-9a-f]{8}(\.[A-Za-z0-9]{1,8})?$`)
 	for _, tt := range []struct {
 		url, want string // want: the beginning; the rest is a hash

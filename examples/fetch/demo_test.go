@@ -30,7 +30,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-func TestDemoFindsWhatDiffers(t *testing.T) {
+func TestDemo_findsDifferences(t *testing.T) {
 	planned := func() *demo { return &demo{plants: plant()} }
 	asPlanted := func(d *demo) (records []record) {
 		for i, p := range d.plants {

@@ -12,7 +12,7 @@ import (
 
 // What counts the lines and what reads them agree, and counting leaves the file
 // where it stood.
-func TestCountLines(t *testing.T) {
+func TestInput_countLines(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "urls.txt")
 	long := strings.Repeat("x", 3*maxLine)
 	if err := os.WriteFile(name, []byte("first\n"+long+"\n# no\n\n  \nlast"), 0o666); err != nil {
@@ -37,7 +37,7 @@ func TestCountLines(t *testing.T) {
 }
 
 // A line that breaks off is not taken for a URL: the rest of it may matter.
-func TestReadingFails(t *testing.T) {
+func TestInput_readingFails(t *testing.T) {
 	broken := errors.New("broken")
 	in := readInput(io.MultiReader(strings.NewReader("http://h/1\nhttp://h/delete?keep="), iotest.ErrReader(broken)))
 	var got []string

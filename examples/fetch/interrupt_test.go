@@ -15,7 +15,7 @@ import (
 	"github.com/abreast-go/abreast/internal/kind"
 )
 
-func TestInterrupted(t *testing.T) {
+func TestSignal_everyLineHasOutput(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		signal os.Signal
@@ -93,7 +93,7 @@ func TestInterrupted(t *testing.T) {
 
 // A list that would take for ever: what is read when the signal comes is a
 // beginning of it, without a gap.
-func TestInterruptedList(t *testing.T) {
+func TestSignal_endlessList(t *testing.T) {
 	t.Parallel()
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {})
 	p := startProgram(t)
@@ -121,7 +121,7 @@ func TestInterruptedList(t *testing.T) {
 }
 
 // fetch | head -1: the program ends by itself, and leaves no part of a file.
-func TestNobodyReadsTheOutput(t *testing.T) {
+func TestOutput_closedPipe(t *testing.T) {
 	t.Parallel()
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "a part")

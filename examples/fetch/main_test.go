@@ -197,7 +197,7 @@ type came struct {
 	sent   bool
 }
 
-func TestEveryLineHasItsLine(t *testing.T) {
+func TestOutput_oneLineEach(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)
 	closed, err := closedAddress()
@@ -303,7 +303,7 @@ func TestEveryLineHasItsLine(t *testing.T) {
 	}
 }
 
-func TestUntrustedServer(t *testing.T) {
+func TestOutput_untrustedServer(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(faults))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -315,7 +315,7 @@ func TestUntrustedServer(t *testing.T) {
 	}
 }
 
-func TestAllGood(t *testing.T) {
+func TestOutput_allGood(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)
 	out := filepath.Join(t.TempDir(), "lines.jsonl")
@@ -335,7 +335,7 @@ func TestAllGood(t *testing.T) {
 	}
 }
 
-func TestPasswordsAreNotShown(t *testing.T) {
+func TestPassword_notShown(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)
 	host := strings.TrimPrefix(up, "http://")
@@ -367,7 +367,7 @@ func TestPasswordsAreNotShown(t *testing.T) {
 
 // The first answer is given once the last line is there: in order of arrival it
 // comes last.
-func TestOrderOfArrival(t *testing.T) {
+func TestOrder_ofCompletion(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -390,7 +390,7 @@ func TestOrderOfArrival(t *testing.T) {
 	}
 }
 
-func TestOrdered(t *testing.T) {
+func TestOrder_ofInput(t *testing.T) {
 	t.Parallel()
 	const n = 200
 	release := make(chan struct{})
@@ -419,7 +419,7 @@ func TestOrdered(t *testing.T) {
 
 // A result is written as it comes, also while standard input is silent: the loop
 // over Each would wait for the next URL first.
-func TestSilentInputHoldsNoLineBack(t *testing.T) {
+func TestInput_silentHoldsNothingBack(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)
 	for _, args := range [][]string{{}, {"-ordered"}} {
@@ -437,7 +437,7 @@ func TestSilentInputHoldsNoLineBack(t *testing.T) {
 	}
 }
 
-func TestLimitsAndHeaders(t *testing.T) {
+func TestFlags_limitAndHeaders(t *testing.T) {
 	t.Parallel()
 	var inFlight, most, wrong atomic.Int64
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -457,7 +457,7 @@ func TestLimitsAndHeaders(t *testing.T) {
 	}
 }
 
-func TestBadUsage(t *testing.T) {
+func TestFlags_bad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	list := filepath.Join(dir, "urls.txt")
@@ -510,7 +510,7 @@ func TestBadUsage(t *testing.T) {
 	}
 }
 
-func TestHelp(t *testing.T) {
+func TestFlags_help(t *testing.T) {
 	t.Parallel()
 	got := fetchURLs(t, nil, "-h")
 	_, flags, _ := strings.Cut(got.stdout, "Flags:\n")

@@ -71,7 +71,7 @@ func TestPictures(t *testing.T) {
 }
 
 // Without the flags nothing is drawn.
-func TestNoPictures(t *testing.T) {
+func TestPictures_none(t *testing.T) {
 	t.Parallel()
 	got := fetchURLs(t, strings.NewReader(serve(t, faults)))
 	if got.status != exitGood || strings.Contains(got.stderr, "GET ") {
@@ -80,7 +80,7 @@ func TestNoPictures(t *testing.T) {
 }
 
 // An archive that can't be written is a failure that is said.
-func TestArchiveThatCannotBeWritten(t *testing.T) {
+func TestPictures_archiveFails(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "all.har"))
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func startCluster(t *testing.T) (servers map[string]*server.Server, urls string)
 
 // A server of a cluster is stopped that the collector reads from, whether it is
 // connected to it or to another. It goes on with the rest.
-func TestAServerOfAClusterIsStopped(t *testing.T) {
+func TestCluster_serverStops(t *testing.T) {
 	t.Parallel()
 	const urls = 1000
 	site := startSite(t, nil)

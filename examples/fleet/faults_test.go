@@ -14,7 +14,7 @@ import (
 
 // kill -9 in the middle of a batch: some URLs are done, four are on their way, and the
 // others wait. The next worker fetches what is not done.
-func TestAWorkerIsKilled(t *testing.T) {
+func TestWorker_killed(t *testing.T) {
 	t.Parallel()
 	const urls, done, limit, batch = 40, 5, 4, 20
 	site := startSite(t, nil)
@@ -37,7 +37,7 @@ func TestAWorkerIsKilled(t *testing.T) {
 
 // kill -9 of the engine, while a feed feeds it, a worker is in the middle of a batch
 // and a collector reads along. All of them go on when it is there again.
-func TestTheEngineIsKilledAndStartedAgain(t *testing.T) {
+func TestEngine_killedAndRestarted(t *testing.T) {
 	t.Parallel()
 	const urls, half, done, limit, batch = 300, 150, 20, 10, 50
 	site := startSite(t, nil)
@@ -72,7 +72,7 @@ func TestTheEngineIsKilledAndStartedAgain(t *testing.T) {
 
 // A worker that was paused for longer than AckWait comes back to a batch that others
 // have done meanwhile. What it says then changes nothing.
-func TestAWorkerIsPausedForLongerThanAckWait(t *testing.T) {
+func TestWorker_pausedLongerThanAckWait(t *testing.T) {
 	t.Parallel()
 	const urls, limit, batch = 40, 4, 20
 	site := startSite(t, nil)
@@ -109,7 +109,7 @@ func TestAWorkerIsPausedForLongerThanAckWait(t *testing.T) {
 
 // SIGTERM: what was sent is finished, the rest of the batch is given back at once, also
 // if the engine stops too, and nothing is fetched twice.
-func TestAWorkerIsToldToStop(t *testing.T) {
+func TestWorker_stops(t *testing.T) {
 	t.Parallel()
 	const urls, limit, batch = 600, 4, 500
 	site := startSite(t, nil)
@@ -140,7 +140,7 @@ func TestAWorkerIsToldToStop(t *testing.T) {
 
 // A fleet that was told to stop goes on, started again on its store: nothing is
 // fetched twice, and the second has the results of the first too.
-func TestAFleetIsToldToStopAndStartedAgain(t *testing.T) {
+func TestFleet_stoppedAndRestarted(t *testing.T) {
 	t.Parallel()
 	const urls = 200
 	site := startSite(t, nil)
@@ -173,7 +173,7 @@ func TestAFleetIsToldToStopAndStartedAgain(t *testing.T) {
 }
 
 // A fleet that is killed closes the standard inputs of its workers: they end too.
-func TestAWorkerEndsWithItsFleet(t *testing.T) {
+func TestWorker_endsWithFleet(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
@@ -186,7 +186,7 @@ func TestAWorkerEndsWithItsFleet(t *testing.T) {
 	w.end(t, 0)
 }
 
-func TestAllWorkersAreKilled(t *testing.T) {
+func TestFleet_allWorkersKilled(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	p := start(t, "-workers", "1", "-")

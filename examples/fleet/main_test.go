@@ -339,7 +339,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-func TestWhatMayPassIsTriedAgainAndHasOneResultInTheEnd(t *testing.T) {
+func TestResult_afterRetries(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, func(w http.ResponseWriter, r *http.Request, asked int) {
 		switch {
@@ -400,7 +400,7 @@ func TestWhatMayPassIsTriedAgainAndHasOneResultInTheEnd(t *testing.T) {
 }
 
 // A URL that takes down whoever takes it has a result too.
-func TestAURLOfWhichNoWorkerEverSaysAnythingIsNotFetchedForEver(t *testing.T) {
+func TestResult_ofHopelessURL(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
@@ -423,7 +423,7 @@ func TestAURLOfWhichNoWorkerEverSaysAnythingIsNotFetchedForEver(t *testing.T) {
 
 // What takes longer than AckWait stays with its worker. That AckWait has passed, a
 // URL shows that was taken by nobody who says so.
-func TestASlowURLStaysWithItsWorker(t *testing.T) {
+func TestQueue_slowURLStaysWithWorker(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
@@ -447,7 +447,7 @@ func TestASlowURLStaysWithItsWorker(t *testing.T) {
 	}
 }
 
-func TestAListIsFedOnce(t *testing.T) {
+func TestFeed_once(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
@@ -492,7 +492,7 @@ func jobWithin(t testing.TB, o options) *job {
 }
 
 // A feed that got no answer sends again.
-func TestAURLIsInTheQueueOnceHoweverOftenItIsSent(t *testing.T) {
+func TestFeed_putTwice(t *testing.T) {
 	t.Parallel()
 	j := jobWithin(t, options{ackWait: time.Minute})
 	urls := []string{"1", "2", "3", "4", "5"}
@@ -516,7 +516,7 @@ func TestAURLIsInTheQueueOnceHoweverOftenItIsSent(t *testing.T) {
 
 // Who collects while a list is fed again, with more in it, must not go by the old
 // total.
-func TestThereIsNoTotalWhileAListIsFed(t *testing.T) {
+func TestFeed_noTotalMeanwhile(t *testing.T) {
 	t.Parallel()
 	o := options{ackWait: time.Minute}
 	j := jobWithin(t, o)
@@ -538,7 +538,7 @@ func TestThereIsNoTotalWhileAListIsFed(t *testing.T) {
 
 // The engine remembers message ids for a time only. Results are stored once also
 // after it.
-func TestAURLHasOneResultHoweverLateTheSecondComes(t *testing.T) {
+func TestResult_lateSecondRefused(t *testing.T) {
 	t.Parallel()
 	const window = 100 * time.Millisecond // the least that the engine accepts
 	j := jobWithin(t, options{ackWait: window})
@@ -569,7 +569,7 @@ func TestAURLHasOneResultHoweverLateTheSecondComes(t *testing.T) {
 }
 
 // A URL whose result can't be stored stays in the queue, and is fetched again.
-func TestAURLIsAcknowledgedOnceItsResultIsStored(t *testing.T) {
+func TestQueue_acknowledgedAfterResult(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
@@ -587,7 +587,7 @@ func TestAURLIsAcknowledgedOnceItsResultIsStored(t *testing.T) {
 }
 
 // If there were a second result, by whatever mistake, the accounts would show it.
-func TestASecondResultIsSeen(t *testing.T) {
+func TestCollect_seesSecondResult(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	release := site.hold(1)
@@ -606,7 +606,7 @@ func TestASecondResultIsSeen(t *testing.T) {
 }
 
 // A URL that is gone from the queue and has no result shows in the accounts.
-func TestWhatIsLostIsSeen(t *testing.T) {
+func TestCollect_seesLostURL(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
@@ -624,7 +624,7 @@ func TestWhatIsLostIsSeen(t *testing.T) {
 	c.says(t, "lost           1", "some URLs have no result")
 }
 
-func TestHostLimitHoldsInEachWorker(t *testing.T) {
+func TestWorker_hostLimit(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int64
 	site := startSite(t, func(http.ResponseWriter, *http.Request, int) {
@@ -646,7 +646,7 @@ func TestHostLimitHoldsInEachWorker(t *testing.T) {
 	}
 }
 
-func TestBadFlags(t *testing.T) {
+func TestFlags_bad(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		args, want string

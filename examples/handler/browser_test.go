@@ -97,7 +97,7 @@ func (b *browser) says(selector, text string) {
 	}
 }
 
-func TestAVisitorFindsAProduct(t *testing.T) {
+func TestBrowser_findsProduct(t *testing.T) {
 	b := newBrowser(t)
 	b.visit("/")
 	if _, err := chromedp.RunResponse(b.ctx, chromedp.Click(chromedp.CSS(`a[href="/product/7"]`))); err != nil {
@@ -116,7 +116,7 @@ func TestAVisitorFindsAProduct(t *testing.T) {
 	}
 }
 
-func TestAVisitorIsToldWhatIsMissing(t *testing.T) {
+func TestBrowser_missingParts(t *testing.T) {
 	b := newBrowser(t)
 	b.visit("/product/3")
 	b.says("h1", "Espresso machine")
@@ -127,7 +127,7 @@ func TestAVisitorIsToldWhatIsMissing(t *testing.T) {
 }
 
 // A review that is a script is read, and not run.
-func TestAVisitorReadsForeignTextAsItIs(t *testing.T) {
+func TestBrowser_foreignText(t *testing.T) {
 	b := newBrowser(t)
 	b.visit("/product/5")
 	b.says("h1", "Filter papers <size 02>")
@@ -141,7 +141,7 @@ func TestAVisitorReadsForeignTextAsItIs(t *testing.T) {
 }
 
 // Both pictures are seen whole, in wide windows and narrow ones, by day and by night.
-func TestAVisitorSeesBothWaterfalls(t *testing.T) {
+func TestBrowser_bothWaterfalls(t *testing.T) {
 	type sight struct {
 		Pictures []string // the title of each that is to be seen, without its time
 		Rows     []int

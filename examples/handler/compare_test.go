@@ -10,7 +10,7 @@ import (
 )
 
 // One after another, what services take adds up; side by side it is the slowest's time.
-func TestTheTwoWaysOfAPage(t *testing.T) {
+func TestCompare_bothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())
 		text, _ := get(t.Context(), s, "/compare.txt")
@@ -33,7 +33,7 @@ func TestTheTwoWaysOfAPage(t *testing.T) {
 	})
 }
 
-func TestBothPicturesAreInThePage(t *testing.T) {
+func TestCompare_showsBothPictures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())
 		page, _ := get(t.Context(), s, "/compare")

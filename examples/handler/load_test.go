@@ -52,7 +52,7 @@ func inFlight(s *shop) (n float64) {
 const visitors = 200
 
 // In fake time, so that a page's time is its own and not the machine's.
-func TestEachOfManyVisitorsIsAnsweredInTime(t *testing.T) {
+func TestLoad_everyVisitorAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, net := newShop(t, without("reviews", hangs))
 		var all sync.WaitGroup
@@ -86,7 +86,7 @@ func TestEachOfManyVisitorsIsAnsweredInTime(t *testing.T) {
 }
 
 // The same through real servers and connections, whatever time that takes on this machine.
-func TestManyVisitorsLeaveNothingBehind(t *testing.T) {
+func TestLoad_leavesNothingBehind(t *testing.T) {
 	all, connections := without("reviews", hangs), new(counter)
 	for _, srv := range all {
 		srv.ConnState = connections.count
@@ -141,7 +141,7 @@ func (c *counter) count(_ net.Conn, s http.ConnState) {
 }
 
 // What is being made when the end is asked for is finished, and nothing new begun.
-func TestPagesInFlightAreFinished(t *testing.T) {
+func TestShutdown_finishesPages(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

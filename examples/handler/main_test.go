@@ -38,7 +38,7 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestOnceShowsBothWaterfalls(t *testing.T) {
+func TestOnce_showsBothWaterfalls(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd := program(t, "-once")
 	cmd.Stderr = &stderr
@@ -61,7 +61,7 @@ func TestOnceShowsBothWaterfalls(t *testing.T) {
 	}
 }
 
-func TestOnceSaysWhichPagesAreWrong(t *testing.T) {
+func TestOnce_namesWrongPages(t *testing.T) {
 	s, _ := open(t, services())
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -94,7 +94,7 @@ func TestOnceSaysWhichPagesAreWrong(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongIsSaid(t *testing.T) {
+func TestMain_badFlags(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

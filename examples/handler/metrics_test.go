@@ -12,7 +12,7 @@ import (
 )
 
 // Each way for a request to end, and where it is counted.
-func TestRequestsAreCountedByOutcome(t *testing.T) {
+func TestMetrics_outcomes(t *testing.T) {
 	for name, tt := range map[string]struct {
 		run  func(s *shop, ctx context.Context)
 		want string
@@ -93,7 +93,7 @@ func TestRequestsAreCountedByOutcome(t *testing.T) {
 	}
 }
 
-func TestRequestsInFlight(t *testing.T) {
+func TestMetrics_inFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())
 		inFlight := func() (n [3]float64) {
@@ -123,7 +123,7 @@ func TestRequestsInFlight(t *testing.T) {
 
 // Time in the queue and time from the send, apart: one after another the last request
 // waits for 200ms, and then takes its 120ms.
-func TestTheQueueIsTimedApart(t *testing.T) {
+func TestMetrics_queueTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())
 		c := s.client
@@ -156,7 +156,7 @@ func TestTheQueueIsTimedApart(t *testing.T) {
 }
 
 // Whatever visitors ask for, labels stay as they are.
-func TestLabelsAreOfTheServicesAlone(t *testing.T) {
+func TestMetrics_labels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())
 		for _, path := range []string{"/product/1", "/product/2", "/product/999", "/product/x", "/product/7?service=mine", "/other"} {

@@ -63,7 +63,7 @@ const (
 	hasSimilar = "Pour-over stand"
 )
 
-func TestAPageIsShownWithoutThePartsThatAreMissing(t *testing.T) {
+func TestPage_shownWithoutMissingParts(t *testing.T) {
 	for name, tt := range map[string]struct {
 		service string
 		instead http.HandlerFunc
@@ -105,7 +105,7 @@ func TestAPageIsShownWithoutThePartsThatAreMissing(t *testing.T) {
 }
 
 // Only what is whole may be kept, and nothing may be taken for what it is not.
-func TestHeadersOfPages(t *testing.T) {
+func TestPage_headers(t *testing.T) {
 	const html, text = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 	type headers struct {
 		status                   int
@@ -140,7 +140,7 @@ func TestHeadersOfPages(t *testing.T) {
 
 // The database knows first that there is no such product, and then nobody waits for the
 // services.
-func TestAnUnknownProductIsNotFoundAtOnce(t *testing.T) {
+func TestPage_unknownProduct(t *testing.T) {
 	for _, id := range []string{"999", "0", "-7", "seven", "7%00", "7%2F..", "99999999999999999999"} {
 		t.Run(id, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestAnUnknownProductIsNotFoundAtOnce(t *testing.T) {
 	}
 }
 
-func TestWithoutTheDatabaseThereIsNoPage(t *testing.T) {
+func TestPage_noDatabase(t *testing.T) {
 	for _, path := range []string{"/", "/product/7", "/compare", "/compare.txt"} {
 		t.Run(path, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestWithoutTheDatabaseThereIsNoPage(t *testing.T) {
 }
 
 // What services and the database say is text, whatever it looks like.
-func TestForeignTextIsEscaped(t *testing.T) {
+func TestPage_escapesForeignText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())
 		page, _ := get(t.Context(), s, "/product/5")
@@ -192,7 +192,7 @@ func TestForeignTextIsEscaped(t *testing.T) {
 }
 
 // The visitor's connection ends, and with it everything that was asked for them.
-func TestAVisitorWhoLeavesIsNotWaitedFor(t *testing.T) {
+func TestPage_endsWithItsVisitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, net := newShop(t, services())
 		ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)

@@ -12,7 +12,7 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-func TestASignalEndsTheShopOnceItsPagesAreFinished(t *testing.T) {
+func TestSignal_finishesPages(t *testing.T) {
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			dir := t.TempDir()

@@ -111,7 +111,7 @@ func broken(t *testing.T) *testnet.Server {
 }
 
 // Cancelled requests say nothing about the service: neither for it nor against it.
-func TestACancelledLoserDoesNotCount(t *testing.T) {
+func TestBreaker_loserDoesntCount(t *testing.T) {
 	for name, tc := range map[string]struct {
 		steps []step
 		want  string
@@ -143,7 +143,7 @@ func TestACancelledLoserDoesNotCount(t *testing.T) {
 }
 
 // What an open breaker refuses has its body closed; it is not tried again, nor said to be unsent.
-func TestAnOpenBreakerRefuses(t *testing.T) {
+func TestBreaker_openRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		breaker := circuitbreaker.NewBuilder[*http.Response]().WithFailureThreshold(1).Build()
 		server := &turned{status: []int{503}}

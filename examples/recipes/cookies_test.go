@@ -59,7 +59,7 @@ func ExampleNewSession() {
 
 // Who is sent a cookie: the host that set it, on any port, and its domain where it says so,
 // unless that is a public suffix; a jar by itself knows no such suffix.
-func TestCookiesGoWhereTheirDomainSays(t *testing.T) {
+func TestSession_cookieDomains(t *testing.T) {
 	own, err := recipes.NewSession("")
 	if err != nil {
 		t.Fatal(err)

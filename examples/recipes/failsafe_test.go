@@ -23,7 +23,7 @@ import (
 
 // What failsafehttp's policy does by itself with a server that turns a POST away twice, asking
 // for a day each time.
-func TestFailsafeRetriesAPostWheneverItIsToldTo(t *testing.T) {
+func TestFailsafe_retriesPost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const day = 24 * time.Hour
 		server := &turned{status: []int{503, 429, 200}, retryAfter: fmt.Sprint(day.Seconds())}
@@ -50,7 +50,7 @@ func TestFailsafeRetriesAPostWheneverItIsToldTo(t *testing.T) {
 }
 
 // Nor does it give out the last answer.
-func TestFailsafeHidesTheLastAnswer(t *testing.T) {
+func TestFailsafe_hidesLastResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, &turned{status: []int{503}})
 		policy := failsafehttp.NewRetryPolicyBuilder().Build()
@@ -67,7 +67,7 @@ func TestFailsafeHidesTheLastAnswer(t *testing.T) {
 // To failsafe-go's executor what is not a failure is a success: so a cancelled loser ends a
 // row of failures, and closes a breaker that is half open. That is why recipes.Breaker asks
 // the breaker itself.
-func TestFailsafesExecutorTakesACancelledLoserForASuccess(t *testing.T) {
+func TestFailsafe_loserIsSuccess(t *testing.T) {
 	for name, tc := range map[string]struct {
 		handle func(*http.Response, error) bool
 		steps  []step

@@ -34,7 +34,7 @@ func behind(b *gobreaker.CircuitBreaker[*http.Response], next http.RoundTripper,
 
 func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }
 
-func TestGobreakerCountsCancelledLosersUnlessToldNotTo(t *testing.T) {
+func TestGobreaker_countsLosers(t *testing.T) {
 	six := func(s step) []step { return []step{s, s, s, s, s, s} } // its default is more than 5 in a row
 	counts := func(requests, failed, excluded uint32) gobreaker.Counts {
 		return gobreaker.Counts{Requests: requests, TotalFailures: failed, ConsecutiveFailures: failed, TotalExclusions: excluded}

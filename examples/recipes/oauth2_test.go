@@ -122,7 +122,7 @@ func (i *issuer) client(t *testing.T) client.Client {
 }
 
 // One that has run out is renewed once, however many requests want it.
-func TestATokenIsRenewedOnce(t *testing.T) {
+func TestClientCredentials_renewsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
 		c := i.client(t)
@@ -160,7 +160,7 @@ func TestATokenIsRenewedOnce(t *testing.T) {
 
 // Where a token server hangs, no request outlives its context: neither the one that fetches
 // the token nor those that wait for it.
-func TestLeavingDoesNotWaitForAToken(t *testing.T) {
+func TestClientCredentials_endDoesntWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
 		c := i.client(t)
@@ -194,7 +194,7 @@ func TestLeavingDoesNotWaitForAToken(t *testing.T) {
 }
 
 // The token goes to the API, and not to where that redirects.
-func TestTheTokenStaysWithItsOrigin(t *testing.T) {
+func TestClientCredentials_stayWithOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
 		c := i.client(t)
@@ -209,7 +209,7 @@ func TestTheTokenStaysWithItsOrigin(t *testing.T) {
 }
 
 // So WARNINGS.md has it of oauth2.Transport, which knows neither origins nor contexts.
-func TestOauth2sTransportTakesTheTokenAlong(t *testing.T) {
+func TestOauth2Transport_tokenFollowsRedirect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
 		transport := &oauth2.Transport{Source: i.config().TokenSource(i.context(t)), Base: i.Transport}
@@ -224,7 +224,7 @@ func TestOauth2sTransportTakesTheTokenAlong(t *testing.T) {
 	})
 }
 
-func TestLeavingWaitsForOauth2sTransport(t *testing.T) {
+func TestOauth2Transport_endOfBlockWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
 		i.hangs = make(chan struct{})
@@ -244,7 +244,7 @@ func TestLeavingWaitsForOauth2sTransport(t *testing.T) {
 }
 
 // Wrong credentials are an error before any block, and their secret is not in it.
-func TestWrongCredentialsAreAnErrorBeforeTheBlock(t *testing.T) {
+func TestClientCredentials_wrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")

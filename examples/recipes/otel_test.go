@@ -64,7 +64,7 @@ func ExampleTraced() {
 
 // What was cancelled on purpose, before its answer or in the middle of it, is no error in
 // the trace; what failed is.
-func TestALoserIsNoErrorInTheTrace(t *testing.T) {
+func TestTraced_loserIsNoError(t *testing.T) {
 	cases := map[string]struct {
 		path string
 		end  func(h *pending.Pending, cancel context.CancelCauseFunc) // nil: it ends by itself
@@ -146,7 +146,7 @@ func TestALoserIsNoErrorInTheTrace(t *testing.T) {
 }
 
 // What is around what decides whether a retried request has a span, or each attempt has.
-func TestASpanForAllAttemptsOrForEach(t *testing.T) {
+func TestTraced_aroundRetryOrWithin(t *testing.T) {
 	retry := func(next http.RoundTripper) http.RoundTripper { return recipes.Retry(next, time.Second) }
 	traced := func(next http.RoundTripper) http.RoundTripper { return recipes.Traced(next) }
 	for name, tc := range map[string]struct {
@@ -182,7 +182,7 @@ func TestASpanForAllAttemptsOrForEach(t *testing.T) {
 }
 
 // So WARNINGS.md has it of otelhttp by itself.
-func TestALoserIsAnErrorToOtelhttp(t *testing.T) {
+func TestOtelhttp_loserIsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		exporter := tracetest.NewInMemoryExporter()
@@ -210,7 +210,7 @@ func attributeOf(s tracetest.SpanStub, key attribute.Key) string {
 }
 
 // The block's span has the error that fn returned.
-func TestTheBlocksSpanHasItsError(t *testing.T) {
+func TestTracedParallel_error(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	errNoUser := errors.New("no such user")
@@ -225,7 +225,7 @@ func TestTheBlocksSpanHasItsError(t *testing.T) {
 
 // otelhttp adds its span to the request's context, in which the library watches for
 // connections: the proof that nothing was sent is still seen.
-func TestWhatWasNotSentIsKnownThroughOtelhttp(t *testing.T) {
+func TestTraced_notSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.NotFoundHandler())
 		s.Close()
@@ -240,7 +240,7 @@ func TestWhatWasNotSentIsKnownThroughOtelhttp(t *testing.T) {
 }
 
 // A span of otelhttp begins with the send: what a request waited in the queue is not in it.
-func TestTheQueueIsNotInTheSpan(t *testing.T) {
+func TestOtelhttp_queueNotInSpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(time.Second) }))
 		exporter := tracetest.NewInMemoryExporter()

@@ -47,7 +47,7 @@ func ExamplePerHost() {
 	// 10 done
 }
 
-func TestEachHostHasAPaceOfItsOwn(t *testing.T) {
+func TestPerHost_onePaceEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		var mu sync.Mutex
@@ -79,7 +79,7 @@ func TestEachHostHasAPaceOfItsOwn(t *testing.T) {
 }
 
 // A request that is paced holds its slot: without a HostLimit those of one host hold all.
-func TestAHostThatIsPacedTakesAllSlotsWithoutAHostLimit(t *testing.T) {
+func TestPerHost_holdsSlotsWithoutHostLimit(t *testing.T) {
 	for hostLimit, want := range map[int]time.Duration{0: 7 * time.Second, 2: 0} {
 		synctest.Test(t, func(t *testing.T) {
 			s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -102,7 +102,7 @@ func TestAHostThatIsPacedTakesAllSlotsWithoutAHostLimit(t *testing.T) {
 }
 
 // rate.Limiter doesn't begin a wait that the block's deadline would end.
-func TestAWaitBeyondTheDeadlineFailsAtOnce(t *testing.T) {
+func TestPerHost_failsBeforeDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		c := client.Client{HTTP: s.Client(), Wait: recipes.PerHost(rate.Every(time.Minute), 1)}
@@ -124,7 +124,7 @@ func TestAWaitBeyondTheDeadlineFailsAtOnce(t *testing.T) {
 }
 
 // What PerHost keeps, as its comment says.
-func TestALimiterCostsSome150BytesAHost(t *testing.T) {
+func TestPerHost_memory(t *testing.T) {
 	const hosts = 20_000
 	wait := recipes.PerHost(1, 1)
 	before := heap()

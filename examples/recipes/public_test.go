@@ -44,7 +44,7 @@ func ExamplePublicOnly() {
 }
 
 // However a URL leads to a private address, nobody there is asked.
-func TestAPrivateAddressIsNotDialled(t *testing.T) {
+func TestPublicOnly_privateNotDialed(t *testing.T) {
 	var asked atomic.Bool
 	internal := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
 	defer internal.Close()

@@ -160,7 +160,7 @@ func TestRetry(t *testing.T) {
 }
 
 // Leaving the block ends the wait for the next attempt.
-func TestLeavingDoesNotWaitForARetry(t *testing.T) {
+func TestRetry_endOfBlockDoesntWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &turned{status: []int{503}, retryAfter: "9"}
 		s := testnet.New(t, server)
@@ -178,7 +178,7 @@ func TestLeavingDoesNotWaitForARetry(t *testing.T) {
 }
 
 // The waits are within the request's Timeout.
-func TestTheWaitsOfARetryAreWithinTheTimeout(t *testing.T) {
+func TestRetry_pausesUseTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, &turned{status: []int{503}, retryAfter: "4"})
 		c := client.Client{Timeout: 5 * time.Second, HTTP: &http.Client{Transport: recipes.Retry(s.Transport, 10*time.Second)}}
@@ -194,7 +194,7 @@ func TestTheWaitsOfARetryAreWithinTheTimeout(t *testing.T) {
 
 // httptrace watches all attempts: one that got a connection is enough for the request not to
 // be ErrNotSent.
-func TestOnlyWhatNoAttemptSentIsNotSent(t *testing.T) {
+func TestRetry_notSentIfNoAttemptWas(t *testing.T) {
 	const refused, broken = "refused", "broken"
 	for name, tc := range map[string]struct {
 		attempts []string

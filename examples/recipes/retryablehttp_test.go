@@ -30,7 +30,7 @@ func retryable(next http.RoundTripper) *http.Client {
 // keepsIdle has no CloseIdleConnections for http.Client to find.
 type keepsIdle struct{ http.RoundTripper }
 
-func TestRetryablehttpClosesAllIdleConnectionsWithOneCancelledRequest(t *testing.T) {
+func TestRetryablehttp_closesIdleConnections(t *testing.T) {
 	for name, tc := range map[string]struct {
 		path string
 		wrap func(http.RoundTripper) http.RoundTripper
@@ -80,7 +80,7 @@ func TestRetryablehttpClosesAllIdleConnectionsWithOneCancelledRequest(t *testing
 	}
 }
 
-func TestRetryablehttpObeysAnyRetryAfter(t *testing.T) {
+func TestRetryablehttp_unboundedRetryAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const day = 24 * time.Hour
 		s := testnet.New(t, &turned{status: []int{429, 200, 429}, retryAfter: fmt.Sprint(day.Seconds())})
@@ -103,7 +103,7 @@ func TestRetryablehttpObeysAnyRetryAfter(t *testing.T) {
 
 // After the last attempt the answer is gone: there is an error in its place, which is no
 // *pending.StatusError.
-func TestRetryablehttpHidesTheLastAnswer(t *testing.T) {
+func TestRetryablehttp_hidesLastResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, &turned{status: []int{503}})
 		c := client.Client{HTTP: retryable(s.Transport)}

@@ -151,7 +151,7 @@ func TestLog(t *testing.T) {
 }
 
 // The time that a request waited for a slot is told apart.
-func TestTheQueueIsLogged(t *testing.T) {
+func TestLog_queueTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(time.Second) }))
 		var log bytes.Buffer
@@ -167,7 +167,7 @@ func TestTheQueueIsLogged(t *testing.T) {
 }
 
 // The logger has the context of the request, for handlers that take a trace's ID from it.
-func TestTheLoggerHasTheRequestsContext(t *testing.T) {
+func TestLog_requestContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.NotFoundHandler())
 		type key struct{}

@@ -24,7 +24,7 @@ import (
 // WARNINGS.md's facts about net/http's own limits.
 
 // Two requests of 20 s each, to one host, one after the other.
-func TestMaxConnsPerHostTakesTheWaitOffTheTimeout(t *testing.T) {
+func TestMaxConnsPerHost_waitUsesTimeout(t *testing.T) {
 	type result struct {
 		TimedOut bool
 		After    time.Duration
@@ -79,7 +79,7 @@ func TestMaxConnsPerHostTakesTheWaitOffTheTimeout(t *testing.T) {
 }
 
 // What waits for a connection all its time was not sent, and is known not to have been.
-func TestWhatWaitedForAConnectionWasNotSent(t *testing.T) {
+func TestMaxConnsPerHost_waitIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		s.Transport.MaxConnsPerHost = 1
@@ -97,7 +97,7 @@ func TestWhatWaitedForAConnectionWasNotSent(t *testing.T) {
 }
 
 // Twenty requests are with the server at once, over the one connection that is allowed.
-func TestMaxConnsPerHostDoesNotLimitHTTP2(t *testing.T) {
+func TestMaxConnsPerHost_noLimitOnHTTP2(t *testing.T) {
 	const requests = 20
 	var arrived atomic.Int32
 	together := make(chan struct{})

@@ -10,7 +10,7 @@ import (
 
 // What WARNINGS.md says was measured with the versions of go.mod, by tests that are there;
 // and README.md names each recipe.
-func TestTheWarningsAreOfTheseVersionsAndTests(t *testing.T) {
+func TestWarnings_versionsAndTests(t *testing.T) {
 	warnings, required, readme := read(t, "WARNINGS.md"), read(t, "../go.mod"), read(t, "README.md")
 	versions := regexp.MustCompile(`(?m)^## (\S+ v\S+)$`).FindAllStringSubmatch(warnings, -1)
 	if len(versions) < 6 {
