@@ -13,10 +13,10 @@ import (
 	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
-// A folder is where bodies are kept. An os.Root, it lets nothing out.
+// A folder is where bodies are written. It is an os.Root, so no name leads out of it.
 type folder struct{ *os.Root }
 
-// openFolder opens a folder, and makes it if need be. Without a name it is nil.
+// openFolder opens a folder, and creates it if necessary. It returns nil if name is empty.
 func openFolder(name string) (*folder, error) {
 	if name == "" {
 		return nil, nil
@@ -33,25 +33,26 @@ func openFolder(name string) (*folder, error) {
 
 var errTooLarge = errors.New("the body is longer than -max-body allows")
 
-// fileError is a failure of a file, as opposed to one of a connection.
+// A fileError is the error of a file, as opposed to that of a connection.
 type fileError struct{ err error }
 
 func (e *fileError) Error() string { return e.err.Error() }
 func (e *fileError) Unwrap() error { return e.err }
 
-// A body takes what a server sends: in a folder it becomes a file, without one it
-// is forgotten. The file has another name until it is whole.
+// A body receives the body of a response. It writes it to a file in a folder, or
+// drops it if there is no folder. The file has a temporary name until it is
+// complete.
 type body struct {
-	folder *folder // nil: none
+	folder *folder // nil: drop the body
 	line   line
-	max    int64 // bytes; 0: any
+	max    int64 // bytes; 0: no limit
 
 	n    int64
 	part string
-	file *os.File // nil: not opened yet
+	file *os.File // nil until open is called
 }
 
-// Write is called by the one goroutine that reads the response.
+// Write counts and writes p. One goroutine calls it, which reads the response.
 func (b *body) Write(p []byte) (int, error) {
 	if room := b.max - b.n; b.max > 0 && int64(len(p)) > room {
 		b.n += room
@@ -71,7 +72,7 @@ func (b *body) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// open opens the file, unless it is open.
+// open opens the file if it is not open.
 func (b *body) open() error {
 	if b.file != nil {
 		return nil
@@ -85,8 +86,8 @@ func (b *body) open() error {
 	return nil
 }
 
-// keep says that the body is whole, and returns its name in the folder, if there
-// is one. Where it fails, drop is to be called.
+// keep completes the file and returns its name in the folder, which is empty if
+// there is no folder. If keep fails, call drop.
 func (b *body) keep() (name string, err error) {
 	if b.folder == nil {
 		return "", nil
@@ -104,7 +105,7 @@ func (b *body) keep() (name string, err error) {
 	return name, nil
 }
 
-// drop leaves nothing of what was written.
+// drop removes what was written.
 func (b *body) drop() {
 	if b.file != nil {
 		b.file.Close()
@@ -112,12 +113,12 @@ func (b *body) drop() {
 	}
 }
 
-// fileName is the name of a line's file, like
-// "000012-example.com_docs_index-1f2e3d4c.html": the line's number, so that no two
-// lines of one input share a file; what is readable of host and path; a hash of
-// the URL, so that another list's line doesn't take its place. The name has only
-// characters that are good everywhere, does not end in a dot, begins with a digit
-// and so is no device of Windows (CON, NUL, COM1), and has at most 90 bytes or so.
+// fileName returns the name of a line's file, such as
+// "000012-example.com_docs_index-1f2e3d4c.html". The line's number keeps the files
+// of one list apart, and the hash of the URL those of two lists. The name has only
+// characters that every system allows and about 90 bytes at most, and it does not
+// end in a dot. As it begins with a digit, it is not a device of Windows (CON, NUL,
+// COM1).
 func fileName(l line) string {
 	shown := lines.Shown(l.text)
 	var where, ext string
@@ -139,7 +140,7 @@ func fileName(l line) string {
 	return fmt.Sprintf("%06d-%s-%.4x%s", l.number, readable, sha256.Sum256([]byte(shown)), ext)
 }
 
-// isExtension reports whether ext, with its dot, is fit for a file's name.
+// isExtension reports whether ext, with its dot, can be part of a file's name.
 func isExtension(ext string) bool {
 	if len(ext) < 2 || len(ext) > 9 || ext == ".part" {
 		return false

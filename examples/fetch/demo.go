@@ -13,22 +13,22 @@ import (
 	"github.com/abreast-go/abreast/internal/kind"
 )
 
-// The demo's own limits, which its upstream goes beyond.
+// The demo's limits, some of which its upstream exceeds.
 const (
 	demoURLs    = 1000
 	demoTimeout = 3 * time.Second
 	demoMaxBody = 64 << 10
 )
 
-// A demo is an upstream with a list of URLs, and what they ought to come to.
+// A demo is an upstream with a list of URLs and the results that they should have.
 type demo struct {
 	upstream *upstream.Upstream
 	plants   []planted
-	wrong    []string // differences, at most a few
-	differ   int      // how many there are
+	wrong    []string // the first differences
+	differ   int      // number of differences
 }
 
-// A planted is what fetching one URL ought to come to.
+// A planted is the result that one URL should have.
 type planted struct {
 	url     string
 	latency time.Duration // of the answer
@@ -36,10 +36,10 @@ type planted struct {
 	bytes   int64
 	kind    kind.Kind // of the failure
 	sent    bool
-	came    int // lines that said what came of it
+	came    int // lines of output for it
 }
 
-// startDemo plants the demo's URLs and starts their upstream.
+// startDemo starts an upstream for the demo's URLs.
 func startDemo(o *options) (*demo, error) {
 	for _, own := range []string{"timeout", "max-body"} {
 		if o.given(own) {
@@ -81,7 +81,7 @@ func (d *demo) faulty() (n int) {
 	return n
 }
 
-// plant makes the same plan every time: most URLs answer, after 1 to 300 ms.
+// plant returns the same plan every time. Most URLs succeed, after 1 to 300 ms.
 func plant() []planted {
 	rng := rand.New(rand.NewPCG(1, 300))
 	plants := make([]planted, demoURLs)
@@ -93,7 +93,7 @@ func plant() []planted {
 			sent:    true,
 		}
 	}
-	// All faults are early in the list, so that nobody waits for the last timeout.
+	// The faults are early in the list, so that the demo does not end with a timeout.
 	places := rng.Perm(demoURLs / 4)
 	faulty := func(n int, fault func(*planted)) {
 		for _, i := range places[:n] {
@@ -110,7 +110,7 @@ func plant() []planted {
 	return plants
 }
 
-// item is what the upstream is told.
+// item returns how the upstream answers.
 func (p planted) item() upstream.Item {
 	item := upstream.Item{Latency: p.latency, Status: p.status, Bytes: p.bytes}
 	switch p.kind {
@@ -124,7 +124,7 @@ func (p planted) item() upstream.Item {
 	return item
 }
 
-// closedAddress is one on loopback where nobody listens.
+// closedAddress returns an address on loopback where nobody listens.
 func closedAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -136,7 +136,7 @@ func closedAddress() (string, error) {
 func (d *demo) close()       { d.upstream.Close() }
 func (d *demo) total() int64 { return int64(len(d.plants)) }
 
-// list is the URLs as a file would have them.
+// list returns the URLs, one on each line.
 func (d *demo) list() io.Reader {
 	var b strings.Builder
 	for _, p := range d.plants {
@@ -145,7 +145,7 @@ func (d *demo) list() io.Reader {
 	return strings.NewReader(b.String())
 }
 
-// check compares a line with what was planted.
+// check compares a line of output with what was planted.
 func (d *demo) check(r record) {
 	if r.Line < 1 || r.Line > len(d.plants) {
 		d.differs("line %d: there is no such line", r.Line)
@@ -156,7 +156,7 @@ func (d *demo) check(r record) {
 	got := planted{url: r.URL, status: r.Status, bytes: r.Bytes, kind: r.Kind, sent: r.Sent}
 	want := planted{url: p.url, status: p.status, bytes: p.bytes, kind: p.kind, sent: p.sent}
 	if p.kind == kind.Reset {
-		want.bytes = min(p.bytes, r.Bytes) // what is on its way may be lost
+		want.bytes = min(p.bytes, r.Bytes) // a reset may discard bytes in flight
 	}
 	if got != want {
 		d.differs("line %d, %s:\n  planted  %v\n  came     %v (%s)", r.Line, p.url, want, got, r.Error)
@@ -174,7 +174,7 @@ func (d *demo) differs(format string, args ...any) {
 	}
 }
 
-// verdict says whether all is as it was planted, and what the program exits with.
+// verdict prints whether all results are as planted, and returns the exit status.
 func (d *demo) verdict(w io.Writer) int {
 	for i, p := range d.plants {
 		if p.came != 1 {

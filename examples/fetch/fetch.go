@@ -18,7 +18,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A fetcher fetches the URLs of lines side by side.
+// A fetcher fetches the URLs of lines concurrently.
 type fetcher struct {
 	client  client.Client
 	ordered bool
@@ -26,7 +26,7 @@ type fetcher struct {
 	maxBody int64
 	pace    *rate.Limiter
 	drawn   *pictures
-	opened  atomic.Int64 // connections
+	opened  atomic.Int64 // number of connections
 	making  *fetch       // the fetch whose request is being made
 }
 
@@ -54,7 +54,7 @@ func newFetcher(o options, bodies *folder, drawn *pictures) *fetcher {
 	return f
 }
 
-// transport is the library's, with its connections counted.
+// transport returns the library's transport, and counts its connections.
 func (f *fetcher) transport(limit int) http.RoundTripper {
 	t := client.NewTransport()
 	t.MaxIdleConns = max(t.MaxIdleConns, limit)
@@ -70,20 +70,20 @@ func (f *fetcher) transport(limit int) http.RoundTripper {
 	return t
 }
 
-// all fetches every line and calls report with what became of it, line by line,
-// until report fails. Once ctx has ended, no further line is taken up; what was
-// taken up is still reported.
+// all fetches every line and calls report with each result, until report fails.
+// When ctx is done, it starts no further line, but still reports those that it has
+// started.
 func (f *fetcher) all(ctx context.Context, in *input, bar *progress, report func(record) error) error {
 	return f.client.Parallel(ctx, func(p *parallel.Parallel) error {
 		bar.start(p.Stats)
 		defer bar.stop()
-		sideBySide := parallel.Each[*fetch]
+		each := parallel.Each[*fetch]
 		if f.ordered {
-			sideBySide = parallel.Ordered[*fetch]
+			each = parallel.Ordered[*fetch]
 		}
 		taken := intake{input: in, ctx: p.Context()}
 		start := func(it *fetch) *pending.Pending { return f.start(p, it) }
-		for it := range sideBySide(p, taken.fetches(), start) {
+		for it := range each(p, taken.fetches(), start) {
 			if it == nil {
 				taken.looking = false
 				continue
@@ -96,17 +96,17 @@ func (f *fetcher) all(ctx context.Context, in *input, bar *progress, report func
 	})
 }
 
-// An intake makes fetches of lines, as they are asked for.
+// An intake turns lines into fetches, one at a time.
 type intake struct {
 	input   *input
 	ctx     context.Context
-	err     error // of reading
-	looking bool
+	err     error // of reading the input
+	looking bool  // a nil was yielded and has not come back
 }
 
-// fetches yields a fetch for each line until the lines or the context end. While
-// no line comes, it yields a nil now and then: the loop doesn't look at what has
-// arrived while it waits for an item, and URLs may come from a pipe slowly.
+// fetches yields a fetch for each line, until there are no more or the context is
+// done. While it waits for a line, it yields nil ten times a second: the loop over
+// Each cannot look at results while it waits for an item, and a pipe may be slow.
 func (in *intake) fetches() iter.Seq[*fetch] {
 	return func(yield func(*fetch) bool) {
 		look := time.NewTicker(100 * time.Millisecond)
@@ -122,7 +122,7 @@ func (in *intake) fetches() iter.Seq[*fetch] {
 				it = &fetch{line: ln}
 			case <-look.C:
 				if in.looking {
-					continue // one at a time: in order, it may take a while to come through
+					continue // with -ordered, a nil waits for the requests before it
 				}
 				in.looking = true
 			case <-in.ctx.Done():
@@ -135,14 +135,13 @@ func (in *intake) fetches() iter.Seq[*fetch] {
 	}
 }
 
-// A fetch is one line on its way to being fetched.
+// A fetch is the fetching of one line.
 type fetch struct {
 	line line
 	body body
 
-	// Written as the request is sent and settled; to be read once its handle is
-	// done.
-	started time.Time // zero: its turn never came
+	// Written while the request is sent; read when its handle is done.
+	started time.Time // zero if it was never sent
 	ended   time.Time
 	status  int
 	bytes   int64
@@ -151,7 +150,7 @@ type fetch struct {
 	file    string
 }
 
-// start makes the request of a fetch. A nil is given what is settled already.
+// start makes the request of a fetch. For nil it returns a handle that is done.
 func (f *fetcher) start(p *parallel.Parallel, it *fetch) *pending.Pending {
 	if it == nil {
 		return pending.Race()
@@ -166,17 +165,17 @@ func (f *fetcher) start(p *parallel.Parallel, it *fetch) *pending.Pending {
 
 type fetchKey struct{}
 
-// observe is called within Get. It hangs the fetch on the request.
+// observe adds the fetch to the context of its request. Get calls it.
 func (f *fetcher) observe(r *http.Request) (context.Context, func(pending.Outcome)) {
 	it := f.making
-	ctx, settled := f.drawn.observe(r)
+	ctx, done := f.drawn.observe(r)
 	return context.WithValue(ctx, fetchKey{}, it), func(o pending.Outcome) {
-		settled(o)
+		done(o)
 		it.settle(o)
 	}
 }
 
-// wait is called just before a request is sent.
+// wait paces the requests, and notes when each is sent.
 func (f *fetcher) wait(r *http.Request) error {
 	err := f.pace.Wait(r.Context())
 	if it, ok := r.Context().Value(fetchKey{}).(*fetch); ok && err == nil {
@@ -185,8 +184,8 @@ func (f *fetcher) wait(r *http.Request) error {
 	return err
 }
 
-// A statusNoter notes the status of a response, so that it is known too where the
-// body breaks off.
+// A statusNoter notes the status of each response. A request has none if its body
+// breaks off.
 type statusNoter struct{ next http.RoundTripper }
 
 func (t statusNoter) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -197,14 +196,14 @@ func (t statusNoter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// settle is called once, with what became of the request, before its handle is
-// done. What it does with files is done side by side too.
+// settle notes the result of the request and completes its file. It runs before the
+// handle is done, concurrently with other requests.
 func (it *fetch) settle(o pending.Outcome) {
 	it.ended, it.bytes, it.err = o.Settled, o.Bytes, o.Err
 	switch {
 	case o.Err != nil:
 		it.kind = kindOf(o.Err)
-		if o.Sent.IsZero() && it.kind != kind.Canceled { // it could not even be made
+		if o.Sent.IsZero() && it.kind != kind.Canceled { // it was refused when it was made
 			it.kind = badURL
 		}
 	case o.Response.StatusCode/100 != 2:

@@ -34,7 +34,7 @@ func openInput(name string) (*os.File, error) {
 // maxLine is the length of the longest URL, in bytes.
 const maxLine = 1 << 20
 
-// A line is one line of input that asks for something.
+// A line is one line of input that is neither blank nor a comment.
 type line struct {
 	number int
 	text   string

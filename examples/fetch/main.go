@@ -1,6 +1,5 @@
-// Fetch fetches many URLs side by side and writes one line of JSON for each line
-// of its input. Without input it shows itself at work on an upstream of its own:
-// see usage in flags.go, or
+// Fetch fetches many URLs concurrently and writes one line of JSON for each line of
+// its input. Without input it runs a demo. See usage in flags.go, or run
 //
 //	go run -C examples ./fetch
 //	go run -C examples ./fetch -h
@@ -22,10 +21,10 @@ import (
 	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
-// What the program exits with. A signal's own is 128 and its number.
+// Exit statuses. After a signal it is 128 plus the signal's number.
 const (
 	exitGood   = 0
-	exitFailed = 1 // of a URL, of reading or of writing; in the demo: not as planted
+	exitFailed = 1 // a URL, reading or writing failed; in the demo, a result is not as planted
 	exitUsage  = 2
 )
 
@@ -88,9 +87,9 @@ func run(args []string) int {
 	switch {
 	case !isTerminal(out):
 	case demo != nil && opts.out == "":
-		w = io.Discard // what a newcomer wants to see is the bar
+		w = io.Discard // a newcomer wants to see the bar
 	case bar != nil:
-		w = bar // which prints the lines above itself
+		w = bar // it prints the lines above itself
 	}
 
 	sum := newSummary()
@@ -148,13 +147,13 @@ func untilSignal() context.Context {
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
 		cancel(stopped{s})
 	}()
-	// Left alone, writing to a closed pipe would kill the program, and leave parts
-	// of files behind. As it is, the write fails.
+	// By default, writing to a closed pipe kills the program, which would leave
+	// parts of files behind. Now the write fails.
 	signal.Ignore(syscall.SIGPIPE)
 	return ctx
 }
 
-// stopped is why the fetching ended early.
+// stopped is the cause of a context that a signal canceled.
 type stopped struct{ by os.Signal }
 
 func (s stopped) Error() string { return "stopped by a signal (" + s.by.String() + ")" }

@@ -13,7 +13,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A record is what became of one line, as it is written out.
+// A record is the result of one line, as it is written.
 type record struct {
 	Line       int       `json:"line"`
 	URL        string    `json:"url"`
@@ -27,7 +27,7 @@ type record struct {
 	File       string    `json:"file,omitempty"`
 }
 
-// record is what became of a fetch whose handle is done.
+// record returns the record of a fetch whose handle is done.
 func (it *fetch) record() record {
 	r := record{
 		Line:    it.line.number,
@@ -50,8 +50,8 @@ func (it *fetch) record() record {
 	return r
 }
 
-// openOutput opens what the lines are written to, which must not be what they are
-// read from.
+// openOutput opens the file to which records are written. It must not be the one
+// from which URLs are read.
 func openOutput(name string, in *os.File) (*os.File, error) {
 	if name == "" || name == "-" {
 		return os.Stdout, nil
@@ -59,7 +59,7 @@ func openOutput(name string, in *os.File) (*os.File, error) {
 	return create("out", name, in)
 }
 
-// create makes the file that a flag names.
+// create creates the file that a flag names, unless it is in.
 func create(flag, name string, in *os.File) (*os.File, error) {
 	if to, err := os.Stat(name); err == nil {
 		if from, err := in.Stat(); err == nil && to.Mode().IsRegular() && os.SameFile(from, to) {

@@ -13,18 +13,18 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-// How many requests are in a picture, the last ones of a list.
+// How many requests a picture has: the last ones of the list.
 const (
 	drawn    = 40
 	archived = 1000
 )
 
-// pictures of the requests are drawn and written at the end. Without the flags that
-// ask for them there are none, and they cost nothing.
+// pictures record the requests and are drawn at the end. Without -waterfall and -har
+// they cost nothing.
 type pictures struct {
-	text    *waterfall.Recorder // nil: not asked for
-	archive *waterfall.Recorder // nil: not asked for
-	file    *os.File            // of archive
+	text    *waterfall.Recorder // nil without -waterfall
+	archive *waterfall.Recorder // nil without -har
+	file    *os.File            // to which archive is written
 }
 
 func openPictures(o options, in *os.File) (*pictures, error) {
@@ -36,7 +36,7 @@ func openPictures(o options, in *os.File) (*pictures, error) {
 		return p, nil
 	}
 	p.archive = &waterfall.Recorder{Max: archived}
-	for name := range o.header { // it may be a key
+	for name := range o.header { // its value may be a key
 		p.archive.Redact = append(p.archive.Redact, name)
 	}
 	var err error
@@ -44,7 +44,7 @@ func openPictures(o options, in *os.File) (*pictures, error) {
 	return p, err
 }
 
-// transport is next, for what the archive wants to see of it.
+// transport returns next, wrapped for the archive if there is one.
 func (p *pictures) transport(next http.RoundTripper) http.RoundTripper {
 	if p.archive == nil {
 		return next
@@ -52,22 +52,22 @@ func (p *pictures) transport(next http.RoundTripper) http.RoundTripper {
 	return p.archive.Transport(next)
 }
 
-// observe is for Client.Observe.
-func (p *pictures) observe(r *http.Request) (ctx context.Context, settled func(pending.Outcome)) {
-	ctx, settled = context.Background(), func(pending.Outcome) {}
+// observe is for Client.Observe. It calls those of the recorders.
+func (p *pictures) observe(r *http.Request) (ctx context.Context, done func(pending.Outcome)) {
+	ctx, done = context.Background(), func(pending.Outcome) {}
 	for _, rec := range []*waterfall.Recorder{p.text, p.archive} {
 		if rec == nil {
 			continue
 		}
 		c, told := rec.Observe(r)
-		before := settled
+		before := done
 		ctx, r = c, r.WithContext(c)
-		settled = func(o pending.Outcome) { before(o); told(o) }
+		done = func(o pending.Outcome) { before(o); told(o) }
 	}
-	return ctx, settled
+	return ctx, done
 }
 
-// print draws the picture on a terminal, or where there is none in 100 columns.
+// print draws the picture in the width of the terminal, or in 100 columns.
 func (p *pictures) print(f *os.File) {
 	if p.text == nil {
 		return
@@ -79,7 +79,7 @@ func (p *pictures) print(f *os.File) {
 	p.text.Text(f, width)
 }
 
-// write writes the archive.
+// write writes the archive, if there is one.
 func (p *pictures) write() error {
 	if p.archive == nil {
 		return nil

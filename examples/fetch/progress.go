@@ -13,19 +13,19 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// A progress is a bar on a terminal. A nil one is none.
+// A progress is a progress bar on a terminal. The methods of nil do nothing.
 type progress struct {
-	*mpb.Progress // prints what is written to it above the bar
+	*mpb.Progress // prints above the bar what is written to it
 	total         int64
 	bar           *mpb.Bar
 	failed        atomic.Int64
 }
 
-// newProgress is a bar to be started. A total of 0 is unknown.
+// newProgress returns a bar to be started. total is 0 if it is unknown.
 func newProgress(terminal *os.File, total int64) *progress {
 	var w io.Writer = terminal
 	if width, _, err := term.GetSize(int(terminal.Fd())); err != nil || width == 0 {
-		w = struct{ io.Writer }{terminal} // of no known size: mpb takes 80 columns if it doesn't see it
+		w = struct{ io.Writer }{terminal} // its size is unknown; mpb assumes 80 columns if it sees no terminal
 	}
 	return &progress{Progress: mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh()), total: total}
 }
@@ -52,7 +52,7 @@ func (g *progress) start(stats func() parallel.Stats) {
 		mpb.PrependDecorators(counts), mpb.AppendDecorators(after...))
 }
 
-// step says that one more line is done.
+// step counts a line that is done.
 func (g *progress) step(failed bool) {
 	if g == nil {
 		return
@@ -63,7 +63,7 @@ func (g *progress) step(failed bool) {
 	g.bar.Increment()
 }
 
-// stop takes the bar off the terminal.
+// stop removes the bar from the terminal.
 func (g *progress) stop() {
 	if g == nil {
 		return

@@ -14,13 +14,13 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 )
 
-// A summary is what all lines came to.
+// A summary adds up the results of all lines.
 type summary struct {
 	begun     time.Time
 	durations time.Duration
 	good      int
 	failed    int
-	kinds     map[string]int // of the failed
+	kinds     map[string]int // of failure
 	bytes     int64
 }
 
@@ -52,7 +52,7 @@ func (s *summary) print(w io.Writer, connections int64) {
 	fmt.Fprintf(w, "connections  %s\n", grouped(int(connections)))
 }
 
-// failures is how many there were of each kind, the most frequent first.
+// failures returns the number of failures of each kind, the most frequent first.
 func (s *summary) failures() string {
 	kinds := slices.SortedFunc(maps.Keys(s.kinds), func(a, b string) int {
 		return cmp.Or(cmp.Compare(s.kinds[b], s.kinds[a]), strings.Compare(a, b))
@@ -63,7 +63,7 @@ func (s *summary) failures() string {
 	return strings.Join(kinds, ", ")
 }
 
-// grouped is a number in groups of three digits.
+// grouped returns n in groups of three digits.
 func grouped(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {

@@ -9,13 +9,14 @@ import (
 	"github.com/abreast-go/abreast/client"
 )
 
-// NewSession is a client that keeps cookies, of one user with one service: whoever shares
-// it is logged in with it. The list of public suffixes is what keeps bank.co.uk's cookies
-// from what any other .co.uk sets for all of them; a jar has none by itself.
+// NewSession returns a client that keeps the cookies of one user of one service. Everybody
+// who shares the client is logged in as that user. The public suffix list prevents
+// shop.co.uk from setting a cookie that is sent to bank.co.uk. A cookiejar.Jar has no list
+// of its own.
 //
-// A jar goes by host names, and sends to every port. The requests that log in come before
-// the block's others: those that are in flight already go without. Of two responses that set
-// the same cookie, the one that comes last wins.
+// A jar goes by host name and sends a cookie to every port. Log in before you start other
+// requests of the block: those in flight are sent without the cookie. If two responses set
+// the same cookie, the last to arrive wins.
 func NewSession(baseURL string) (*client.Client, error) {
 	jar, err := cookiejar.New(&cookiejar.Options{PublicSuffixList: publicsuffix.List})
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package recipes is the parts that programs already use, at home with abreast: one
-// file for each, to be copied, and beside it a test with a runnable Example. README.md
-// has a table of them, WARNINGS.md what is known of some that are not recommended, or
-// not without a word.
+// Package recipes shows how to use common packages together with abreast. Each recipe is
+// one file to copy, with a test and a runnable Example next to it. README.md lists them.
+// WARNINGS.md reports what was measured of packages that need care.
 package recipes

@@ -8,17 +8,17 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
-// ClientCredentials has a token of OAuth 2.0's client credentials grant. Its Auth is for
-// Client.Auth, which takes the token to one origin, and not to where that redirects.
+// ClientCredentials holds a token of OAuth 2.0's client credentials grant. Its method Auth
+// is for Client.Auth, which sends the token to one origin and not along redirects to others.
 type ClientCredentials struct {
 	config *clientcredentials.Config
-	client any                // what oauth2 fetches tokens with; nil: http.DefaultClient
-	token  chan *oauth2.Token // one: who has it may renew it
+	client any                // with which oauth2 fetches tokens; nil: http.DefaultClient
+	token  chan *oauth2.Token // has room for one; whoever received the token may renew it
 }
 
-// NewClientCredentials fetches the first token, before any block: so wrong credentials are
-// one error, and not one of each request. Like all of oauth2 it uses the *http.Client that
-// ctx has under oauth2.HTTPClient.
+// NewClientCredentials fetches the first token. Call it before the block, so that wrong
+// credentials are one error instead of one for each request. Like the rest of oauth2, it uses
+// the *http.Client that ctx has under oauth2.HTTPClient.
 func NewClientCredentials(ctx context.Context, config *clientcredentials.Config) (*ClientCredentials, error) {
 	token, err := config.Token(ctx)
 	if err != nil {
@@ -29,9 +29,9 @@ func NewClientCredentials(ctx context.Context, config *clientcredentials.Config)
 	return c, nil
 }
 
-// Auth puts the token on r. Once it has run out, one request renews it, within its Timeout,
-// and the others wait. (The token sources of oauth2 fetch with the context that they were
-// made with, whatever becomes of the request: leaving the block would wait for them.)
+// Auth adds the token to r. When the token has expired, one request renews it, within its
+// Timeout, and the others wait. (The token sources of oauth2 fetch with the context that they
+// were made with, not that of the request, so the end of the block would wait for them.)
 func (c *ClientCredentials) Auth(r *http.Request) error {
 	var token *oauth2.Token
 	select {

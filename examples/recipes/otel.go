@@ -14,8 +14,8 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// TracedParallel is c.Parallel in a span of its own, the parent of the spans of its
-// requests: these have all ended when it does.
+// TracedParallel calls c.Parallel in a span, which is the parent of the spans of the block's
+// requests. They have all ended when it ends.
 func TracedParallel(ctx context.Context, tracer trace.Tracer, name string, c *client.Client, fn func(*parallel.Parallel) error) error {
 	ctx, span := tracer.Start(ctx, name)
 	defer span.End()
@@ -26,22 +26,23 @@ func TracedParallel(ctx context.Context, tracer trace.Tracer, name string, c *cl
 	return err
 }
 
-// Traced is next with a client span for each hop, for Client.HTTP.Transport. A request
-// that was cancelled, as the loser of a race is, has its span, and that is no error.
+// Traced returns a transport that calls next and makes a client span for each hop. It is
+// for Client.HTTP.Transport. A request that was canceled, like the loser of a race, has a
+// span without an error.
 func Traced(next http.RoundTripper, opts ...otelhttp.Option) http.RoundTripper {
 	return otelhttp.NewTransport(untroubled{next}, opts...)
 }
 
-// untroubled stands under otelhttp, which makes an error of any error. It ends the span
-// of what was cancelled before otelhttp can: a span that has ended is not changed any
-// more. So its status stays unset and it has no error.type, as OpenTelemetry's
-// conventions for HTTP spans want it.
+// untroubled is a transport under otelhttp, which marks a span as failed for any error. It
+// ends the span of a canceled request before otelhttp does: a span that has ended does not
+// change. So its status stays unset and it has no error.type, as OpenTelemetry's conventions
+// for HTTP spans demand.
 type untroubled struct{ next http.RoundTripper }
 
 func (t untroubled) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.next.RoundTrip(r)
 	if err != nil {
-		endIfCancelled(r.Context())
+		endIfCanceled(r.Context())
 		return resp, err
 	}
 	resp.Body = untroubledBody{resp.Body, r.Context()}
@@ -56,14 +57,14 @@ type untroubledBody struct {
 func (b untroubledBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		endIfCancelled(b.ctx)
+		endIfCanceled(b.ctx)
 	}
 	return n, err
 }
 
-// endIfCancelled looks at the context: what net/http returns for one that was cancelled
-// with a cause is that cause. A deadline is no cancellation, and stays an error.
-func endIfCancelled(ctx context.Context) {
+// endIfCanceled ends the span of ctx if ctx was canceled. It asks ctx because net/http
+// returns the cause with which a context was canceled. A missed deadline stays an error.
+func endIfCanceled(ctx context.Context) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		trace.SpanFromContext(ctx).End()
 	}

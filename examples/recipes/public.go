@@ -11,18 +11,19 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// PublicOnly is a transport that connects to the public Internet only, for URLs that
-// strangers give: for Client.HTTP.Transport. The dialer's Control is asked about each
-// connection, when the name has become an address: no redirect gets by, and no name
-// that has another address the second time it is looked up.
+// PublicOnly returns a transport that connects only to the public Internet. It is for
+// Client.HTTP.Transport, to fetch URLs from strangers. The dialer calls Control for each
+// connection, after the name lookup. So neither a redirect nor a name that changes its
+// address reaches a private address.
 func PublicOnly(dialer net.Dialer) *http.Transport {
-	dialer.Control, dialer.ControlContext = publicOnly, nil // which would win
+	dialer.Control, dialer.ControlContext = publicOnly, nil // ControlContext would win
 	t := client.NewTransport()
-	t.Proxy = nil // it would dial in our place
+	t.Proxy = nil // a proxy would dial instead
 	t.DialContext = parallel.DialContext(dialer.DialContext)
 	return t
 }
 
+// publicOnly is a Control of net.Dialer that refuses addresses that are not public.
 func publicOnly(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -34,13 +35,13 @@ func publicOnly(_, address string, _ syscall.RawConn) error {
 		ok = ok && !prefix.Contains(addr)
 	}
 	if !ok {
-		return fmt.Errorf("%v is no public address", addr)
+		return fmt.Errorf("%v is not a public address", addr)
 	}
 	return nil
 }
 
-// Of IPv6, public is what is assigned for it, without what has an IPv4 address in it for a
-// gateway to take out.
+// Of IPv6, only the range assigned to the Internet is public, without the parts that embed
+// an IPv4 address for a gateway.
 var (
 	public6   = netip.MustParsePrefix("2000::/3")
 	notPublic = []netip.Prefix{

@@ -52,7 +52,7 @@ func TestPublicOnly_privateNotDialed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const refusal = "127.0.0.1 is no public address"
+	const refusal = "127.0.0.1 is not a public address"
 	for name, tc := range map[string]struct {
 		url   string
 		names dns

@@ -12,19 +12,24 @@ import (
 	"github.com/failsafe-go/failsafe-go/failsafehttp"
 )
 
-// Retry is next with up to two retries of what may be done twice, after an error, a 429 or
-// a 5xx: for Client.HTTP.Transport. It waits as long as Retry-After says; if that is longer
-// than patience, the answer comes out at once, as the last one does.
+// Retry returns a transport that calls next, and sends a request again, at most twice, after
+// an error, a 429 or a 5xx. It is for Client.HTTP.Transport. It retries idempotent methods
+// only, so no POST or PATCH. It waits as long as Retry-After says. If that is longer than
+// patience, it returns the response at once. It returns the last response as it is.
 //
-// The waits and all attempts are one request to the block: they share its slot and its
-// Timeout. What was cancelled is not tried again. A body is read into memory, whole, to be
-// sent again. The error of a request is pending.ErrNotSent only if none of its attempts got
-// a connection.
+// To the block, all attempts and the pauses between them are one request: they share its
+// slot and its Timeout. A canceled request is not sent again. A request's body is read into
+// memory, to be sent again. The error matches pending.ErrNotSent only if no attempt got a
+// connection.
+//
+// A POST that fails because a server closed a kept connection needs no Retry: give it an
+// Idempotency-Key header. net/http takes that as a sign that the server recognizes a second
+// copy, and sends the request again on a new connection, as it does with a GET.
 func Retry(next http.RoundTripper, patience time.Duration) http.RoundTripper {
 	hopeless := func(resp *http.Response, err error) bool {
 		return errors.Is(err, circuitbreaker.ErrOpen) || resp != nil && retryAfter(resp) > patience.Seconds()
 	}
-	closeUnused := func(e failsafe.ExecutionScheduledEvent[*http.Response]) { // failsafe-go doesn't
+	closeUnused := func(e failsafe.ExecutionScheduledEvent[*http.Response]) { // failsafe-go does not
 		if resp := e.LastResult(); resp != nil {
 			io.CopyN(io.Discard, resp.Body, 64<<10)
 			resp.Body.Close()
@@ -32,7 +37,7 @@ func Retry(next http.RoundTripper, patience time.Duration) http.RoundTripper {
 	}
 	policy := failsafehttp.NewRetryPolicyBuilder().
 		WithBackoff(min(100*time.Millisecond, patience/2), patience).
-		ReturnLastFailure(). // and not an error in place of the answer
+		ReturnLastFailure(). // instead of an error of its own
 		AbortIf(hopeless).
 		OnRetryScheduled(closeUnused).
 		Build()
@@ -49,9 +54,9 @@ func (t *retrying) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.once.RoundTrip(r) // failsafe-go would send a POST again
 }
 
-// retryAfter is what resp asks for, in seconds. (A date is not looked at, by failsafe-go
-// neither.)
+// retryAfter returns the Retry-After of resp in seconds. It ignores a date, as failsafe-go
+// does.
 func retryAfter(resp *http.Response) float64 {
-	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // far too many are the most there are
+	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // the maximum if it overflows
 	return float64(seconds)
 }

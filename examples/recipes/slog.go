@@ -6,22 +6,24 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Log is a Client.Observe that writes one line for each request, once it has settled: of
-// what was cancelled at level Debug (the losers of a race, what a block leaves behind), of a
-// failure at Error, of a status of 400 and up at Warn, of all else at Info.
+// Log returns a function for Client.Observe that logs one line for each request when it is
+// done: at level Debug if it was canceled (as the loser of a race, or by the end of its
+// block), at Error if it failed, at Warn if its status is 400 or more, and at Info otherwise.
 //
-// No header is in it, and of the URL neither user, password nor query, in the error's text
-// neither. A path is logged: what is secret doesn't belong there.
+// The line has no headers. The URL is logged without user, password and query, and the text
+// of an error without its URL. The path is logged, so it must not contain secrets; if it has
+// an "@", everything before it is replaced.
 func Log(logger *slog.Logger) func(*http.Request) (context.Context, func(pending.Outcome)) {
 	return func(r *http.Request) (context.Context, func(pending.Outcome)) {
 		return nil, func(o pending.Outcome) {
 			attrs := []slog.Attr{
 				slog.String("method", r.Method),
-				slog.String("url", (&url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, Path: r.URL.Path, RawPath: r.URL.RawPath}).String()),
+				slog.String("url", shown(r.URL)),
 				slog.Int64("bytes", o.Bytes),
 				slog.Duration("took", o.Settled.Sub(o.Made)),
 			}
@@ -47,7 +49,18 @@ func Log(logger *slog.Logger) func(*http.Request) (context.Context, func(pending
 	}
 }
 
-// withoutURL is what the URL errors that err consists of are about.
+// shown returns u without user, password and query. An "@" after the host is most likely the
+// end of a password with a slash in it: of https://user:/secret@host, the host is "user" and
+// the path "/secret@host".
+func shown(u *url.URL) string {
+	text := (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		return u.Scheme + "://***" + text[at:]
+	}
+	return text
+}
+
+// withoutURL returns the error that the URL errors of err wrap.
 func withoutURL(err error) error {
 	for u := (*url.Error)(nil); errors.As(err, &u); {
 		err = u.Err

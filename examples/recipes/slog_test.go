@@ -101,6 +101,11 @@ func TestLog(t *testing.T) {
 			url:  "http://user:s3cret@h/again?token=s3cret",
 			want: `ERROR method=GET url=http://h/again bytes=0 took=0s queued=0s error="stopped after 10 redirects"`,
 		},
+		"a password with a slash": { // the host is "user", and says so in no header
+			url:  "http://user:/s3cret@h/ok",
+			do:   func(p *parallel.Parallel, url string, with parallel.Option) { p.Get(url, with).Response() },
+			want: "INFO method=GET url=http://***@h/ok bytes=0 took=0s queued=0s status=200",
+		},
 		"no URL": {
 			url:  "http://user:s3cret@h/%zz?token=s3cret",
 			want: `ERROR method=GET url="" bytes=0 took=0s error="request not sent: the URL cannot be parsed (why is not shown: it may quote a password)"`,
