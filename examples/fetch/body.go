@@ -13,10 +13,12 @@ import (
 	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
-// A folder is where bodies are written. It is an os.Root, so no name leads out of it.
+// A folder is where bodies are written. It is an os.Root, so no name leads out
+// of it.
 type folder struct{ *os.Root }
 
-// openFolder opens a folder, and creates it if necessary. It returns nil if name is empty.
+// openFolder opens a folder, and creates it if necessary. It returns nil if
+// name is empty.
 func openFolder(name string) (*folder, error) {
 	if name == "" {
 		return nil, nil
@@ -39,8 +41,8 @@ type fileError struct{ err error }
 func (e *fileError) Error() string { return e.err.Error() }
 func (e *fileError) Unwrap() error { return e.err }
 
-// A body receives the body of a response. It writes it to a file in a folder, or
-// drops it if there is no folder. The file has a temporary name until it is
+// A body receives the body of a response. It writes it to a file in a folder,
+// or drops it if there is no folder. The file has a temporary name until it is
 // complete.
 type body struct {
 	folder *folder // nil: drop the body
@@ -114,11 +116,11 @@ func (b *body) drop() {
 }
 
 // fileName returns the name of a line's file, such as
-// "000012-example.com_docs_index-1f2e3d4c.html". The line's number keeps the files
-// of one list apart, and the hash of the URL those of two lists. The name has only
-// characters that every system allows and about 90 bytes at most, and it does not
-// end in a dot. As it begins with a digit, it is not a device of Windows (CON, NUL,
-// COM1).
+// "000012-example.com_docs_index-1f2e3d4c.html". The line's number keeps the
+// files of one list apart, and the hash of the URL those of two lists. The name
+// has only characters that every system allows and about 90 bytes at most, and
+// it does not end in a dot. As it begins with a digit, it is not a device of
+// Windows (CON, NUL, COM1).
 func fileName(l line) string {
 	shown := lines.Shown(l.text)
 	var where, ext string

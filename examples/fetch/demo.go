@@ -20,7 +20,8 @@ const (
 	demoMaxBody = 64 << 10
 )
 
-// A demo is an upstream with a list of URLs and the results that they should have.
+// A demo is an upstream with a list of URLs and the results that they should
+// have.
 type demo struct {
 	upstream *upstream.Upstream
 	plants   []planted
@@ -93,7 +94,8 @@ func plant() []planted {
 			sent:    true,
 		}
 	}
-	// The faults are early in the list, so that the demo does not end with a timeout.
+	// The faults are early in the list, so that the demo does not end with a
+	// timeout.
 	places := rng.Perm(demoURLs / 4)
 	faulty := func(n int, fault func(*planted)) {
 		for _, i := range places[:n] {
@@ -174,7 +176,8 @@ func (d *demo) differs(format string, args ...any) {
 	}
 }
 
-// verdict prints whether all results are as planted, and returns the exit status.
+// verdict prints whether all results are as planted, and returns the exit
+// status.
 func (d *demo) verdict(w io.Writer) int {
 	for i, p := range d.plants {
 		if p.came != 1 {

@@ -71,8 +71,8 @@ func (f *fetcher) transport(limit int) http.RoundTripper {
 }
 
 // all fetches every line and calls report with each result, until report fails.
-// When ctx is done, it starts no further line, but still reports those that it has
-// started.
+// When ctx is done, it starts no further line, but still reports those that it
+// has started.
 func (f *fetcher) all(ctx context.Context, in *input, bar *progress, report func(record) error) error {
 	return f.client.Parallel(ctx, func(p *parallel.Parallel) error {
 		bar.start(p.Stats)
@@ -104,9 +104,10 @@ type intake struct {
 	looking bool  // a nil was yielded and has not come back
 }
 
-// fetches yields a fetch for each line, until there are no more or the context is
-// done. While it waits for a line, it yields nil ten times a second: the loop over
-// Each cannot look at results while it waits for an item, and a pipe may be slow.
+// fetches yields a fetch for each line, until there are no more or the context
+// is done. While it waits for a line, it yields nil ten times a second: the
+// loop over Each cannot look at results while it waits for an item, and a pipe
+// may be slow.
 func (in *intake) fetches() iter.Seq[*fetch] {
 	return func(yield func(*fetch) bool) {
 		look := time.NewTicker(100 * time.Millisecond)
@@ -184,8 +185,8 @@ func (f *fetcher) wait(r *http.Request) error {
 	return err
 }
 
-// A statusNoter notes the status of each response. A request has none if its body
-// breaks off.
+// A statusNoter notes the status of each response. A request has none if its
+// body breaks off.
 type statusNoter struct{ next http.RoundTripper }
 
 func (t statusNoter) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -196,8 +197,8 @@ func (t statusNoter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// settle notes the result of the request and completes its file. It runs before the
-// handle is done, concurrently with other requests.
+// settle notes the result of the request and completes its file. It runs before
+// the handle is done, concurrently with other requests.
 func (it *fetch) settle(o pending.Outcome) {
 	it.ended, it.bytes, it.err = o.Settled, o.Bytes, o.Err
 	switch {

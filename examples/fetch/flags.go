@@ -141,8 +141,8 @@ func (o *options) given(name string) bool {
 	return found
 }
 
-// A repeated is a flag that may be repeated. Set accepts any value: package flag would
-// quote one that is refused, and this one may be a password.
+// A repeated is a flag that may be repeated. Set accepts any value: package
+// flag would quote one that is refused, and this one may be a password.
 type repeated []string
 
 func (r *repeated) String() string     { return "" }

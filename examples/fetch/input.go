@@ -40,8 +40,9 @@ type line struct {
 	text   string
 }
 
-// An input is read on a goroutine of its own: a silent pipe must not hold up the rest
-// of the program. The goroutine may wait for input until the program exits.
+// An input is read on a goroutine of its own: a silent pipe must not hold up
+// the rest of the program. The goroutine may wait for input until the program
+// exits.
 type input struct {
 	next  chan line  // closed at the end of the input
 	first chan error // one: the error of reading the first byte, or nil
@@ -54,8 +55,8 @@ func readInput(r io.Reader) *input {
 	return in
 }
 
-// some waits for the first byte and reports whether there is one. When ctx is done,
-// it returns true at once.
+// some waits for the first byte and reports whether there is one. When ctx is
+// done, it returns true at once.
 func (in *input) some(ctx context.Context) (bool, error) {
 	select {
 	case err := <-in.first:
@@ -89,8 +90,8 @@ func eachLine(r *lines.Reader, fn func(line)) error {
 	}
 }
 
-// countLines counts the lines of a file from its offset on, and leaves the offset
-// unchanged. It returns 0 if it cannot count them.
+// countLines counts the lines of a file from its offset on, and leaves the
+// offset unchanged. It returns 0 if it cannot count them.
 func countLines(f *os.File) (n int64) {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {

@@ -49,8 +49,8 @@ func TestSignal_everyLineHasOutput(t *testing.T) {
 			for range limit + 1 {
 				<-asked
 			}
-			// Some of these are taken up and wait for a slot; standard input stays open
-			// and silent.
+			// Some of these are taken up and wait for a slot; standard input
+			// stays open and silent.
 			for n := range given - limit {
 				p.give(t, fmt.Sprintf("%s/waiting/%d", up, n))
 			}

@@ -1,5 +1,6 @@
-// Fetch fetches many URLs concurrently and writes one line of JSON for each line of
-// its input. Without input it runs a demo. See usage in flags.go, or run
+// Fetch fetches many URLs concurrently and writes one line of JSON for each
+// line of its input. Without input it runs a demo. See usage in flags.go, or
+// run
 //
 //	go run -C examples ./fetch
 //	go run -C examples ./fetch -h
@@ -129,15 +130,16 @@ func refuse(err error) int {
 	return exitUsage
 }
 
-// complain prints an error, whose text others may have a part in.
+// complain prints an error on standard error. Others may have written parts of
+// it.
 func complain(err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(os.Stderr, "fetch:", lines.Printable(strings.TrimSuffix(line, "\n")))
 	}
 }
 
-// untilSignal returns a context that is canceled by the first Ctrl-C or SIGTERM. The
-// second is not caught and kills the program.
+// untilSignal returns a context that is canceled by the first Ctrl-C or
+// SIGTERM. The second is not caught and kills the program.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)

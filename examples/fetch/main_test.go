@@ -21,9 +21,9 @@ import (
 	"github.com/abreast-go/abreast/internal/kind"
 )
 
-// The test binary is the program too, if asProgram is in its environment. A program
-// that the tests built for themselves would not be known to the test cache, which
-// would go on saying ok, and not be built with -race.
+// The test binary is the program too, if asProgram is in its environment. A
+// program that the tests built for themselves would not be known to the test
+// cache, which would go on saying ok, and not be built with -race.
 const asProgram = "FETCH_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -52,7 +52,8 @@ type ran struct {
 	records        []record
 }
 
-// fetchURLs runs the program with a standard input; a nil one is the null device.
+// fetchURLs runs the program with a standard input; a nil one is the null
+// device.
 func fetchURLs(t *testing.T, stdin io.Reader, args ...string) ran {
 	t.Helper()
 	cmd := program(t, args...)
@@ -84,7 +85,8 @@ func parse(t *testing.T, r io.Reader) (records []record) {
 	return records
 }
 
-// byLine checks that lines have one record each, and returns them by their number.
+// byLine checks that lines have one record each, and returns them by their
+// number.
 func byLine(t *testing.T, records []record) map[int]record {
 	t.Helper()
 	m := make(map[int]record)
@@ -417,8 +419,8 @@ func TestOrder_ofInput(t *testing.T) {
 	}
 }
 
-// A result is written as it comes, also while standard input is silent: the loop
-// over Each would wait for the next URL first.
+// A result is written as it comes, also while standard input is silent: the
+// loop over Each would wait for the next URL first.
 func TestInput_silentHoldsNothingBack(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)

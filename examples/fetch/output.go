@@ -50,8 +50,8 @@ func (it *fetch) record() record {
 	return r
 }
 
-// openOutput opens the file to which records are written. It must not be the one
-// from which URLs are read.
+// openOutput opens the file to which records are written. It must not be the
+// one from which URLs are read.
 func openOutput(name string, in *os.File) (*os.File, error) {
 	if name == "" || name == "-" {
 		return os.Stdout, nil
@@ -69,8 +69,9 @@ func create(flag, name string, in *os.File) (*os.File, error) {
 	return os.Create(name)
 }
 
-// recordWriter returns a function that writes a record to w. It does not buffer: a reader
-// of a pipe sees each line at once, and no line is lost if the program is killed.
+// recordWriter returns a function that writes a record to w. It does not
+// buffer: a reader of a pipe sees each line at once, and no line is lost if the
+// program is killed.
 func recordWriter(w io.Writer) func(record) error {
 	return func(r record) error {
 		if err := lines.Write(w, r); err != nil {

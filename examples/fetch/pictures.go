@@ -19,8 +19,8 @@ const (
 	archived = 1000
 )
 
-// pictures record the requests and are drawn at the end. Without -waterfall and -har
-// they cost nothing.
+// pictures record the requests and are drawn at the end. Without -waterfall and
+// -har they cost nothing.
 type pictures struct {
 	text    *waterfall.Recorder // nil without -waterfall
 	archive *waterfall.Recorder // nil without -har

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// oddURL returns a URL, valid or not, with a secret in its password. What it is made of
-// goes to a proxy, if it goes anywhere.
+// oddURL returns a URL, valid or not, with a secret in its password. What it is
+// made of goes to a proxy, if it goes anywhere.
 func oddURL(rng *rand.Rand, secret string) string {
 	pick := func(parts ...string) string { return parts[rng.IntN(len(parts))] }
 	noise := func() (s string) {
@@ -55,7 +55,8 @@ func TestPassword_inNoOutput(t *testing.T) {
 	}
 }
 
-// A URL, or a reason phrase, could send commands to the terminal, and be of any length.
+// A URL, or a reason phrase, could send commands to the terminal, and be of any
+// length.
 func TestOutput_printable(t *testing.T) {
 	t.Parallel()
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -52,7 +52,8 @@ func (s *summary) print(w io.Writer, connections int64) {
 	fmt.Fprintf(w, "connections  %s\n", grouped(int(connections)))
 }
 
-// failures returns the number of failures of each kind, the most frequent first.
+// failures returns the number of failures of each kind, the most frequent
+// first.
 func (s *summary) failures() string {
 	kinds := slices.SortedFunc(maps.Keys(s.kinds), func(a, b string) int {
 		return cmp.Or(cmp.Compare(s.kinds[b], s.kinds[a]), strings.Compare(a, b))

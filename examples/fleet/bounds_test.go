@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A reason phrase of 400 kB made a result that could not be stored: the URL was fetched
-// 20 times, and reported as not fetched. A URL of 300 kB had no result, and a line of more
-// than 1 MB stopped the feed.
+// A reason phrase of 400 kB made a result that could not be stored: the URL was
+// fetched 20 times, and reported as not fetched. A URL of 300 kB had no result,
+// and a line of more than 1 MB stopped the feed.
 func TestBounds_everyURLHasResult(t *testing.T) {
 	t.Parallel()
 	const reason, header = 400_000, 2 << 20

@@ -18,29 +18,30 @@ import (
 	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
-// collect is -role collect.
+// collect runs -role collect.
 func collect(ctx context.Context, o options) error {
 	return newCollector(os.Stdout).collect(ctx, o)
 }
 
-// A collector writes the results of a job, and keeps the accounts.
+// A collector writes the results of a job and counts them.
 type collector struct {
 	out      io.Writer
 	begun    time.Time
-	seen     []bool        // by a URL's number
-	lost     uint64        // URLs that have no result, and get none any more
-	again    uint64        // results beyond the first of their URL
-	total    atomic.Uint64 // URLs in the list; 0: not known yet
+	seen     []bool        // which URLs have a result, by number
+	lost     uint64        // URLs that will have no result
+	again    uint64        // second results
+	total    atomic.Uint64 // URLs in the list; 0 until it is known
 	results  atomic.Uint64
-	failures atomic.Uint64 // of the results
+	failures atomic.Uint64 // results that are failures
 }
 
 func newCollector(w io.Writer) *collector {
 	return &collector{out: w, begun: time.Now()}
 }
 
-// collect reads results from the first on, until each URL of the list has one, or
-// gets none any more. The engine keeps them: who collects again gets the same.
+// collect reads the results, from the first, until each URL of the list has one
+// or none is left to come. The engine keeps them, so a second collector gets
+// the same.
 func (c *collector) collect(ctx context.Context, o options) error {
 	j, err := connect(ctx, o, "collect")
 	if err != nil {
@@ -58,8 +59,9 @@ func (c *collector) collect(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	// In a cluster the consumer may be on a server that goes away, and ours not. It is
-	// missed after two heartbeats without a message, if Next waits for longer than that.
+	// In a cluster, the server that has the consumer may stop while ours goes
+	// on. That is noticed after two missed heartbeats, if Next waits for longer
+	// than that.
 	messages, err := consumer.Messages(jetstream.PullHeartbeat(500 * time.Millisecond))
 	if err != nil {
 		return err
@@ -93,8 +95,9 @@ func (c *collector) collect(ctx context.Context, o options) error {
 	return nil
 }
 
-// idle reports whether the queue is empty, and last the sequence of the last result.
-// Then no more will come: a URL leaves the queue once its result is stored.
+// idle reports whether the queue is empty and last is the sequence of the last
+// result. Then no more will come: a URL leaves the queue when its result is
+// stored.
 func (j *job) idle(ctx context.Context, last uint64) bool {
 	queue, err := j.urls.Info(ctx)
 	if err != nil || queue.State.Msgs > 0 {
@@ -104,6 +107,7 @@ func (j *job) idle(ctx context.Context, last uint64) bool {
 	return err == nil && results.State.LastSeq == last
 }
 
+// add counts and writes a result, or notes the number of URLs.
 func (c *collector) add(m jetstream.Msg, isTotal bool) error {
 	if isTotal {
 		n, err := strconv.ParseUint(string(m.Data()), 10, 64)
@@ -129,7 +133,7 @@ func (c *collector) add(m jetstream.Msg, isTotal bool) error {
 	return lines.Write(c.out, r)
 }
 
-// progress shows how far it is: on a terminal in a line that changes, else in lines.
+// progress prints String regularly: on a terminal always in the same line.
 func (c *collector) progress(done chan struct{}) {
 	every, form := 5*time.Second, "%s\n"
 	if term.IsTerminal(int(os.Stderr.Fd())) {
@@ -155,7 +159,7 @@ func (c *collector) String() string {
 	return fmt.Sprintf("%d%s, of which %d are failures; %.0f a second", n, of, c.failures.Load(), float64(n)/time.Since(c.begun).Seconds())
 }
 
-// print prints the accounts.
+// print prints the final counts.
 func (c *collector) print() {
 	fmt.Fprintf(os.Stderr, "results        %v; took %v\n", c, time.Since(c.begun).Round(100*time.Millisecond))
 	fmt.Fprintf(os.Stderr, "lost           %d\n", c.lost)

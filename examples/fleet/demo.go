@@ -12,7 +12,7 @@ import (
 	"github.com/abreast-go/abreast/examples/internal/upstream"
 )
 
-// A demo is an upstream, and what fetching all of it ought to come to.
+// A demo is an upstream and the number of failures that it plants.
 type demo struct {
 	*upstream.Upstream
 	items    []upstream.Item
@@ -20,8 +20,8 @@ type demo struct {
 	failures uint64
 }
 
-// startDemo starts an upstream. In the first half, one URL in a hundred has a fault:
-// it isn't there, or it fails once, or always.
+// startDemo starts an upstream. In the first half, one URL in a hundred has a
+// fault: it is not found, or fails once or always.
 func startDemo(o options) (*demo, error) {
 	d := &demo{items: make([]upstream.Item, o.n), tries: o.tries}
 	rng := rand.New(rand.NewPCG(1, 300))
@@ -52,7 +52,7 @@ func startDemo(o options) (*demo, error) {
 	return d, nil
 }
 
-// serveDemo is -role upstream.
+// serveDemo runs -role upstream.
 func serveDemo(ctx context.Context, o options) error {
 	d, err := startDemo(o)
 	if err != nil {
@@ -67,7 +67,7 @@ func serveDemo(ctx context.Context, o options) error {
 	return nil
 }
 
-// list is the URLs, one a line.
+// list returns the URLs, one on each line.
 func (d *demo) list() io.Reader {
 	var b strings.Builder
 	for i := range d.items {
@@ -76,7 +76,7 @@ func (d *demo) list() io.Reader {
 	return strings.NewReader(b.String())
 }
 
-// count prints how often URLs were fetched beyond what their faults ask for.
+// count prints how often URLs were fetched again without need.
 func (d *demo) count() {
 	again := 0
 	for i, item := range d.items {

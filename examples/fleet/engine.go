@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// startEngine starts a NATS server with JetStream in this process. Its queue is in
-// -store, or in a temporary folder that is gone after stop.
+// startEngine starts a NATS server with JetStream in this process. It keeps the
+// queue in -store, or in a temporary folder that stop removes.
 func startEngine(address string, o options) (url string, stop func(), err error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -50,7 +50,7 @@ func startEngine(address string, o options) (url string, stop func(), err error)
 	return s.ClientURL(), stop, nil
 }
 
-// An engineLog shows what goes wrong in an engine.
+// An engineLog prints the errors and warnings of an engine.
 type engineLog struct{}
 
 func (engineLog) Errorf(f string, v ...any)   { complain("engine: "+f, v...) }
@@ -60,7 +60,7 @@ func (engineLog) Noticef(string, ...any)      {}
 func (engineLog) Debugf(string, ...any)       {}
 func (engineLog) Tracef(string, ...any)       {}
 
-// serve is -role serve.
+// serve runs -role serve.
 func serve(ctx context.Context, o options) error {
 	url, stop, err := startEngine(o.listen, o)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// kill -9 in the middle of a batch: some URLs are done, four are on their way, and the
-// others wait. The next worker fetches what is not done.
+// kill -9 in the middle of a batch: some URLs are done, four are on their way,
+// and the others wait. The next worker fetches what is not done.
 func TestWorker_killed(t *testing.T) {
 	t.Parallel()
 	const urls, done, limit, batch = 40, 5, 4, 20
@@ -35,8 +35,8 @@ func TestWorker_killed(t *testing.T) {
 	}
 }
 
-// kill -9 of the engine, while a feed feeds it, a worker is in the middle of a batch
-// and a collector reads along. All of them go on when it is there again.
+// kill -9 of the engine, while a feed feeds it, a worker is in the middle of a
+// batch and a collector reads along. All of them go on when it is there again.
 func TestEngine_killedAndRestarted(t *testing.T) {
 	t.Parallel()
 	const urls, half, done, limit, batch = 300, 150, 20, 10, 50
@@ -70,8 +70,8 @@ func TestEngine_killedAndRestarted(t *testing.T) {
 	w.says(t, "the engine is gone")
 }
 
-// A worker that was paused for longer than AckWait comes back to a batch that others
-// have done meanwhile. What it says then changes nothing.
+// A worker that was paused for longer than AckWait comes back to a batch that
+// others have done meanwhile. What it says then changes nothing.
 func TestWorker_pausedLongerThanAckWait(t *testing.T) {
 	t.Parallel()
 	const urls, limit, batch = 40, 4, 20
@@ -107,8 +107,8 @@ func TestWorker_pausedLongerThanAckWait(t *testing.T) {
 	}
 }
 
-// SIGTERM: what was sent is finished, the rest of the batch is given back at once, also
-// if the engine stops too, and nothing is fetched twice.
+// SIGTERM: what was sent is finished, the rest of the batch is given back at
+// once, also if the engine stops too, and nothing is fetched twice.
 func TestWorker_stops(t *testing.T) {
 	t.Parallel()
 	const urls, limit, batch = 600, 4, 500
@@ -172,7 +172,8 @@ func TestFleet_stoppedAndRestarted(t *testing.T) {
 	byNumber(t, urls+5, start(t, args...).end(t, 0))
 }
 
-// A fleet that is killed closes the standard inputs of its workers: they end too.
+// A fleet that is killed closes the standard inputs of its workers: they end
+// too.
 func TestWorker_endsWithFleet(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)

@@ -17,9 +17,9 @@ import (
 	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
-// feed is -role feed. It may be killed at any time, and started again.
+// feed runs -role feed. It may be killed at any time and started again.
 func feed(ctx context.Context, o options) error {
-	signal.Reset() // it could wait for input, and not for a signal
+	signal.Reset() // it may be waiting for input when a signal comes
 	list, err := openList(o.file)
 	if err != nil {
 		return err
@@ -39,7 +39,8 @@ func openList(name string) (io.Reader, error) {
 	return os.Open(name)
 }
 
-// openFeed makes a job, if it isn't there. How many URLs it has is open from now on.
+// openFeed creates the job unless it exists, and removes its total: from now on
+// the number of URLs is unknown.
 func openFeed(ctx context.Context, o options) (*job, error) {
 	j, err := connect(ctx, o, "feed")
 	if err != nil {
@@ -55,8 +56,8 @@ func openFeed(ctx context.Context, o options) (*job, error) {
 	return j, nil
 }
 
-// feed puts the URLs of a list on the queue, but for those that are there already,
-// and then says how many there are.
+// feed puts the URLs of a list on the queue, except those that it was fed
+// before, and then stores their number.
 func (j *job) feed(ctx context.Context, list io.Reader) error {
 	there, err := j.fed(ctx)
 	if err != nil {
@@ -78,7 +79,7 @@ func (j *job) feed(ctx context.Context, list io.Reader) error {
 				}
 			}
 		}
-		// What a pipe has for now is not kept back for the sake of a full chunk.
+		// Don't hold back URLs of a slow pipe until the chunk is full.
 		if len(chunk) == 1000 || r.Waits() || ended {
 			if err := j.put(ctx, n-uint64(len(chunk))+1, chunk); err != nil {
 				return err
@@ -101,7 +102,8 @@ func (j *job) feed(ctx context.Context, list io.Reader) error {
 	}
 }
 
-// fed is how many URLs the queue was ever given: they are its sequence.
+// fed returns how many URLs the queue was ever given. That is its last
+// sequence.
 func (j *job) fed(ctx context.Context) (uint64, error) {
 	info, err := j.urls.Info(ctx)
 	if err != nil {
@@ -110,9 +112,9 @@ func (j *job) fed(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, nil
 }
 
-// put stores URLs in the queue, the first of them as number n. Each is stored on
-// condition that the one before it is the queue's last: so none is there twice, or
-// in another's place, however often it is sent.
+// put stores URLs in the queue, the first of them as number n. Each is stored
+// only if the one before it is the last of the queue. So a URL that is sent
+// again after a lost answer is not stored twice, and each has its own number.
 func (j *job) put(ctx context.Context, n uint64, urls []string) error {
 	for {
 		err := j.publish(ctx, n, urls)
@@ -125,7 +127,7 @@ func (j *job) put(ctx context.Context, n uint64, urls []string) error {
 		case !pause(ctx, 200*time.Millisecond):
 			return ctx.Err()
 		}
-		// The engine went away, or its answer did: how far this came, it will know.
+		// The engine or its answer was lost. Ask how far this came.
 		if last, err := j.fed(ctx); err == nil && last >= n {
 			done := min(last-n+1, uint64(len(urls)))
 			n, urls = n+done, urls[done:]
@@ -154,8 +156,8 @@ func (j *job) publish(ctx context.Context, n uint64, urls []string) error {
 	return nil
 }
 
-// sameAs compares a URL with the one that was fed as its number: that is in the queue
-// still, or it has a result.
+// sameAs compares a URL with the one that was fed with its number, which is
+// still in the queue or has a result.
 func (j *job) sameAs(ctx context.Context, n uint64, line string) error {
 	var was result
 	m, err := j.urls.GetMsg(ctx, n)

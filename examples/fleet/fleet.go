@@ -11,8 +11,9 @@ import (
 	"sync/atomic"
 )
 
-// fleet runs all parts: an engine if there is none, the demo's upstream if there is
-// no list, a feed and a collector in this process, and workers in their own.
+// fleet runs all parts: a feed and a collector in this process, worker
+// processes, an engine if there is no -nats, and the demo's upstream if there
+// is no list.
 func fleet(ctx context.Context, o options) (err error) {
 	if o.nats == "" {
 		var stop func()
@@ -64,8 +65,8 @@ func fleet(ctx context.Context, o options) (err error) {
 	return err
 }
 
-// startWorkers starts worker processes. When ctx ends they are told to stop, and
-// wait waits until they have. If all end by themselves, it calls fail.
+// startWorkers starts worker processes, which stop when ctx is done. wait waits
+// until they have ended. If all of them end before, startWorkers calls fail.
 func startWorkers(ctx context.Context, o options, fail func(error)) (wait func(), err error) {
 	var left atomic.Int64
 	var all sync.WaitGroup
@@ -81,7 +82,7 @@ func startWorkers(ctx context.Context, o options, fail func(error)) (wait func()
 		if err != nil {
 			return all.Wait, err
 		}
-		cmd.Cancel = stdin.Close // as it is if this process dies
+		cmd.Cancel = stdin.Close // which also happens if this process dies
 		if err := cmd.Start(); err != nil {
 			return all.Wait, fmt.Errorf("starting a worker: %w", err)
 		}

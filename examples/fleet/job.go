@@ -14,31 +14,32 @@ import (
 
 // A job is one list of URLs on its way through an engine. It has two streams:
 //
-//   - NAME-urls is the work queue. Its message with sequence n is URL n of the list,
-//     and is gone once a worker has acknowledged it.
-//   - NAME-results has the subject NAME.result.n for what became of URL n, and
-//     NAME.total for how many there are.
+//   - NAME-urls is the work queue. Its message with sequence n is URL n of the list.
+//     The message is removed when a worker acknowledges it.
+//   - NAME-results has the result of URL n under the subject NAME.result.n, and the
+//     number of URLs under NAME.total.
 type job struct {
 	name          string
 	conn          *nats.Conn
 	js            jetstream.JetStream
 	urls, results jetstream.Stream
-	queue         jetstream.Consumer // of urls: all workers share it
+	queue         jetstream.Consumer // of urls; all workers share it
 }
 
 const queueName = "workers"
 
-// maxURL is the length of the longest URL, in bytes. Two fit into a NATS message, and a
-// batch of a thousand into the client's buffer, beyond which it drops messages. A longer URL
-// is fed in part, and has a result that says so.
+// maxURL is the length of the longest URL, in bytes. A NATS message holds 1 MB
+// by default, and the client drops messages if more than 64 MB wait in it,
+// which is a batch of a thousand. Of a longer URL only a part is fed; its
+// result is an error.
 const maxURL = 64 << 10
 
-// startup is how long the parts of a fleet wait for an engine that is not there yet.
+// startup is how long the parts of a fleet wait for an engine at first.
 const startup = 10 * time.Second
 
-// connect connects to a job's engine. It waits for one that is starting, but not for
-// ever: the -nats URL may be wrong. A connection that is lost later is made again for as
-// long as it takes.
+// connect connects to a job's engine. It waits for one that is not there yet,
+// but not forever, as the -nats URL may be wrong. If the connection is lost
+// later, it tries to connect again without a limit.
 func connect(ctx context.Context, o options, who string) (*job, error) {
 	gone := func(_ *nats.Conn, err error) {
 		if err != nil {
@@ -66,7 +67,7 @@ func connect(ctx context.Context, o options, who string) (*job, error) {
 	return &job{name: o.job, conn: conn, js: js}, err
 }
 
-// create makes the streams of a job, unless they are there: the feed's business.
+// create creates the streams of a job unless they exist. Only a feed calls it.
 func (j *job) create(ctx context.Context, o options) (err error) {
 	j.urls, err = j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:      j.name + "-urls",
@@ -78,14 +79,14 @@ func (j *job) create(ctx context.Context, o options) (err error) {
 		j.results, err = j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 			Name:              j.name + "-results",
 			Subjects:          []string{j.name + ".result.*", j.name + ".total"},
-			MaxMsgsPerSubject: 1, // a new total takes the place of the old; a second result is refused (store)
+			MaxMsgsPerSubject: 1, // a new total replaces the old; store prevents a second result
 			Duplicates:        o.ackWait,
 			Replicas:          o.replicas,
 		})
 	}
 	if err == nil {
-		// There is no MaxDeliver: the engine would leave what is over it in the queue,
-		// without a result, for ever. Workers count for themselves.
+		// No MaxDeliver: the engine would leave a URL that exceeds it in the
+		// queue, without a result, forever. The workers count instead.
 		j.queue, err = j.urls.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 			Durable:       queueName,
 			AckPolicy:     jetstream.AckExplicitPolicy,
@@ -96,7 +97,7 @@ func (j *job) create(ctx context.Context, o options) (err error) {
 	return err
 }
 
-// find waits until a feed has made the job, and its engine answers.
+// find waits until a feed has created the job.
 func (j *job) find(ctx context.Context) (err error) {
 	for {
 		if j.results, err = j.js.Stream(ctx, j.name+"-results"); err == nil {
@@ -118,7 +119,8 @@ func (j *job) find(ctx context.Context) (err error) {
 	}
 }
 
-// A result is what became of one URL.
+// A result is the result of one URL. All of its texts are bounded, so that it
+// fits into a message.
 type result struct {
 	N          uint64  `json:"n"`
 	URL        string  `json:"url"`
@@ -133,13 +135,13 @@ type result struct {
 
 func (j *job) resultSubject(n uint64) string { return fmt.Sprintf("%s.result.%d", j.name, n) }
 
-// store keeps a result, unless its URL has one: then the first stands, and all is
-// well. It tries until ctx ends.
+// store stores a result unless its URL has one, and tries until ctx is done. If
+// there is a result, store keeps that and returns nil.
 //
-// That no URL gets a second result rests on the condition that there is no message
-// with this subject, which the engine checks for as long as the results are kept. A
-// message id it remembers for a time only. The id spares most second results the
-// error, and goes along when others copy the results into streams of their own.
+// A URL gets no second result because the engine stores one only if the subject
+// has no message. It checks that for as long as it keeps the results. It
+// remembers a message id for a limited time only. The id avoids most of those
+// errors, and helps those who copy the results into streams of their own.
 func (j *job) store(ctx context.Context, r result) error {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -150,7 +152,7 @@ func (j *job) store(ctx context.Context, r result) error {
 		try, cancel := context.WithTimeout(ctx, 2*time.Second)
 		_, err := j.js.Publish(try, subject, data,
 			jetstream.WithMsgID(subject), jetstream.WithExpectLastSequencePerSubject(0))
-		if outOfSequence(err) { // there is one; or one is being stored, and may yet fail
+		if outOfSequence(err) { // there is one, or another worker is storing one and may fail
 			_, err = j.results.GetLastMsgForSubject(try, subject)
 		}
 		cancel()
@@ -160,7 +162,8 @@ func (j *job) store(ctx context.Context, r result) error {
 	}
 }
 
-// outOfSequence reports whether a message was refused for what is in its stream.
+// outOfSequence reports whether the engine refused a message because of its
+// condition.
 func outOfSequence(err error) bool {
 	var refused *jetstream.APIError
 	return errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||

@@ -1,6 +1,6 @@
-// Fleet fetches a list of URLs with several processes, on one machine or on many,
-// that share a work queue in NATS JetStream. Each URL gets exactly one result,
-// whatever dies meanwhile. See usage in flags.go, README.md, or
+// Fleet fetches a list of URLs with several processes, on one machine or many,
+// which share a work queue in NATS JetStream. Each URL gets exactly one result,
+// even if processes are killed. See usage in flags.go and README.md, or run
 //
 //	go run -C examples ./fleet
 //	go run -C examples ./fleet -h
@@ -42,7 +42,7 @@ func run(args []string) int {
 		complain("fleet -h lists the flags")
 		return 2
 	}
-	// The first signal ends the context. The second is not caught and kills.
+	// The first signal cancels the context. The second is not caught and kills.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err = roles[o.role](ctx, o)
@@ -50,18 +50,19 @@ func run(args []string) int {
 		return 0
 	}
 	if ctx.Err() != nil {
-		err = errors.New("stopped by a signal; started again on the same queue, it goes on")
+		err = errors.New("stopped by a signal; if it is started again on the same queue, it continues")
 	}
 	complain("%v", err)
 	return 1
 }
 
-// complain prints what went wrong on standard error. Others may have a part in the text.
+// complain prints an error on standard error. Others may have written parts of
+// it.
 func complain(format string, args ...any) {
 	fmt.Fprintln(os.Stderr, "fleet:", lines.Printable(fmt.Sprintf(format, args...)))
 }
 
-// pause lets some time go by, and reports whether ctx goes on after it.
+// pause waits for d or until ctx is done. It reports whether ctx is not done.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):

@@ -24,8 +24,8 @@ import (
 	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
-// The test binary is the program too, if asProgram is in its environment, which the
-// workers that it starts inherit.
+// The test binary is the program too, if asProgram is in its environment, which
+// the workers that it starts inherit.
 const asProgram = "FLEET_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -207,7 +207,8 @@ func (e *engine) collect(t *testing.T) *process {
 	return start(t, "-role", "collect", "-nats", e.url)
 }
 
-// inQueue waits until so many URLs are in the queue, and so many of them with workers.
+// inQueue waits until so many URLs are in the queue, and so many of them with
+// workers.
 func inQueue(t *testing.T, j *job, urls, withWorkers int) {
 	t.Helper()
 	type state struct{ urls, withWorkers int }
@@ -235,7 +236,8 @@ func until(t *testing.T, holds func() bool, or func() string) {
 	}
 }
 
-// A site is an upstream that counts what it is asked for, and can hold its answers.
+// A site is an upstream that counts what it is asked for, and can hold its
+// answers.
 type site struct {
 	url     string
 	asked   chan string // each path as it is asked for
@@ -245,8 +247,8 @@ type site struct {
 	held    chan struct{} // nil: none is held
 }
 
-// startSite starts a site that answers as answer does, given how often the path was
-// asked for. A nil answer is 200 and the path.
+// startSite starts a site that answers as answer does, given how often the path
+// was asked for. A nil answer is 200 and the path.
 func startSite(t *testing.T, answer func(w http.ResponseWriter, r *http.Request, asked int)) *site {
 	t.Helper()
 	s := &site{asked: make(chan string, 10_000), counts: make(map[string]int)}
@@ -277,8 +279,8 @@ func startSite(t *testing.T, answer func(w http.ResponseWriter, r *http.Request,
 	return s
 }
 
-// hold holds all answers from now on, but those to the next requests, until release
-// is called.
+// hold holds all answers from now on, but those to the next requests, until
+// release is called.
 func (s *site) hold(next int) (release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -421,8 +423,8 @@ func TestResult_ofHopelessURL(t *testing.T) {
 	}
 }
 
-// What takes longer than AckWait stays with its worker. That AckWait has passed, a
-// URL shows that was taken by nobody who says so.
+// What takes longer than AckWait stays with its worker. That AckWait has
+// passed, a URL shows that was taken by nobody who says so.
 func TestQueue_slowURLStaysWithWorker(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
@@ -514,8 +516,8 @@ func TestFeed_putTwice(t *testing.T) {
 	}
 }
 
-// Who collects while a list is fed again, with more in it, must not go by the old
-// total.
+// Who collects while a list is fed again, with more in it, must not go by the
+// old total.
 func TestFeed_noTotalMeanwhile(t *testing.T) {
 	t.Parallel()
 	o := options{ackWait: time.Minute}
@@ -536,8 +538,8 @@ func TestFeed_noTotalMeanwhile(t *testing.T) {
 	}
 }
 
-// The engine remembers message ids for a time only. Results are stored once also
-// after it.
+// The engine remembers message ids for a time only. Results are stored once
+// also after it.
 func TestResult_lateSecondRefused(t *testing.T) {
 	t.Parallel()
 	const window = 100 * time.Millisecond // the least that the engine accepts
@@ -586,7 +588,8 @@ func TestQueue_acknowledgedAfterResult(t *testing.T) {
 	byNumber(t, 1, e.collect(t).end(t, 0))
 }
 
-// If there were a second result, by whatever mistake, the accounts would show it.
+// If there were a second result, by whatever mistake, the accounts would show
+// it.
 func TestCollect_seesSecondResult(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)

@@ -23,7 +23,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// work is -role work.
+// work runs -role work.
 func work(ctx context.Context, o options) error {
 	stop, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -47,21 +47,22 @@ func work(ctx context.Context, o options) error {
 		return err
 	}
 	newWorker(stop, name, j, o).work()
-	return j.conn.FlushTimeout(5 * time.Second) // the last acknowledgements
+	return j.conn.FlushTimeout(5 * time.Second) // send the last acknowledgments
 }
 
-// A worker takes batches of URLs from the queue, and fetches each in one block.
+// A worker takes batches of URLs from the queue and fetches each batch in one
+// block.
 type worker struct {
 	options
-	stop    context.Context // when it ends, nothing more is taken, or sent
+	stop    context.Context // when it is done, the worker takes and sends nothing more
 	name    string
 	job     *job
-	ackWait time.Duration // of the queue, whatever the flag says
+	ackWait time.Duration // of the queue, as its feed set it
 	client  client.Client
-	making  *attempt // the one whose request is being made
+	making  *attempt // whose request is being made
 }
 
-var errGivenBack = errors.New("the worker was told to stop")
+var errGivenBack = errors.New("the worker is stopping")
 
 func newWorker(stop context.Context, name string, j *job, o options) *worker {
 	w := &worker{options: o, stop: stop, name: name, job: j, ackWait: j.queue.CachedInfo().Config.AckWait}
@@ -98,16 +99,16 @@ func (w *worker) work() {
 	}
 }
 
-// An attempt is a URL that was taken from the queue.
+// An attempt is one URL that was taken from the queue.
 type attempt struct {
 	jetstream.Msg
 	n, tries uint64
 	sum      hash.Hash       // of the body of a 2xx response
-	outcome  pending.Outcome // once its handle is done
+	outcome  pending.Outcome // set when its handle is done
 }
 
-// take waits a little for the first URL, and takes what else is there, a batch at
-// most.
+// take waits up to a second for the first URL, and takes the others that are
+// there, up to a batch.
 func (w *worker) take() (batch []*attempt, err error) {
 	first, err := w.job.queue.Next(jetstream.FetchMaxWait(time.Second))
 	if errors.Is(err, nats.ErrTimeout) {
@@ -133,13 +134,13 @@ func (w *worker) take() (batch []*attempt, err error) {
 func newAttempt(m jetstream.Msg) *attempt {
 	meta, err := m.Metadata()
 	if err != nil {
-		panic(err) // it came from a queue, which numbers what it gives
+		panic(err) // a message of a stream has metadata
 	}
 	return &attempt{Msg: m, n: meta.Sequence.Stream, tries: meta.NumDelivered, sum: sha256.New()}
 }
 
-// fetch fetches a batch, and tells the engine of each URL what became of it. Until
-// it has, it keeps the engine from giving the URL to others.
+// fetch fetches a batch and settles each URL. Until it returns, the engine does
+// not give the URLs to other workers.
 func (w *worker) fetch(batch []*attempt) {
 	fetched := make(chan struct{})
 	var keeping, settling sync.WaitGroup
@@ -148,7 +149,7 @@ func (w *worker) fetch(batch []*attempt) {
 		start := func(a *attempt) *pending.Pending { return w.start(p, a) }
 		for a, h := range parallel.Each(p, slices.Values(batch), start) {
 			_, err := h.Response()
-			settling.Go(func() { w.settle(a, err) }) // while the others go on
+			settling.Go(func() { w.settle(a, err) }) // while other requests are in flight
 		}
 		return nil
 	})
@@ -157,8 +158,8 @@ func (w *worker) fetch(batch []*attempt) {
 	keeping.Wait()
 }
 
-// keep tells the engine now and then that a batch is being worked on. For what is
-// settled that does nothing.
+// keep tells the engine regularly that the batch is in progress, until fetched
+// is closed. For URLs that are settled, this has no effect.
 func (w *worker) keep(batch []*attempt, fetched chan struct{}) {
 	tick := time.NewTicker(w.ackWait / 3)
 	defer tick.Stop()
@@ -174,12 +175,13 @@ func (w *worker) keep(batch []*attempt, fetched chan struct{}) {
 	}
 }
 
-// hopeless is how often a URL is given to workers if none of them lives to say what
-// became of it.
+// hopeless is how often a URL is given to workers that do not settle it. It may
+// be what kills them.
 const hopeless = 20
 
-var errHopeless = fmt.Errorf("not fetched: none of %d workers that took it said what became of it", hopeless)
+var errHopeless = fmt.Errorf("not fetched: it was given to workers %d times without a result", hopeless)
 
+// start makes the request of an attempt, or fails it without one.
 func (w *worker) start(p *parallel.Parallel, a *attempt) *pending.Pending {
 	url := string(a.Data())
 	a.outcome.Err = lines.Check(url, maxURL)
@@ -193,40 +195,41 @@ func (w *worker) start(p *parallel.Parallel, a *attempt) *pending.Pending {
 	return p.Get(url, parallel.To(a.sum))
 }
 
-// settle tells the engine what became of a URL: it may fetch it again, or it is done.
-// That it says only once the result is stored.
+// settle gives a URL back to the queue, or stores its result and then
+// acknowledges the URL.
 func (w *worker) settle(a *attempt, err error) {
 	switch {
 	case errors.Is(err, errGivenBack):
-		a.NakWithDelay(time.Millisecond) // without a delay, an engine that is stopped now forgets it
+		a.NakWithDelay(time.Millisecond) // without a delay, an engine that stops now would forget it
 		return
 	case a.tries < uint64(w.tries) && mayPass(a.outcome):
 		a.NakWithDelay(w.backoff << min(a.tries-1, 16))
 		return
 	}
-	// If this takes longer, others have been given the URL.
+	// After that time, another worker has the URL.
 	ctx, cancel := context.WithTimeout(context.Background(), w.ackWait)
 	defer cancel()
 	if err := w.job.store(ctx, w.result(a)); err != nil {
 		complain("worker %s: URL %d has no result yet: %v", w.name, a.n, err)
 		return
 	}
-	a.DoubleAck(context.Background()) // waits for an answer, 5 s at most: the engine might be the next to stop
+	a.DoubleAck(context.Background()) // waits up to 5 s for an answer: the engine may stop next
 }
 
-// mayPass reports whether another try may end otherwise. That it does no harm goes
-// without saying: all are GETs, and may be sent twice.
+// mayPass reports whether the failure may be temporary. Sending again is safe,
+// as all requests are GETs.
 func mayPass(o pending.Outcome) bool {
 	var tooLarge *pending.BodyTooLargeError
 	switch {
 	case o.Err == nil:
 		return o.Response.StatusCode == http.StatusTooManyRequests || o.Response.StatusCode >= 500
-	case o.Sent.IsZero(): // it could not even be made
+	case o.Sent.IsZero(): // it was refused when it was made
 		return false
 	}
 	return !errors.As(o.Err, &tooLarge)
 }
 
+// result returns the result of an attempt.
 func (w *worker) result(a *attempt) result {
 	o := a.outcome
 	r := result{N: a.n, URL: lines.Shown(string(a.Data())), Bytes: o.Bytes, Tries: a.tries, Worker: w.name}

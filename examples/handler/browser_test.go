@@ -23,7 +23,8 @@ import (
 //
 //	go test -C examples -tags chromium ./handler
 //
-// The README's picture is made anew by adding: -run Screenshot -screenshot screenshot.png
+// The README's picture is made anew by adding: -run Screenshot -screenshot
+// screenshot.png
 var screenshot = flag.String("screenshot", "", "write the picture of the shop to `FILE`")
 
 // A browser is a window that a visitor looks through.
@@ -140,7 +141,8 @@ func TestBrowser_foreignText(t *testing.T) {
 	}
 }
 
-// Both pictures are seen whole, in wide windows and narrow ones, by day and by night.
+// Both pictures are seen whole, in wide windows and narrow ones, by day and by
+// night.
 func TestBrowser_bothWaterfalls(t *testing.T) {
 	type sight struct {
 		Pictures []string // the title of each that is to be seen, without its time

@@ -16,14 +16,14 @@ import (
 // compared is the product whose page is gathered in two ways.
 const compared = 7
 
-// A way is one in which a page was gathered, and what was seen of its requests.
+// A way is one of the ways in which a page was gathered, with its requests.
 type way struct {
 	Title string
 	Took  time.Duration
 	rec   waterfall.Recorder
 }
 
-// compare gathers a page in both ways, one after the other.
+// compare gathers a page in both ways, first one, then the other.
 func (s *shop) compare(ctx context.Context) ([]*way, error) {
 	ways := []*way{{Title: "One after another"}, {Title: "Side by side"}}
 	for i, limit := range []int{1, s.client.Limit} {
@@ -38,12 +38,12 @@ func (s *shop) compare(ctx context.Context) ([]*way, error) {
 	return ways, nil
 }
 
-// watched is a copy of the shop's client of which rec sees the requests, besides the
-// metrics.
+// watched returns a copy of the shop's client whose requests rec records. The
+// metrics still count them.
 func (s *shop) watched(rec *waterfall.Recorder) *client.Client {
 	c := s.client
 	c.Observe = func(r *http.Request) (context.Context, func(pending.Outcome)) {
-		_, count := s.metrics.observe(r) // which has no context to add
+		_, count := s.metrics.observe(r) // it returns no context
 		ctx, draw := rec.Observe(r)
 		return ctx, func(o pending.Outcome) {
 			count(o)
@@ -73,7 +73,7 @@ func (s *shop) showCompare(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Picture is an SVG, in which what was asked for is escaped already.
+// Picture returns an SVG. The recorder has escaped its texts.
 func (w *way) Picture() (template.HTML, error) {
 	var svg strings.Builder
 	err := w.rec.SVG(&svg)

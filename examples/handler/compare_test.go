@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// One after another, what services take adds up; side by side it is the slowest's time.
+// One after another, what services take adds up; side by side it is the
+// slowest's time.
 func TestCompare_bothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())

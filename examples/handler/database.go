@@ -9,7 +9,7 @@ import (
 	_ "modernc.org/sqlite"
 )
 
-// A product is what the catalogue knows of it.
+// A product is a row of the catalogue.
 type product struct {
 	ID    int    `json:"id"`
 	Name  string `json:"name"`
@@ -23,14 +23,14 @@ type catalogue struct{ *sql.DB }
 //go:embed catalogue.sql
 var catalogueSQL string
 
-// newCatalogue makes a file of the catalogue. (In memory, SQLite has a database for each
-// connection.)
+// newCatalogue creates the catalogue in a file. (In memory, each connection to
+// SQLite would have a database of its own.)
 func newCatalogue(file string) (catalogue, error) {
 	db, err := sql.Open("sqlite", file)
 	if err != nil {
 		return catalogue{}, err
 	}
-	db.SetMaxOpenConns(4) // a query is quick, a connection is not
+	db.SetMaxOpenConns(4) // queries are quick, opening a connection is not
 	db.SetMaxIdleConns(4)
 	if _, err := db.Exec(catalogueSQL); err != nil {
 		db.Close()
@@ -39,7 +39,7 @@ func newCatalogue(file string) (catalogue, error) {
 	return catalogue{db}, nil
 }
 
-// product is sql.ErrNoRows for one that there isn't.
+// product returns sql.ErrNoRows if there is no such product.
 func (c catalogue) product(ctx context.Context, id int) (p product, err error) {
 	row := c.QueryRowContext(ctx, "SELECT id, name, about, cents FROM products WHERE id = ?", id)
 	return p, row.Scan(&p.ID, &p.Name, &p.About, &p.List)

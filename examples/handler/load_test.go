@@ -85,7 +85,8 @@ func TestLoad_everyVisitorAnswered(t *testing.T) {
 	})
 }
 
-// The same through real servers and connections, whatever time that takes on this machine.
+// The same through real servers and connections, whatever time that takes on
+// this machine.
 func TestLoad_leavesNothingBehind(t *testing.T) {
 	all, connections := without("reviews", hangs), new(counter)
 	for _, srv := range all {
@@ -140,7 +141,8 @@ func (c *counter) count(_ net.Conn, s http.ConnState) {
 	}
 }
 
-// What is being made when the end is asked for is finished, and nothing new begun.
+// What is being made when the end is asked for is finished, and nothing new
+// begun.
 func TestShutdown_finishesPages(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,14 +1,14 @@
-// Handler is a small shop: a web server whose product page is gathered from a database
-// and three services side by side, under one deadline, and is shown also when some of
-// them are late or fail.
+// Handler is a small shop: a web server whose product page is gathered from a
+// database and three services concurrently, under one deadline. The page is
+// shown even if some of the services are late or fail.
 //
 //	go run -C examples ./handler          then open http://127.0.0.1:8080
 //	go run -C examples ./handler -once    looks at it without a browser
 //
-// Read gather in page.go first: it is what the library is for. compare.go draws what it
-// does, metrics.go counts it. The services (services.go) run in this process, each an
-// http.Server on loopback: one is slow, one fails now and then. The database
-// (database.go) is SQLite, in a file that is gone in the end.
+// Read gather in page.go first: it uses the library. compare.go draws its
+// requests, and metrics.go counts them. The services (services.go) run in this
+// process, each an http.Server on loopback: one is slow, and one fails now and
+// then. The database (database.go) is SQLite, in a temporary file.
 package main
 
 import (
@@ -29,12 +29,12 @@ import (
 )
 
 func main() {
-	addr := flag.String("addr", "", "`host:port` to listen at; port 0 is any that is free (default 127.0.0.1:8080, with -once 127.0.0.1:0)")
-	once := flag.Bool("once", false, "fetch the shop's own pages, print the waterfalls of /compare and exit, with 0 if all was right")
+	addr := flag.String("addr", "", "`host:port` to listen at; port 0 means a free port (default 127.0.0.1:8080, with -once 127.0.0.1:0)")
+	once := flag.Bool("once", false, "fetch the shop's own pages, print the waterfalls of /compare and exit, with status 0 if all was right")
 	flag.Parse()
 	switch {
 	case flag.NArg() > 0:
-		fmt.Fprintf(os.Stderr, "handler: %q is no flag\n", flag.Arg(0))
+		fmt.Fprintf(os.Stderr, "handler: %q is not a flag\n", flag.Arg(0))
 		flag.Usage()
 		os.Exit(2)
 	case *addr == "" && *once:
@@ -55,10 +55,11 @@ func run(addr string, once bool, out io.Writer) error {
 
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("%w (-addr says where else; port 0 is any that is free)", err)
+		return fmt.Errorf("%w (-addr says where else; port 0 means a free port)", err)
 	}
 	defer l.Close()
-	// What pages are made of is closed after serve has returned: none is being made then.
+	// Close the database and the services after serve has returned: no page
+	// uses them then.
 	dir, err := os.MkdirTemp("", "handler")
 	if err != nil {
 		return err
@@ -91,12 +92,13 @@ func run(addr string, once bool, out io.Writer) error {
 	return errors.Join(serve(ctx, l, shop.handler()), <-visited)
 }
 
-// serve answers at l until ctx ends, and then finishes the pages it is making.
+// serve serves pages at l until ctx is done, and then finishes those in
+// progress.
 func serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	srv := &http.Server{
 		Handler:      h,
 		ReadTimeout:  5 * time.Second,
-		WriteTimeout: 10 * time.Second, // a page's patience, and a slow reader's
+		WriteTimeout: 10 * time.Second, // the patience of a page, and time for a slow reader
 		IdleTimeout:  time.Minute,
 	}
 	ended := make(chan error, 1)

@@ -108,7 +108,7 @@ func TestMain_badFlags(t *testing.T) {
 		"an address that is taken": {[]string{"-addr", taken.Addr().String()}, 1, "-addr says where else"},
 		"and for one visit":        {[]string{"-once", "-addr", taken.Addr().String()}, 1, "-addr says where else"},
 		"no address":               {[]string{"-addr", "nowhere"}, 1, "missing port"},
-		"no flag":                  {[]string{"once"}, 2, `"once" is no flag`},
+		"no flag":                  {[]string{"once"}, 2, `"once" is not a flag`},
 		"an unknown flag":          {[]string{"-port", "80"}, 2, "-addr host:port"},
 		"a question":               {[]string{"-h"}, 0, "-addr host:port"},
 	} {

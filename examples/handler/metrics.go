@@ -13,8 +13,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// metrics count the requests that pages are made of, by service. A label's values are
-// few and known: never a URL, or what a visitor asked for.
+// metrics count the requests to services. A label has a few known values: it is
+// never a URL or the input of a visitor.
 type metrics struct {
 	registry       *prometheus.Registry
 	requests       *prometheus.CounterVec
@@ -30,26 +30,26 @@ func newMetrics() *metrics {
 		registry: registry,
 		requests: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "shop_requests_total",
-			Help: "Requests to services that have settled: done, failed (a status outside 2xx too), timed_out, cancelled or not_sent.",
+			Help: "Requests to services that are done: done, failed (also with a status outside 2xx), timed_out, canceled or not_sent.",
 		}, []string{"service", "outcome"}),
 		inFlight: with.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "shop_requests_in_flight",
-			Help: "Requests to services that were made and have not settled, those that wait for their turn included.",
+			Help: "Requests to services that were made and are not done, including queued ones.",
 		}, service),
 		queue: with.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "shop_request_queue_seconds",
-			Help: "How long requests waited for their turn.",
+			Help: "How long requests were queued.",
 		}, service),
 		seconds: with.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "shop_request_duration_seconds",
-			Help: "How long requests took, from their turn to the last byte or to what ended them.",
+			Help: "How long requests took, from when they were sent until they were done.",
 		}, service),
 	}
 }
 
-// observe is for Client.Observe.
+// observe is for Client.Observe. It counts a request.
 func (m *metrics) observe(r *http.Request) (context.Context, func(pending.Outcome)) {
-	service := r.URL.Host // one of three: every URL that is asked for stands in gather
+	service := r.URL.Host // one of three: gather has all URLs
 	m.inFlight.WithLabelValues(service).Inc()
 	return nil, func(o pending.Outcome) {
 		m.inFlight.WithLabelValues(service).Dec()
@@ -61,9 +61,8 @@ func (m *metrics) observe(r *http.Request) (context.Context, func(pending.Outcom
 	}
 }
 
-// outcome puts what became of a request into one of five words. What was not sent is
-// told apart first, be it that its time was up or that it was cancelled: no service saw
-// it.
+// outcome returns one of five words. A request that was not sent is "not_sent"
+// even if it timed out or was canceled, as no service saw it.
 func outcome(o pending.Outcome) string {
 	switch {
 	case errors.Is(o.Err, pending.ErrNotSent):
@@ -71,7 +70,7 @@ func outcome(o pending.Outcome) string {
 	case errors.Is(o.Err, context.DeadlineExceeded):
 		return "timed_out"
 	case errors.Is(o.Err, context.Canceled):
-		return "cancelled"
+		return "canceled"
 	case o.Err != nil, o.Response.StatusCode/100 != 2:
 		return "failed"
 	}

@@ -46,7 +46,7 @@ func TestMetrics_outcomes(t *testing.T) {
 			shop_requests_total{outcome="done",service="reviews"} 3
 			`,
 		},
-		"cancelled": {
+		"canceled": {
 			func(s *shop, ctx context.Context) {
 				ctx, leave := context.WithCancel(ctx)
 				time.AfterFunc(100*time.Millisecond, leave)
@@ -54,8 +54,8 @@ func TestMetrics_outcomes(t *testing.T) {
 			},
 			`
 			shop_requests_total{outcome="done",service="price"} 1
-			shop_requests_total{outcome="cancelled",service="recommendations"} 1
-			shop_requests_total{outcome="cancelled",service="reviews"} 1
+			shop_requests_total{outcome="canceled",service="recommendations"} 1
+			shop_requests_total{outcome="canceled",service="reviews"} 1
 			`,
 		},
 		"not sent": {
@@ -83,7 +83,7 @@ func TestMetrics_outcomes(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := newShop(t, services())
 				tt.run(s, t.Context())
-				want := "# HELP shop_requests_total Requests to services that have settled: done, failed (a status outside 2xx too), timed_out, cancelled or not_sent.\n# TYPE shop_requests_total counter" +
+				want := "# HELP shop_requests_total Requests to services that are done: done, failed (also with a status outside 2xx), timed_out, canceled or not_sent.\n# TYPE shop_requests_total counter" +
 					strings.ReplaceAll(tt.want, "\t", "")
 				if err := testutil.GatherAndCompare(s.metrics.registry, strings.NewReader(want), "shop_requests_total"); err != nil {
 					t.Error(err)
@@ -121,8 +121,8 @@ func TestMetrics_inFlight(t *testing.T) {
 	})
 }
 
-// Time in the queue and time from the send, apart: one after another the last request
-// waits for 200ms, and then takes its 120ms.
+// Time in the queue and time from the send, apart: one after another the last
+// request waits for 200ms, and then takes its 120ms.
 func TestMetrics_queueTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())

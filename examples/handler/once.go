@@ -12,7 +12,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// wanted is what a visitor finds at each kind of page.
+// wanted has what a visitor finds on each kind of page.
 var wanted = []struct {
 	path   string
 	status int
@@ -26,11 +26,11 @@ var wanted = []struct {
 	{"/metrics", 200, `shop_requests_total{outcome="done",service="price"}`},
 }
 
-// visit looks at the shop's pages, and prints the waterfalls of one.
+// visit fetches and checks the shop's pages, and prints the waterfalls of one.
 func visit(ctx context.Context, url string, out io.Writer) error {
 	visitor := client.Client{BaseURL: url}
 	return visitor.Parallel(ctx, func(p *parallel.Parallel) error {
-		waterfalls, err := p.Get("/compare.txt").Bytes() // alone, for the sake of its times
+		waterfalls, err := p.Get("/compare.txt").Bytes() // alone, so that nothing disturbs its times
 		if err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func visit(ctx context.Context, url string, out io.Writer) error {
 		for i, w := range wanted {
 			resp, wrong := pages[i].Response()
 			if wrong == nil {
-				body, _ := io.ReadAll(resp.Body) // which is in memory
+				body, _ := io.ReadAll(resp.Body) // it is in memory
 				if resp.StatusCode != w.status || !strings.Contains(string(body), w.text) {
 					wrong = fmt.Errorf("%s: %s, want %d with %q in it:\n%s", w.path, resp.Status, w.status, w.text, body)
 				}

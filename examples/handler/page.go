@@ -18,8 +18,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// patience is how long a page waits for its parts. What has not come by then is left
-// out.
+// patience is how long a page waits for its parts. It is shown without those
+// that are late.
 const patience = 500 * time.Millisecond
 
 var errLate = fmt.Errorf("the page has waited long enough: %w", context.DeadlineExceeded)
@@ -32,7 +32,7 @@ type shop struct {
 	patience  time.Duration
 }
 
-// A page is what a product's page shows.
+// A page has the content of a product's page.
 type page struct {
 	Product product
 	Price   part[price]
@@ -41,9 +41,9 @@ type page struct {
 	Took    time.Duration
 }
 
-// gather asks the database and the services side by side, and waits for them no longer
-// than the shop's patience. It is an error if the database doesn't know the product, or
-// doesn't answer; a service that fails or is late is missing from the page.
+// gather asks the database and the services concurrently, and waits no longer
+// than the shop's patience. It fails if the database does not know the product
+// or does not answer. A service that fails or is late is missing from the page.
 func (s *shop) gather(ctx context.Context, c *client.Client, id int) (*page, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.patience, errLate)
 	defer cancel()
@@ -59,7 +59,7 @@ func (s *shop) gather(ctx context.Context, c *client.Client, id int) (*page, err
 		})
 
 		if _, err := product.Response(); err != nil {
-			return err // leaving cancels the three requests, which nobody needs now
+			return err // the block ends, which cancels the three requests
 		}
 		got.Price.take(price)
 		got.Reviews.take(reviews)
@@ -70,14 +70,14 @@ func (s *shop) gather(ctx context.Context, c *client.Client, id int) (*page, err
 	return got, err
 }
 
-// A part of a page is what a service answered, or why it is missing. (The answer is not
-// to be shown then: it may be there in part.)
+// A part of a page is the answer of a service, or the reason why it is missing.
+// (Then don't show Answer: it may be incomplete.)
 type part[T any] struct {
 	Answer  T
-	Missing string // "late" or "failed"; "": it is there
+	Missing string // "late" or "failed"; empty if there is an Answer
 }
 
-// take waits for the answer, or for the end of the page's patience.
+// take waits for the answer, at most until the page's patience ends.
 func (t *part[T]) take(h *pending.Pending) {
 	switch err := h.JSON(&t.Answer); {
 	case err == nil:
@@ -91,7 +91,7 @@ func (t *part[T]) take(h *pending.Pending) {
 // whole reports whether nothing is missing.
 func (p *page) whole() bool { return p.Price.Missing+p.Reviews.Missing+p.Similar.Missing == "" }
 
-// handler is all pages.
+// handler returns a handler for all pages.
 func (s *shop) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.showFront)
@@ -115,7 +115,7 @@ func (s *shop) showFront(w http.ResponseWriter, r *http.Request) {
 func (s *shop) showProduct(w http.ResponseWriter, r *http.Request) {
 	id, err := strconv.Atoi(r.PathValue("id"))
 	if err != nil {
-		refuse(w, r, sql.ErrNoRows) // no product has such a number
+		refuse(w, r, sql.ErrNoRows) // no product has this number
 		return
 	}
 	page, err := s.gather(r.Context(), &s.client, id)
@@ -123,19 +123,19 @@ func (s *shop) showProduct(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	if page.whole() { // what is missing now may be there when they look again
+	if page.whole() { // a missing part may be there the next time
 		w.Header().Set("Cache-Control", "public, max-age=10")
 	}
 	render(w, http.StatusOK, "product.html", page)
 }
 
-// refuse says why there is no page.
+// refuse sends a page that says why there is no other.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		render(w, http.StatusNotFound, "refused.html", "There is no such product.")
 		return
 	}
-	if r.Context().Err() == nil { // or the visitor has left, which is no fault
+	if r.Context().Err() == nil { // otherwise the visitor has left, which is no fault
 		log.Printf("%s: %v", r.URL.Path, err)
 	}
 	w.Header().Set("Retry-After", "5")
@@ -147,8 +147,8 @@ var files embed.FS
 
 var templates = template.Must(template.ParseFS(files, "*.html"))
 
-// render sends a page, whole or not at all. It is not to be cached, unless its header
-// says so already.
+// render sends a page, or an error if its template fails. The page may not be
+// cached unless its header says so.
 func render(w http.ResponseWriter, status int, name string, data any) {
 	var body bytes.Buffer
 	if err := templates.ExecuteTemplate(&body, name, data); err != nil {
@@ -167,7 +167,7 @@ func render(w http.ResponseWriter, status int, name string, data any) {
 	w.Write(body.Bytes())
 }
 
-// cents are money.
+// cents is an amount of money.
 type cents int
 
 func (c cents) String() string { return fmt.Sprintf("€ %d.%02d", c/100, c%100) }

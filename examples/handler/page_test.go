@@ -16,7 +16,8 @@ import (
 	"github.com/abreast-go/abreast/internal/testnet"
 )
 
-// newShop is a shop for a bubble: it asks the services over a network in memory.
+// newShop is a shop for a bubble: it asks the services over a network in
+// memory.
 func newShop(t *testing.T, services map[string]*http.Server) (*shop, *testnet.Server) {
 	t.Helper()
 	catalogue, err := newCatalogue(filepath.Join(t.TempDir(), "catalogue.db"))
@@ -138,8 +139,8 @@ func TestPage_headers(t *testing.T) {
 	}
 }
 
-// The database knows first that there is no such product, and then nobody waits for the
-// services.
+// The database knows first that there is no such product, and then nobody waits
+// for the services.
 func TestPage_unknownProduct(t *testing.T) {
 	for _, id := range []string{"999", "0", "-7", "seven", "7%00", "7%2F..", "99999999999999999999"} {
 		t.Run(id, func(t *testing.T) {
@@ -191,7 +192,8 @@ func TestPage_escapesForeignText(t *testing.T) {
 	})
 }
 
-// The visitor's connection ends, and with it everything that was asked for them.
+// The visitor's connection ends, and with it everything that was asked for
+// them.
 func TestPage_endsWithItsVisitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, net := newShop(t, services())

@@ -15,7 +15,7 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// What the services answer.
+// The answers of the services.
 type (
 	price struct {
 		Cents cents `json:"cents"`
@@ -28,25 +28,25 @@ type (
 	}
 )
 
-// answers has, by service and product, what is answered.
+// answers has the answers, by service and product.
 //
 //go:embed services.json
 var answers []byte
 
-// A service answers GET /{id} from what it knows.
+// A service answers GET /{id} from its answers.
 type service struct {
 	answers map[string]json.RawMessage
 	takes   time.Duration
-	late    string // about this product it answers too late for any page
-	nth     int64  // each nth answer is a failure; 0: none
+	late    string // product for which it answers too late for any page
+	nth     int64  // each nth answer is a failure; 0 means none
 	asked   atomic.Int64
 }
 
-// services are those of the shop, by their names.
+// services returns the services of the shop, by name.
 func services() map[string]*http.Server {
 	var known map[string]map[string]json.RawMessage
 	if err := json.Unmarshal(answers, &known); err != nil {
-		panic(err) // the file is a part of the program
+		panic(err) // the file is part of the program
 	}
 	return map[string]*http.Server{
 		"price":           {Handler: &service{answers: known["price"], takes: 40 * time.Millisecond}},
@@ -63,7 +63,7 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-time.After(takes):
 	case <-r.Context().Done():
-		return // nobody waits any more
+		return // nobody is waiting
 	}
 	answer, ok := s.answers[id]
 	switch {
@@ -77,12 +77,12 @@ func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// start has each service listen on loopback. The client that it returns reaches them by
-// their names, as it would in a cluster: http://price/7.
+// start starts the services on loopback. The client that it returns reaches
+// them by name, as in a cluster: http://price/7.
 func start(services map[string]*http.Server) (_ *http.Client, stop func(), _ error) {
-	at := make(map[string]string) // addresses, by what is dialled for them: "price:80"
+	at := make(map[string]string) // addresses of the services, by the address dialed: "price:80"
 	transport := client.NewTransport()
-	transport.Proxy = nil // which would not know these names
+	transport.Proxy = nil // a proxy would not know these names
 	transport.DialContext = parallel.DialContext(func(ctx context.Context, network, addr string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, at[addr])

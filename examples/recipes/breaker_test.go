@@ -57,7 +57,8 @@ func ExampleBreaker() {
 // A step of a test is a request, and what becomes of it.
 type step func(t *testing.T, c *client.Client)
 
-// In words, what requests do to a breaker that opens after 3 failures in a row, for 10 s.
+// In words, what requests do to a breaker that opens after 3 failures in a row,
+// for 10 s.
 var (
 	answered step = func(t *testing.T, c *client.Client) { request(t, c, "/", nil) }
 	failed   step = func(t *testing.T, c *client.Client) { request(t, c, "/500", nil) }
@@ -77,7 +78,8 @@ var (
 	wait step = func(*testing.T, *client.Client) { <-time.After(10 * time.Second) }
 )
 
-// request makes one in a block of its own. end, where there is one, ends it in flight.
+// request makes one in a block of its own. end, where there is one, ends it in
+// flight.
 func request(t *testing.T, c *client.Client, path string, end func(*pending.Pending, context.CancelCauseFunc), opts ...parallel.Option) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -110,21 +112,22 @@ func broken(t *testing.T) *testnet.Server {
 	}))
 }
 
-// Cancelled requests say nothing about the service: neither for it nor against it.
+// Cancelled requests say nothing about the service: neither for it nor against
+// it.
 func TestBreaker_loserDoesntCount(t *testing.T) {
 	for name, tc := range map[string]struct {
 		steps []step
 		want  string
 	}{
-		"failures open it":                      {[]step{failed, broke, timedOut}, "open"},
-		"an answer ends a row of failures":      {[]step{failed, failed, answered, failed}, "closed"},
-		"cancelled ones don't open it":          {[]step{lost, left, gone, lost, left, gone}, "closed"},
-		"whatever the caller's cause is":        {[]step{gone, gone, gone}, "closed"},
-		"nor do they end a row of failures":     {[]step{failed, lost, failed, left, gone, failed}, "open"},
-		"a trial that is answered":              {[]step{failed, failed, failed, wait, answered}, "closed"},
-		"a trial that fails":                    {[]step{failed, failed, failed, wait, failed}, "open"},
-		"a trial that is cancelled is no proof": {[]step{failed, failed, failed, wait, lost}, "open"},
-		"there is another trial after that":     {[]step{failed, failed, failed, wait, lost, wait, answered}, "closed"},
+		"failures open it":                     {[]step{failed, broke, timedOut}, "open"},
+		"an answer ends a row of failures":     {[]step{failed, failed, answered, failed}, "closed"},
+		"canceled ones don't open it":          {[]step{lost, left, gone, lost, left, gone}, "closed"},
+		"whatever the caller's cause is":       {[]step{gone, gone, gone}, "closed"},
+		"nor do they end a row of failures":    {[]step{failed, lost, failed, left, gone, failed}, "open"},
+		"a trial that is answered":             {[]step{failed, failed, failed, wait, answered}, "closed"},
+		"a trial that fails":                   {[]step{failed, failed, failed, wait, failed}, "open"},
+		"a trial that is canceled is no proof": {[]step{failed, failed, failed, wait, lost}, "open"},
+		"there is another trial after that":    {[]step{failed, failed, failed, wait, lost, wait, answered}, "closed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -142,7 +145,8 @@ func TestBreaker_loserDoesntCount(t *testing.T) {
 	}
 }
 
-// What an open breaker refuses has its body closed; it is not tried again, nor said to be unsent.
+// What an open breaker refuses has its body closed; it is not tried again, nor
+// said to be unsent.
 func TestBreaker_openRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		breaker := circuitbreaker.NewBuilder[*http.Response]().WithFailureThreshold(1).Build()

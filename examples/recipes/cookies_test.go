@@ -57,8 +57,9 @@ func ExampleNewSession() {
 	// /cart: session=7 <nil>
 }
 
-// Who is sent a cookie: the host that set it, on any port, and its domain where it says so,
-// unless that is a public suffix; a jar by itself knows no such suffix.
+// Who is sent a cookie: the host that set it, on any port, and its domain where
+// it says so, unless that is a public suffix; a jar by itself knows no such
+// suffix.
 func TestSession_cookieDomains(t *testing.T) {
 	own, err := recipes.NewSession("")
 	if err != nil {

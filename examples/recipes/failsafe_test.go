@@ -18,11 +18,12 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// WARNINGS.md's facts about github.com/failsafe-go/failsafe-go: why recipes.Retry is more than
-// its retry policy, and recipes.Breaker not its executor.
+// WARNINGS.md's facts about github.com/failsafe-go/failsafe-go: why
+// recipes.Retry is more than its retry policy, and recipes.Breaker not its
+// executor.
 
-// What failsafehttp's policy does by itself with a server that turns a POST away twice, asking
-// for a day each time.
+// What failsafehttp's policy does by itself with a server that turns a POST
+// away twice, asking for a day each time.
 func TestFailsafe_retriesPost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const day = 24 * time.Hour
@@ -64,9 +65,9 @@ func TestFailsafe_hidesLastResponse(t *testing.T) {
 	})
 }
 
-// To failsafe-go's executor what is not a failure is a success: so a cancelled loser ends a
-// row of failures, and closes a breaker that is half open. That is why recipes.Breaker asks
-// the breaker itself.
+// To failsafe-go's executor what is not a failure is a success: so a canceled
+// loser ends a row of failures, and closes a breaker that is half open. That is
+// why recipes.Breaker asks the breaker itself.
 func TestFailsafe_loserIsSuccess(t *testing.T) {
 	for name, tc := range map[string]struct {
 		handle func(*http.Response, error) bool

@@ -15,8 +15,9 @@ import (
 
 // WARNINGS.md's facts about github.com/sony/gobreaker.
 
-// behind is next behind a gobreaker, whose rule about errors is told those of cancelled
-// requests as the context has them, if plain is set, or else as net/http does.
+// behind is next behind a gobreaker, whose rule about errors is told those of
+// canceled requests as the context has them, if plain is set, or else as
+// net/http does.
 func behind(b *gobreaker.CircuitBreaker[*http.Response], next http.RoundTripper, plain bool) http.RoundTripper {
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		return b.Execute(func() (*http.Response, error) {

@@ -64,8 +64,9 @@ func ExampleClientCredentials() {
 	// /stock/8 for "Bearer secret"
 }
 
-// An issuer is a token server at http://auth, and the service at http://api that wants its
-// tokens, which are good for a minute, but for the 10 s before its end that oauth2 leaves.
+// An issuer is a token server at http://auth, and the service at http://api
+// that wants its tokens, which are good for a minute, but for the 10 s before
+// its end that oauth2 leaves.
 type issuer struct {
 	*testnet.Server
 	hangs chan struct{} // until it is closed; nil: it doesn't
@@ -158,8 +159,8 @@ func TestClientCredentials_renewsOnce(t *testing.T) {
 	})
 }
 
-// Where a token server hangs, no request outlives its context: neither the one that fetches
-// the token nor those that wait for it.
+// Where a token server hangs, no request outlives its context: neither the one
+// that fetches the token nor those that wait for it.
 func TestClientCredentials_endDoesntWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
@@ -175,7 +176,7 @@ func TestClientCredentials_endDoesntWait(t *testing.T) {
 			}
 			fetching.Cancel()
 			if _, err := fetching.Response(); !errors.Is(err, context.Canceled) || !errors.Is(err, pending.ErrNotSent) {
-				t.Errorf("%v; want it cancelled, and ErrNotSent", err)
+				t.Errorf("%v; want it canceled, and ErrNotSent", err)
 			}
 			return nil
 		})
@@ -208,7 +209,8 @@ func TestClientCredentials_stayWithOrigin(t *testing.T) {
 	})
 }
 
-// So WARNINGS.md has it of oauth2.Transport, which knows neither origins nor contexts.
+// So WARNINGS.md has it of oauth2.Transport, which knows neither origins nor
+// contexts.
 func TestOauth2Transport_tokenFollowsRedirect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
@@ -243,7 +245,8 @@ func TestOauth2Transport_endOfBlockWaits(t *testing.T) {
 	})
 }
 
-// Wrong credentials are an error before any block, and their secret is not in it.
+// Wrong credentials are an error before any block, and their secret is not in
+// it.
 func TestClientCredentials_wrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

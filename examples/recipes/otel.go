@@ -14,8 +14,8 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// TracedParallel calls c.Parallel in a span, which is the parent of the spans of the block's
-// requests. They have all ended when it ends.
+// TracedParallel calls c.Parallel in a span, which is the parent of the spans
+// of the block's requests. They have all ended when it ends.
 func TracedParallel(ctx context.Context, tracer trace.Tracer, name string, c *client.Client, fn func(*parallel.Parallel) error) error {
 	ctx, span := tracer.Start(ctx, name)
 	defer span.End()
@@ -26,17 +26,17 @@ func TracedParallel(ctx context.Context, tracer trace.Tracer, name string, c *cl
 	return err
 }
 
-// Traced returns a transport that calls next and makes a client span for each hop. It is
-// for Client.HTTP.Transport. A request that was canceled, like the loser of a race, has a
-// span without an error.
+// Traced returns a transport that calls next and makes a client span for each
+// hop. It is for Client.HTTP.Transport. A request that was canceled, like the
+// loser of a race, has a span without an error.
 func Traced(next http.RoundTripper, opts ...otelhttp.Option) http.RoundTripper {
 	return otelhttp.NewTransport(untroubled{next}, opts...)
 }
 
-// untroubled is a transport under otelhttp, which marks a span as failed for any error. It
-// ends the span of a canceled request before otelhttp does: a span that has ended does not
-// change. So its status stays unset and it has no error.type, as OpenTelemetry's conventions
-// for HTTP spans demand.
+// untroubled is a transport under otelhttp, which marks a span as failed for
+// any error. It ends the span of a canceled request before otelhttp does: a
+// span that has ended does not change. So its status stays unset and it has no
+// error.type, as OpenTelemetry's conventions for HTTP spans demand.
 type untroubled struct{ next http.RoundTripper }
 
 func (t untroubled) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -62,8 +62,9 @@ func (b untroubledBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// endIfCanceled ends the span of ctx if ctx was canceled. It asks ctx because net/http
-// returns the cause with which a context was canceled. A missed deadline stays an error.
+// endIfCanceled ends the span of ctx if ctx was canceled. It asks ctx because
+// net/http returns the cause with which a context was canceled. A missed
+// deadline stays an error.
 func endIfCanceled(ctx context.Context) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		trace.SpanFromContext(ctx).End()

@@ -62,8 +62,8 @@ func ExampleTraced() {
 	// product page: Unset
 }
 
-// What was cancelled on purpose, before its answer or in the middle of it, is no error in
-// the trace; what failed is.
+// What was canceled on purpose, before its answer or in the middle of it, is no
+// error in the trace; what failed is.
 func TestTraced_loserIsNoError(t *testing.T) {
 	cases := map[string]struct {
 		path string
@@ -71,8 +71,8 @@ func TestTraced_loserIsNoError(t *testing.T) {
 		want codes.Code
 	}{
 		"an answer":                       {"/", nil, codes.Unset},
-		"cancelled":                       {"/hangs", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() }, codes.Unset},
-		"cancelled in its body":           {"/hangs-in-its-body", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() }, codes.Unset},
+		"canceled":                        {"/hangs", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() }, codes.Unset},
+		"canceled in its body":            {"/hangs-in-its-body", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() }, codes.Unset},
 		"its block was left":              {"/hangs", func(*pending.Pending, context.CancelCauseFunc) {}, codes.Unset},
 		"its block was left, in the body": {"/hangs-in-its-body", func(*pending.Pending, context.CancelCauseFunc) {}, codes.Unset},
 		"the caller has gone": {"/hangs", func(h *pending.Pending, cancel context.CancelCauseFunc) {
@@ -145,7 +145,8 @@ func TestTraced_loserIsNoError(t *testing.T) {
 	}
 }
 
-// What is around what decides whether a retried request has a span, or each attempt has.
+// What is around what decides whether a retried request has a span, or each
+// attempt has.
 func TestTraced_aroundRetryOrWithin(t *testing.T) {
 	retry := func(next http.RoundTripper) http.RoundTripper { return recipes.Retry(next, time.Second) }
 	traced := func(next http.RoundTripper) http.RoundTripper { return recipes.Traced(next) }
@@ -223,8 +224,8 @@ func TestTracedParallel_error(t *testing.T) {
 	}
 }
 
-// otelhttp adds its span to the request's context, in which the library watches for
-// connections: the proof that nothing was sent is still seen.
+// otelhttp adds its span to the request's context, in which the library watches
+// for connections: the proof that nothing was sent is still seen.
 func TestTraced_notSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.NotFoundHandler())
@@ -239,7 +240,8 @@ func TestTraced_notSent(t *testing.T) {
 	})
 }
 
-// A span of otelhttp begins with the send: what a request waited in the queue is not in it.
+// A span of otelhttp begins with the send: what a request waited in the queue
+// is not in it.
 func TestOtelhttp_queueNotInSpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(time.Second) }))

@@ -12,18 +12,20 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// PerHost returns a function for Client.Wait that paces the requests to each origin by a
-// limiter of its own. Give the client a HostLimit below its Limit as well: a request holds
-// its slot while it waits, and without a HostLimit the requests to one host can hold all
-// slots.
+// PerHost returns a function for Client.Wait that paces the requests to each
+// origin by a limiter of its own. Give the client a HostLimit below its Limit
+// as well: a request holds its slot while it waits, and without a HostLimit the
+// requests to one host can hold all slots.
 //
-// Wait is called once for each request, so the later hops of a redirect are not paced. If the
-// block's deadline would pass during the wait, the limiter fails at once, with an error that
-// matches pending.ErrNotSent and not context.DeadlineExceeded.
+// Wait is called once for each request, so the later hops of a redirect are not
+// paced. If the block's deadline would pass during the wait, the limiter fails
+// at once, with an error that matches pending.ErrNotSent and not
+// context.DeadlineExceeded.
 //
-// PerHost keeps about 150 bytes for each origin that it has met. If it forgot a limiter, the
-// next one would start with a full burst. A crawler that meets hosts without end makes a
-// PerHost for each block, which is freed with the block.
+// PerHost keeps about 150 bytes for each origin that it has met. If it forgot a
+// limiter, the next one would start with a full burst. A crawler that meets
+// hosts without end makes a PerHost for each block, which is freed with the
+// block.
 func PerHost(limit rate.Limit, burst int) func(*http.Request) error {
 	var (
 		mu       sync.Mutex // guards limiters
@@ -42,18 +44,20 @@ func PerHost(limit rate.Limit, burst int) func(*http.Request) error {
 	return func(r *http.Request) error { return limiter(origin(r.URL)).Wait(r.Context()) }
 }
 
-// maxUnicode is the longest host in bytes that is converted to ASCII. No name of the DNS
-// is longer, and the time that IDNA takes grows with the square of the length.
+// maxUnicode is the longest host in bytes that is converted to ASCII. No name
+// of the DNS is longer, and the time that IDNA takes grows with the square of
+// the length.
 const maxUnicode = 1024
 
-// origin returns the identity of the origin of u: its scheme, the host that net/http dials,
-// and the port. The text of a URL's Host is not one: bücher.example and
-// xn--bcher-kva.example are the same host, and h and h:80 the same port.
+// origin returns the identity of the origin of u: its scheme, the host that
+// net/http dials, and the port. The text of a URL's Host is not one:
+// bücher.example and xn--bcher-kva.example are the same host, and h and h:80
+// the same port.
 func origin(u *url.URL) string {
 	scheme, host, port := strings.ToLower(u.Scheme), u.Hostname(), u.Port()
 	if len(host) <= maxUnicode {
-		// Lookup is the profile of net/http. It refuses some names in ASCII, which
-		// net/http dials without asking.
+		// Lookup is the profile of net/http. It refuses some names in ASCII,
+		// which net/http dials without asking.
 		if ascii, err := idna.Lookup.ToASCII(host); err == nil {
 			host = ascii
 		}

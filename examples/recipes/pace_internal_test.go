@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// PerHost went by the text of URL.Host: bücher.example and its ASCII form had two limiters,
-// and so had h and h:80.
+// PerHost went by the text of URL.Host: bücher.example and its ASCII form had
+// two limiters, and so had h and h:80.
 func TestOrigin(t *testing.T) {
 	for _, tt := range []struct{ url, want string }{
 		{"http://h/", "http://h:80"},

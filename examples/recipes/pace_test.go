@@ -78,7 +78,8 @@ func TestPerHost_onePaceEach(t *testing.T) {
 	})
 }
 
-// A request that is paced holds its slot: without a HostLimit those of one host hold all.
+// A request that is paced holds its slot: without a HostLimit those of one host
+// hold all.
 func TestPerHost_holdsSlotsWithoutHostLimit(t *testing.T) {
 	for hostLimit, want := range map[int]time.Duration{0: 7 * time.Second, 2: 0} {
 		synctest.Test(t, func(t *testing.T) {

@@ -11,10 +11,10 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// PublicOnly returns a transport that connects only to the public Internet. It is for
-// Client.HTTP.Transport, to fetch URLs from strangers. The dialer calls Control for each
-// connection, after the name lookup. So neither a redirect nor a name that changes its
-// address reaches a private address.
+// PublicOnly returns a transport that connects only to the public Internet. It
+// is for Client.HTTP.Transport, to fetch URLs from strangers. The dialer calls
+// Control for each connection, after the name lookup. So neither a redirect nor
+// a name that changes its address reaches a private address.
 func PublicOnly(dialer net.Dialer) *http.Transport {
 	dialer.Control, dialer.ControlContext = publicOnly, nil // ControlContext would win
 	t := client.NewTransport()
@@ -23,7 +23,8 @@ func PublicOnly(dialer net.Dialer) *http.Transport {
 	return t
 }
 
-// publicOnly is a Control of net.Dialer that refuses addresses that are not public.
+// publicOnly is a Control of net.Dialer that refuses addresses that are not
+// public.
 func publicOnly(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -40,8 +41,8 @@ func publicOnly(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// Of IPv6, only the range assigned to the Internet is public, without the parts that embed
-// an IPv4 address for a gateway.
+// Of IPv6, only the range assigned to the Internet is public, without the parts
+// that embed an IPv4 address for a gateway.
 var (
 	public6   = netip.MustParsePrefix("2000::/3")
 	notPublic = []netip.Prefix{

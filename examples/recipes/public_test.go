@@ -88,7 +88,7 @@ func TestPublicOnly_privateNotDialed(t *testing.T) {
 			}
 			if len(tc.names) > 1 { // public at first
 				if err := get(); err == nil || strings.Contains(err.Error(), refusal) {
-					t.Errorf("at first: %v; want it dialled, in vain", err)
+					t.Errorf("at first: %v; want it dialed, in vain", err)
 				}
 			}
 			if err := get(); err == nil || !strings.Contains(err.Error(), refusal) || asked.Swap(false) {
@@ -102,8 +102,9 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A dns is a server with these addresses for any name: one lookup has the first, the next
-// the second, and the last stays. It is asked over TCP, a pipe being no packets.
+// A dns is a server with these addresses for any name: one lookup has the
+// first, the next the second, and the last stays. It is asked over TCP, a pipe
+// being no packets.
 type dns []string
 
 func (d *dns) resolver() *net.Resolver {

@@ -24,8 +24,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A PUT that a server turns away is sent again, with its body; a breaker below counts each
-// attempt.
+// A PUT that a server turns away is sent again, with its body; a breaker below
+// counts each attempt.
 func ExampleRetry() {
 	var asked atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +60,8 @@ func ExampleRetry() {
 	// map[left:3] after 2 attempts, of which failed 1
 }
 
-// A turned-away server answers with each of its responses in turn, and then with the last.
+// A turned-away server answers with each of its responses in turn, and then
+// with the last.
 type turned struct {
 	status     []int
 	retryAfter string
@@ -192,8 +193,8 @@ func TestRetry_pausesUseTimeout(t *testing.T) {
 	})
 }
 
-// httptrace watches all attempts: one that got a connection is enough for the request not to
-// be ErrNotSent.
+// httptrace watches all attempts: one that got a connection is enough for the
+// request not to be ErrNotSent.
 func TestRetry_notSentIfNoAttemptWas(t *testing.T) {
 	const refused, broken = "refused", "broken"
 	for name, tc := range map[string]struct {

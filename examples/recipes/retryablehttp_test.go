@@ -36,8 +36,8 @@ func TestRetryablehttp_closesIdleConnections(t *testing.T) {
 		wrap func(http.RoundTripper) http.RoundTripper
 		want int // connections left of 10 that were idle
 	}{
-		"cancelled between attempts": {"/503", func(t http.RoundTripper) http.RoundTripper { return t }, 0},
-		"cancelled in flight":        {"/hangs", func(t http.RoundTripper) http.RoundTripper { return t }, 0},
+		"canceled between attempts":  {"/503", func(t http.RoundTripper) http.RoundTripper { return t }, 0},
+		"canceled in flight":         {"/hangs", func(t http.RoundTripper) http.RoundTripper { return t }, 0},
 		"where it can't, in between": {"/503", func(t http.RoundTripper) http.RoundTripper { return keepsIdle{t} }, 10},
 		"where it can't, in flight":  {"/hangs", func(t http.RoundTripper) http.RoundTripper { return keepsIdle{t} }, 9}, // its own
 	} {
@@ -101,8 +101,8 @@ func TestRetryablehttp_unboundedRetryAfter(t *testing.T) {
 	})
 }
 
-// After the last attempt the answer is gone: there is an error in its place, which is no
-// *pending.StatusError.
+// After the last attempt the answer is gone: there is an error in its place,
+// which is no *pending.StatusError.
 func TestRetryablehttp_hidesLastResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, &turned{status: []int{503}})

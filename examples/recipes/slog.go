@@ -11,13 +11,14 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Log returns a function for Client.Observe that logs one line for each request when it is
-// done: at level Debug if it was canceled (as the loser of a race, or by the end of its
-// block), at Error if it failed, at Warn if its status is 400 or more, and at Info otherwise.
+// Log returns a function for Client.Observe that logs one line for each request
+// when it is done: at level Debug if it was canceled (as the loser of a race,
+// or by the end of its block), at Error if it failed, at Warn if its status is
+// 400 or more, and at Info otherwise.
 //
-// The line has no headers. The URL is logged without user, password and query, and the text
-// of an error without its URL. The path is logged, so it must not contain secrets; if it has
-// an "@", everything before it is replaced.
+// The line has no headers. The URL is logged without user, password and query,
+// and the text of an error without its URL. The path is logged, so it must not
+// contain secrets; if it has an "@", everything before it is replaced.
 func Log(logger *slog.Logger) func(*http.Request) (context.Context, func(pending.Outcome)) {
 	return func(r *http.Request) (context.Context, func(pending.Outcome)) {
 		return nil, func(o pending.Outcome) {
@@ -49,9 +50,9 @@ func Log(logger *slog.Logger) func(*http.Request) (context.Context, func(pending
 	}
 }
 
-// shown returns u without user, password and query. An "@" after the host is most likely the
-// end of a password with a slash in it: of https://user:/secret@host, the host is "user" and
-// the path "/secret@host".
+// shown returns u without user, password and query. An "@" after the host is
+// most likely the end of a password with a slash in it: of
+// https://user:/secret@host, the host is "user" and the path "/secret@host".
 func shown(u *url.URL) string {
 	text := (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {

@@ -171,7 +171,8 @@ func TestLog_queueTime(t *testing.T) {
 	})
 }
 
-// The logger has the context of the request, for handlers that take a trace's ID from it.
+// The logger has the context of the request, for handlers that take a trace's
+// ID from it.
 func TestLog_requestContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.NotFoundHandler())

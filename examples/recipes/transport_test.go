@@ -78,7 +78,8 @@ func TestMaxConnsPerHost_waitUsesTimeout(t *testing.T) {
 	}
 }
 
-// What waits for a connection all its time was not sent, and is known not to have been.
+// What waits for a connection all its time was not sent, and is known not to
+// have been.
 func TestMaxConnsPerHost_waitIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
@@ -96,7 +97,8 @@ func TestMaxConnsPerHost_waitIsNotSent(t *testing.T) {
 	})
 }
 
-// Twenty requests are with the server at once, over the one connection that is allowed.
+// Twenty requests are with the server at once, over the one connection that is
+// allowed.
 func TestMaxConnsPerHost_noLimitOnHTTP2(t *testing.T) {
 	const requests = 20
 	var arrived atomic.Int32

@@ -1,7 +1,7 @@
-// Package lines reads lists of URLs, one on a line, and writes results, one line of
-// JSON each. It is where the programs fetch and fleet decide how long a text may be,
-// what of it is shown, and what is escaped: URLs, reason phrases and error texts are
-// written by others.
+// Package lines reads lists of URLs, one on a line, and writes results, one
+// line of JSON each. It is where the programs fetch and fleet decide how long a
+// text may be, what of it is shown, and what is escaped: URLs, reason phrases
+// and error texts are written by others.
 package lines
 
 import (
@@ -33,12 +33,13 @@ func (r *Reader) Peek() error {
 // Waits reports whether the next call of Next has to wait for input.
 func (r *Reader) Waits() bool { return r.r.Buffered() == 0 }
 
-// Next returns the number of the next line, which begins with 1, and its text without
-// the space around it. The text of a comment is empty. Of a line that is too long, Next
-// returns the beginning: more than max bytes, so that Check refuses it.
+// Next returns the number of the next line, which begins with 1, and its text
+// without the space around it. The text of a comment is empty. Of a line that
+// is too long, Next returns the beginning: more than max bytes, so that Check
+// refuses it.
 //
-// At the end of the list, the error is io.EOF. If reading fails, Next drops the part of
-// the line that it has read: the rest of a URL may matter.
+// At the end of the list, the error is io.EOF. If reading fails, Next drops the
+// part of the line that it has read: the rest of a URL may matter.
 func (r *Reader) Next() (number int, text string, err error) {
 	line, err := r.read()
 	if err != nil && (err != io.EOF || len(line) == 0) {
@@ -61,9 +62,9 @@ func (r *Reader) Next() (number int, text string, err error) {
 	return r.number, string(trimmed), nil
 }
 
-// read returns the next line, without its end. Of one of more than max bytes it returns
-// max+1, and an "@" if there is one in the rest: Shown must know of it. The bytes are
-// valid until the next call.
+// read returns the next line, without its end. Of one of more than max bytes it
+// returns max+1, and an "@" if there is one in the rest: Shown must know of it.
+// The bytes are valid until the next call.
 func (r *Reader) read() ([]byte, error) {
 	line, err := r.r.ReadSlice('\n')
 	at := false

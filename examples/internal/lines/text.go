@@ -14,15 +14,16 @@ import (
 	"unicode/utf8"
 )
 
-// What is written of a text, in bytes before it is escaped. JSON escapes a byte with six
-// at most, so a result fits into any message of 40 kB.
+// What is written of a text, in bytes before it is escaped. JSON escapes a byte
+// with six at most, so a result fits into any message of 40 kB.
 const (
 	maxShown  = 4000 // of a URL
 	maxReason = 1000 // of an error
 )
 
-// Check reports why text is not a URL that can be fetched: it has more than max bytes,
-// cannot be parsed, or is not http or https. The error does not quote a password.
+// Check reports why text is not a URL that can be fetched: it has more than max
+// bytes, cannot be parsed, or is not http or https. The error does not quote a
+// password.
 func Check(text string, max int) error {
 	if len(text) > max {
 		return fmt.Errorf("the line is longer than %d bytes", max)
@@ -44,14 +45,16 @@ var (
 	colon  = regexp.MustCompile(`:|%3[Aa]`)
 )
 
-// Shown returns what a program may show of a line of its input: all of it, unless it is
-// long or may contain a password. Then its number in the list tells which line it was.
+// Shown returns what a program may show of a line of its input: all of it,
+// unless it is long or may contain a password. Then its number in the list
+// tells which line it was.
 //
-// A password stands between a colon and an "@". Where it begins and ends cannot be told
-// from a URL that its author got wrong: https://user:/secret@host is valid and has the
-// host "user". So everything before the last "@" is replaced, except for the scheme. It is
-// kept if it has no colon: me@example.org and https://host/@user are harmless. A user name
-// alone is not, as it may be a token.
+// A password stands between a colon and an "@". Where it begins and ends cannot
+// be told from a URL that its author got wrong: https://user:/secret@host is
+// valid and has the host "user". So everything before the last "@" is replaced,
+// except for the scheme. It is kept if it has no colon: me@example.org and
+// https://host/@user are harmless. A user name alone is not, as it may be a
+// token.
 func Shown(text string) string {
 	start := len(scheme.FindString(text))
 	at := strings.LastIndexByte(text, '@')
@@ -68,8 +71,8 @@ func Shown(text string) string {
 	return cut(text[:start]+"***"+text[at:], maxShown)
 }
 
-// Reason returns the text of the error of a request, without its URL, which stands beside
-// it, and not more than a line of output should have.
+// Reason returns the text of the error of a request, without its URL, which
+// stands beside it, and not more than a line of output should have.
 func Reason(err error) string {
 	if asked, ok := err.(*url.Error); ok {
 		err = asked.Err
@@ -77,8 +80,8 @@ func Reason(err error) string {
 	return cut(err.Error(), maxReason)
 }
 
-// cut returns the first n bytes of text, less a part of a character, and three dots. A
-// shorter text it returns unchanged.
+// cut returns the first n bytes of text, less a part of a character, and three
+// dots. A shorter text it returns unchanged.
 func cut(text string, n int) string {
 	if len(text) <= n {
 		return text
@@ -89,9 +92,9 @@ func cut(text string, n int) string {
 	return text[:n] + "..."
 }
 
-// Write writes v to w, as one line of JSON, in one call. Everything but spaces that a
-// terminal would not print as a character is escaped: encoding/json leaves C1 controls and
-// those that change the direction of writing.
+// Write writes v to w, as one line of JSON, in one call. Everything but spaces
+// that a terminal would not print as a character is escaped: encoding/json
+// leaves C1 controls and those that change the direction of writing.
 func Write(w io.Writer, v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -104,9 +107,9 @@ func Write(w io.Writer, v any) error {
 	return err
 }
 
-// Printable returns text with an escape, as in JSON, in place of each character that is
-// not a space and that a terminal would not print. It is for texts that a program writes
-// to a terminal and that others have a part in.
+// Printable returns text with an escape, as in JSON, in place of each character
+// that is not a space and that a terminal would not print. Use it for text that
+// others wrote, before it goes to a terminal.
 func Printable(text string) string {
 	b := make([]byte, 0, len(text))
 	for _, r := range text {

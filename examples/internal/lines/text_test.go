@@ -12,8 +12,8 @@ import (
 	"github.com/abreast-go/abreast/examples/internal/lines"
 )
 
-// https://user:/secret@h is valid, and its host is "user": its password was shown. And
-// me@example.org, which has none, was not.
+// https://user:/secret@h is valid, and its host is "user": its password was
+// shown. And me@example.org, which has none, was not.
 func TestShown(t *testing.T) {
 	long := strings.Repeat("x", 10_000)
 	for _, tt := range []struct{ text, want string }{

@@ -1,5 +1,5 @@
-// Package upstream is a server on loopback for the examples to fetch from. It
-// answers as it was told to, faults included, and counts what it is asked for.
+// Package upstream has a server on loopback for the examples. It answers as it
+// is told, with faults, and counts its requests.
 package upstream
 
 import (
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// An Item is how one URL is answered.
+// An Item describes the answer of one URL.
 type Item struct {
 	Latency time.Duration // of the answer
 	Status  int
@@ -22,26 +22,26 @@ type Item struct {
 	Once    bool // only the first request meets the fault
 }
 
-// A Fault is what an Item has in place of a good answer.
+// A Fault is a way in which an answer fails.
 type Fault int
 
 const (
 	None       Fault = iota
 	Busy             // status 503 and no body
 	Silence          // no answer
-	Reset            // a body that is declared twice as long, and then no FIN but an RST
-	Undeclared       // a good answer, but for its length, which it doesn't declare
+	Reset            // half of the declared body, then an RST
+	Undeclared       // a body without Content-Length
 )
 
 // An Upstream serves items.
 type Upstream struct {
 	Address string
 	items   []Item
-	asked   []atomic.Int64 // how often, by item
+	asked   []atomic.Int64 // number of requests, by item
 	server  *http.Server
 }
 
-// Start serves items on a TCP address; with port 0 that is a free one.
+// Start serves items on a TCP address. Port 0 means a free port.
 func Start(address string, items []Item) (*Upstream, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -55,10 +55,10 @@ func Start(address string, items []Item) (*Upstream, error) {
 	return u, nil
 }
 
-// URL is where an item is.
+// URL returns the URL of an item.
 func (u *Upstream) URL(n int) string { return fmt.Sprintf("http://%s/item/%d", u.Address, n) }
 
-// Asked is how often an item was asked for.
+// Asked returns how often an item was requested.
 func (u *Upstream) Asked(n int) int64 { return u.asked[n].Load() }
 
 func (u *Upstream) Close() { u.server.Close() }
@@ -76,7 +76,7 @@ func (u *Upstream) serve(w http.ResponseWriter, r *http.Request) {
 	item.Serve(w, r)
 }
 
-// Serve answers as told.
+// Serve answers as i says.
 func (i Item) Serve(w http.ResponseWriter, r *http.Request) {
 	select {
 	case <-time.After(i.Latency):
@@ -108,13 +108,13 @@ func (i Item) reset(w http.ResponseWriter) {
 	defer conn.Close()
 	fmt.Fprintf(conn, "HTTP/1.1 %d OK\r\nContent-Length: %d\r\n\r\n", i.Status, 2*i.Bytes)
 	write(conn, i.Bytes)
-	<-time.After(200 * time.Millisecond) // an RST may overtake what was sent
+	<-time.After(200 * time.Millisecond) // an RST may overtake the body
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		tcp.SetLinger(0)
 	}
 }
 
-// write writes n bytes of no interest, unless the reader goes away.
+// write writes n zeros, or until w fails.
 func write(w io.Writer, n int64) {
 	io.CopyN(w, zeros{}, n)
 }
