@@ -79,9 +79,9 @@
 // refused. Caches and circuit breakers belong in an http.RoundTripper: a Client
 // uses any http.Client.
 //
-// The library keeps 25 numbered promises, which its tests cite: see
-// docs/promises.md.
+// The library keeps 25 numbered [promises], which its tests cite.
 //
+// [promises]: https://github.com/abreast-go/abreast/blob/main/docs/promises.md
 // [parallel.Parallel.Get]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Parallel.Get
 // [pending.Pending.Response]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#Pending.Response
 // [pending.All]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#All
