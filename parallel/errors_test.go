@@ -951,7 +951,6 @@ func TestRefusedDialAfterABrokenConnectionMayHaveBeenSent(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		l.Close()
 		r := bufio.NewReader(conn)
 		for range 2 {
 			req, err := http.ReadRequest(r)
@@ -964,7 +963,15 @@ func TestRefusedDialAfterABrokenConnectionMayHaveBeenSent(t *testing.T) {
 			}
 		}
 	}()
-	c := client.Client{HTTP: &http.Client{Transport: client.NewTransport()}}
+	tr := client.NewTransport()
+	var dials atomic.Int64
+	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if dials.Add(1) > 1 {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	c := client.Client{HTTP: &http.Client{Transport: tr}}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		base := "http://" + l.Addr().String()
 		if got := text(t, p.Get(base+"/first")); got != "ok" {

@@ -37,7 +37,9 @@ var pictures = map[string]struct {
 		block: func(p *parallel.Parallel) error {
 			// The server that the first attempt comes to is stuck.
 			stuck := func(r *parallel.Request) error { r.URL.RawQuery = "stuck"; return nil }
-			_, err := pending.Race(p.Get("/stock/7", stuck), p.Get("/stock/7", parallel.After(100*ms))).Bytes()
+			first := p.Get("/stock/7", stuck)
+			_, err := pending.Race(first, p.Get("/stock/7", parallel.After(100*ms))).Bytes()
+			<-first.Done() // canceled by the race, and not by the end of the block
 			return err
 		},
 	},

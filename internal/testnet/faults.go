@@ -357,7 +357,7 @@ func NewFaults(t testing.TB) *Faults {
 		go srv.ServeTLS(l, "", "")
 	}
 
-	f.listen(t, "refused").Close()
+	f.Origins["refused"] = "http://" + refusing(t)
 	f.serve(t, "closed", func(conn net.Conn) {})
 	f.serve(t, "answers once", f.answerOnce)
 	f.serve(t, "https that says nothing", func(conn net.Conn) {
@@ -412,11 +412,33 @@ func (f *Faults) listen(t testing.TB, name string) net.Listener {
 	}
 	t.Cleanup(func() { l.Close() })
 	scheme := "https"
-	if name == "http" || name == "refused" || name == "closed" || name == "answers once" {
+	if name == "http" || name == "closed" || name == "answers once" {
 		scheme = "http"
 	}
 	f.Origins[name] = scheme + "://" + l.Addr().String()
 	return &counting{l, f}
+}
+
+// refusing returns an address that refuses connections until the test ends. Its port
+// is our end of a connection, so nobody can listen there. The port of a listener that
+// has been closed may be taken by another test.
+func refusing(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	far, err := d.DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { far.Close(); near.Close() })
+	return far.LocalAddr().String()
 }
 
 // serve has each connection that name accepts talked to, and closed.
