@@ -122,7 +122,9 @@ func TestWhereTheTimeGoes(t *testing.T) {
 		{"refused by Wait", client.Client{Wait: refuse}, get(url), "", "not sent"},
 
 		{"a loser", client.Client{}, func(p *parallel.Parallel) {
-			pending.Race(p.Get(url), p.Get(url, parallel.After(50*ms))).Bytes()
+			winner, loser := p.Get(url), p.Get(url, parallel.After(50*ms))
+			pending.Race(winner, loser).Bytes()
+			<-loser.Done() // canceled by the race, and not by the end of the block
 		}, "_blocked_queueing 50, blocked 50, connect 20, dns 10, wait 100", "cancelled"},
 		{"left in flight", client.Client{}, leave(1), "connect 20, dns 10, wait 20", "cancelled by leaving"},
 		{"left in the queue", one, leave(2), "_blocked_queueing 50, blocked 50", "cancelled by leaving, not sent"},
