@@ -24,28 +24,63 @@ const (
 	leastTick = 70
 )
 
+// Fonts are attributes and not style, as colors are: see [paint].
+const (
+	fontAttrs  = `font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="12"`
+	titleAttrs = `font-family="system-ui, -apple-system, 'Segoe UI', sans-serif" font-size="14" font-weight="600"`
+)
+
+// A color is the value of an attribute, in light, and what a style has in its place
+// in the dark.
+type color struct{ name, attr, light, dark string }
+
+// colors are by the class of what has them. One class may have two.
+var colors = []color{
+	{"title", "fill", "#1f2328", "#e6edf3"},
+	{"ink", "fill", "#1f2328", "#e6edf3"},
+	{"faint", "fill", "#59636e", "#9198a1"},
+	{"bad", "fill", "#cf222e", "#ff6b62"},
+	{"ground", "fill", "#ffffff", "#0d1117"},
+	{"ground", "stroke", "#d1d9e0", "#3d444d"},
+	{"grid", "stroke", "#e6eaef", "#262c36"},
+	{"broken", "stroke", "#cf222e", "#ff6b62"},
+	{"canceled", "stroke", "#59636e", "#9198a1"},
+
+	{"queued", "fill", "#c3ccd5", "#4a525c"},
+	{"held", "fill", "#8c959f", "#7d8590"},
+	{"DNS", "fill", "#1b9aaa", "#39c5cf"},
+	{"dial", "fill", "#e8912d", "#f0a33f"},
+	{"TLS", "fill", "#8957e5", "#a985f2"},
+	{"send", "fill", "#d6488f", "#f778ba"},
+	{"wait", "fill", "#2fa84f", "#3fb950"},
+	{"body", "fill", "#1f74d8", "#4c9bf5"},
+}
+
+// paint returns the attributes that give an element the colors of a class. They are
+// plain, because many viewers know no CSS variables and no media queries. Where
+// these are known, svgStyle overrides them in the dark.
+func paint(class string) string {
+	attrs := fmt.Sprintf(`class="%s"`, class)
+	for _, c := range colors {
+		if c.name == class {
+			attrs += fmt.Sprintf(` %s="%s"`, c.attr, c.light)
+		}
+	}
+	return attrs
+}
+
 // svgStyle has every rule within the picture, so that it can be put into a page as it
 // is.
-const svgStyle = `
-.waterfall { --ground: #ffffff; --edge: #d1d9e0; --ink: #1f2328; --faint: #59636e; --grid: #e6eaef; --bad: #cf222e;
-  --queued: #c3ccd5; --held: #8c959f; --DNS: #1b9aaa; --dial: #e8912d; --TLS: #8957e5; --send: #d6488f; --wait: #2fa84f; --body: #1f74d8 }
-@media (prefers-color-scheme: dark) { .waterfall { --ground: #0d1117; --edge: #3d444d; --ink: #e6edf3; --faint: #9198a1; --grid: #262c36; --bad: #ff6b62;
-  --queued: #4a525c; --held: #7d8590; --DNS: #39c5cf; --dial: #f0a33f; --TLS: #a985f2; --send: #f778ba; --wait: #3fb950; --body: #4c9bf5 } }
-.waterfall text { font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; fill: var(--ink) }
-.waterfall .title { font: 600 14px system-ui, -apple-system, "Segoe UI", sans-serif }
-.waterfall .faint { fill: var(--faint) }
-.waterfall .bad { fill: var(--bad) }
-.waterfall .end { text-anchor: end }
-.waterfall .ground { fill: var(--ground); stroke: var(--edge) }
-.waterfall .grid { stroke: var(--grid) }
-.waterfall .hover { fill: var(--ink); opacity: 0 }
-.waterfall g:hover > .hover { opacity: .06 }
-.waterfall .broken { stroke: var(--bad); stroke-width: 2 }
-.waterfall .cancelled { stroke: var(--faint); stroke-width: 2 }
-`
+var svgStyle = func() string {
+	style := "\n.waterfall g:hover > .hover { opacity: .06 }\n@media (prefers-color-scheme: dark) {\n.waterfall .hover { fill: #e6edf3 }\n"
+	for _, c := range colors {
+		style += fmt.Sprintf(".waterfall .%s { %s: %s }\n", c.name, c.attr, c.dark)
+	}
+	return style + "}\n"
+}()
 
 // SVG writes a picture to w: a row for each request, in the order in which they were
-// made, its phases in colours that a legend explains, and more about it where the
+// made, its phases in colors that a legend explains, and more about it where the
 // pointer rests. What is still in flight is drawn up to now.
 //
 // It is one <svg> element, 900 wide in its own units, that needs nothing else, and is
@@ -84,16 +119,16 @@ func (d *drawing) draw() {
 	bottom := top + rowHeight*float64(len(d.entries))
 	height := bottom + 36
 
-	d.f(`<svg xmlns="http://www.w3.org/2000/svg" class="waterfall" role="img" viewBox="0 0 %d %.0f" width="%[1]d" height="%.0[2]f">`+"\n", svgWidth, height)
+	d.f(`<svg xmlns="http://www.w3.org/2000/svg" class="waterfall" role="img" viewBox="0 0 %d %.0f" width="%[1]d" height="%.0[2]f" %[3]s>`+"\n", svgWidth, height, fontAttrs)
 	d.f("<title>%s</title>\n<desc>%s</desc>\n<style>%s</style>\n", esc(d.title(d.origin)), esc(d.summary()), svgStyle)
-	d.f(`<rect class="ground" x=".5" y=".5" width="%d" height="%.0f" rx="6"/>`+"\n", svgWidth-1, height-1)
-	d.f(`<text class="title" x="%d" y="27">%s</text>`+"\n", margin, esc(shorten(d.title(d.origin), 110, "…")))
+	d.f(`<rect %s x=".5" y=".5" width="%d" height="%.0f" rx="6"/>`+"\n", paint("ground"), svgWidth-1, height-1)
+	d.f(`<text %s x="%d" y="27" %s>%s</text>`+"\n", paint("title"), margin, titleAttrs, esc(shorten(d.title(d.origin), 110, "…")))
 	if len(d.entries) > 0 {
 		d.axis(top, bottom)
 		for i := range d.entries {
 			d.row(&d.entries[i], top+rowHeight*float64(i), tookAt)
 		}
-		d.colours(bottom + 20)
+		d.colors(bottom + 20)
 	}
 	d.f("</svg>\n")
 }
@@ -129,24 +164,24 @@ func (d *drawing) x(t time.Duration) float64 {
 
 func (d *drawing) axis(top, bottom float64) {
 	for _, t := range d.ticks(int((d.right - d.left) / leastTick)) {
-		d.f(`<line class="grid" x1="%.1f" x2="%[1]f" y1="%.0f" y2="%.0f"/>`, d.x(t), top-6, bottom)
-		d.f(`<text class="faint" x="%.1f" y="%.0f">%s</text>`+"\n", d.x(t), top-12, short(t))
+		d.f(`<line %s x1="%.1f" x2="%.1[2]f" y1="%.0f" y2="%.0f"/>`, paint("grid"), d.x(t), top-6, bottom)
+		d.f(`<text %s x="%.1f" y="%.0f">%s</text>`+"\n", paint("faint"), d.x(t), top-12, short(t))
 	}
 }
 
 func (d *drawing) row(e *entry, top, tookAt float64) {
 	middle := top + rowHeight/2
 	d.f("<g><title>%s</title>", esc(e.details()))
-	d.f(`<rect class="hover" x="1" y="%.0f" width="%d" height="%d"/>`, top, svgWidth-2, rowHeight)
-	d.f(`<text x="%d" y="%.0f">%s</text>`, margin, middle+4, esc(shorten(d.label(e), d.labels, "…")))
+	d.f(`<rect class="hover" fill="#1f2328" opacity="0" x="1" y="%.0f" width="%d" height="%d"/>`, top, svgWidth-2, rowHeight)
+	d.f(`<text %s x="%d" y="%.0f">%s</text>`, paint("ink"), margin, middle+4, esc(shorten(d.label(e), d.labels, "…")))
 	for _, s := range e.spans() {
 		tall := float64(thick)
 		if s.phase == queued || s.phase == held {
 			tall = thin
 		}
 		from, to := d.x(d.since(e)+s.from), d.x(d.since(e)+s.to)
-		d.f(`<rect fill="var(--%s)" x="%.2f" y="%.0f" width="%.2f" height="%.0f"><title>%s</title></rect>`,
-			phaseNames[s.phase], from, middle-tall/2, max(to-from, .5), tall, esc(e.during(s)))
+		d.f(`<rect %s x="%.2f" y="%.0f" width="%.2f" height="%.0f"><title>%s</title></rect>`,
+			paint(phaseNames[s.phase]), from, middle-tall/2, max(to-from, .5), tall, esc(e.during(s)))
 	}
 	end, word := d.x(d.since(e)+e.took), "faint"
 	switch e.end {
@@ -158,25 +193,25 @@ func (d *drawing) row(e *entry, top, tookAt float64) {
 		word = "bad"
 		d.cross("broken", end+crossGap, middle)
 	case cancelled:
-		d.cross("cancelled", end+crossGap, middle)
+		d.cross("canceled", end+crossGap, middle)
 	}
-	d.f(`<text class="faint end" x="%.1f" y="%.0f">%s</text>`, tookAt, middle+4, short(e.took))
-	d.f(`<text class="%s" x="%.1f" y="%.0f">%s</text></g>`+"\n", word, tookAt+columnGap, middle+4, esc(e.outcome()))
+	d.f(`<text %s text-anchor="end" x="%.1f" y="%.0f">%s</text>`, paint("faint"), tookAt, middle+4, short(e.took))
+	d.f(`<text %s x="%.1f" y="%.0f">%s</text></g>`+"\n", paint(word), tookAt+columnGap, middle+4, esc(e.outcome()))
 }
 
 // cross is the end of a request that has no response.
 func (d *drawing) cross(class string, x, y float64) {
-	d.f(`<path class="%s" d="M%.1f %.0fl7 7m0 -7l-7 7"/>`, class, x-3.5, y-3.5)
+	d.f(`<path %s stroke-width="2" d="M%.1f %.0fl7 7m0 -7l-7 7"/>`, paint(class), x-3.5, y-3.5)
 }
 
-func (d *drawing) colours(y float64) {
+func (d *drawing) colors(y float64) {
 	x := d.left
 	means := func(text string) {
-		d.f(`<text class="faint" x="%.1f" y="%.0f">%s</text>`+"\n", x+14, y+4, text)
+		d.f(`<text %s x="%.1f" y="%.0f">%s</text>`+"\n", paint("faint"), x+14, y+4, text)
 		x += 14 + float64(len(text))*character + 16
 	}
 	for phase, text := range d.legend() {
-		d.f(`<rect fill="var(--%s)" x="%.1f" y="%.0f" width="10" height="10"/>`, phaseNames[phase], x, y-5)
+		d.f(`<rect %s x="%.1f" y="%.0f" width="10" height="10"/>`, paint(phaseNames[phase]), x, y-5)
 		means(text)
 	}
 	if d.anyBroken() {
