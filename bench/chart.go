@@ -2,8 +2,13 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"html"
 	"image/color"
 	"os"
+	"regexp"
+	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -12,12 +17,14 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Colours that are read on white and on black alike.
+// Colors that are read on white and on black alike.
 var (
 	grey   = color.Gray{Y: 0x80}
 	blue   = color.RGBA{R: 0x3b, G: 0x82, B: 0xf6, A: 0xff}
 	orange = color.RGBA{R: 0xea, G: 0x7a, B: 0x1a, A: 0xff}
 )
+
+var typeface = font.Font{Typeface: "Liberation", Variant: "Sans"}
 
 // chart writes the wall and CPU ratios as points, with a line from the least to the most
 // of them. The axis is logarithmic: twice as slow is as far to the right as twice as fast
@@ -36,7 +43,9 @@ func (r report) chart(file string) error {
 		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
 	} {
 		style.Color = grey
-		style.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: style.Font.Size}
+		size := style.Font.Size
+		style.Font = typeface
+		style.Font.Size = size
 	}
 	for _, line := range []*draw.LineStyle{&p.X.LineStyle, &p.Y.LineStyle, &p.X.Tick.LineStyle, &p.Y.Tick.LineStyle} {
 		line.Color = grey
@@ -44,8 +53,10 @@ func (r report) chart(file string) error {
 	p.Title.Padding = vg.Points(8)
 	p.Y.Tick.Length = 0
 	p.Legend.Top = true
+	p.Legend.Padding = vg.Points(2)
 
-	names := r.names()[1:] // the baseline against itself is 1
+	right := make(map[string]bool) // texts that are aligned on the right
+	names := r.names()[1:]         // the baseline against itself is 1
 	last := len(names) - 1
 	for _, series := range []struct {
 		measure measure
@@ -74,10 +85,13 @@ func (r report) chart(file string) error {
 		bars.LineStyle.Color = series.color
 		p.Add(bars, marks)
 		p.Legend.Add(series.measure.name, marks)
+		right[series.measure.name] = true
 	}
 	var rows []plot.Tick
 	for i, name := range names {
-		rows = append(rows, plot.Tick{Value: float64(last - i), Label: name + "  "}) // away from the axis
+		label := name + "  " // away from the axis
+		rows = append(rows, plot.Tick{Value: float64(last - i), Label: label})
+		right[label] = true
 	}
 	p.Y.Tick.Marker = plot.ConstantTicks(rows)
 	p.Y.Min, p.Y.Max = -0.5, float64(last)+0.5
@@ -89,7 +103,7 @@ func (r report) chart(file string) error {
 	}
 	one.LineStyle = draw.LineStyle{Color: grey, Width: vg.Points(0.75), Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}
 	p.Add(one)
-	// With some room around it, since browsers' fonts are a little wider than they were measured.
+	// With some room around it, since other fonts are a little wider than this one.
 	const left, top = vg.Centimeter, 2 * vg.Millimeter
 	canvas, err := draw.NewFormattedCanvas(18*vg.Centimeter+left, vg.Length(3+0.9*float64(len(names)))*vg.Centimeter+top, "svg")
 	if err != nil {
@@ -100,7 +114,30 @@ func (r report) chart(file string) error {
 	if _, err := canvas.WriteTo(&text); err != nil {
 		return err
 	}
-	// The others are as wide as Liberation Sans, which is what the text was measured in.
-	fonts := bytes.ReplaceAll(text.Bytes(), []byte("Liberation Sans"), []byte("Liberation Sans,Arial,Helvetica,sans-serif"))
-	return os.WriteFile(file, fonts, 0o666)
+	return os.WriteFile(file, anchor(text.Bytes(), right), 0o666)
+}
+
+var textElement = regexp.MustCompile(`<text x="([^"]+)"([^>]*font-size:(\d+)px[^>]*)>([^<]*)</text>`)
+
+// anchor returns svg with each text anchored where it was meant to be: at its right
+// end if it is in right, and else in the middle. gonum anchors all at the left, where
+// they belong if the font is as wide as the one that they were measured in. A viewer
+// without that font would draw labels across the axis.
+func anchor(svg []byte, right map[string]bool) []byte {
+	return textElement.ReplaceAllFunc(svg, func(element []byte) []byte {
+		m := textElement.FindSubmatch(element)
+		text := html.UnescapeString(string(m[4]))
+		x, _ := strconv.ParseFloat(string(m[1]), 64)
+		size, _ := strconv.ParseFloat(string(m[3]), 64)
+		// Spaces at the end are not drawn.
+		shown := strings.TrimRight(text, " ")
+		face := font.DefaultCache.Lookup(typeface, vg.Points(size))
+		width := float64(face.Width(shown))
+		at, anchor := x+width/2, "middle"
+		if right[text] {
+			at, anchor = x+width, "end"
+		}
+		rest := strings.Replace(string(m[2]), "Liberation Sans", "Liberation Sans,Arial,Helvetica,sans-serif", 1)
+		return fmt.Appendf(nil, `<text x="%.5g" text-anchor="%s"%s>%s</text>`, at, anchor, rest, html.EscapeString(shown))
+	})
 }
