@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -156,7 +155,7 @@ func (l *loop[T]) begin(item T) int {
 		h = l.start(item)
 	}
 	if h == nil {
-		h = l.p.settled(fail.NotSent(errors.New("the start function of Each or Ordered is nil, or returned a nil handle")))
+		h = l.p.refused(errors.New("the start function of Each or Ordered is nil, or returned a nil handle"))
 	}
 	if len(l.free) == 0 {
 		l.free = append(l.free, len(l.places))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
@@ -27,8 +28,13 @@ func (s *sending) failure(err error, notSent bool) error {
 	} else {
 		err = fail.MaybeSent(err)
 	}
+	return s.named(fail.Timeout(err))
+}
+
+// named returns err with the method and the URL of the original request.
+func (s *sending) named(err error) error {
 	op, u := pending.Named(s.asked())
-	return &url.Error{Op: op, URL: u, Err: fail.Timeout(err)}
+	return &url.Error{Op: op, URL: u, Err: err}
 }
 
 // explain is what err, with which a request came back or its body broke off,
@@ -52,7 +58,8 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 // ctx.Err() and the cause.
 func endOf(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	if cause == err {
+	// Both may be a user's, of a type that cannot be compared.
+	if reflect.ValueOf(err).Comparable() && cause == err {
 		return err
 	}
 	return fail.Ended(err, cause)

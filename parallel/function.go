@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/sourcegraph/conc/panics"
-
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -35,7 +33,7 @@ import (
 // the outer block is named, and that is out of its reach.)
 func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pending {
 	if fn == nil {
-		return p.settled(fail.NotSent(errors.New("Go was given a nil function")))
+		return p.refused(errors.New("Go was given a nil function"))
 	}
 	inner := newBlock(p.ctx, p, p.cfg, p.queue)
 	h := p.handles.Make(nil, func() { inner.cancel(context.Canceled) })
@@ -47,35 +45,35 @@ func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pendi
 	p.queue.mu.Unlock()
 	if ended {
 		inner.cancel(ErrEnded)
-		p.handles.Settle(h, pending.Answer{Err: fail.NotSent(ErrEnded)})
+		p.handles.Settle(h, pending.Answer{Err: fail.NotSent(ErrEnded), NotSent: true})
 	}
 	return h
 }
 
-// settled is a handle of the block that has settled with err.
-func (p *Parallel) settled(err error) *pending.Pending {
+// refused returns a handle of the block that failed with err and was not sent.
+func (p *Parallel) refused(err error) *pending.Pending {
 	h := p.handles.Make(nil, nil)
-	p.handles.Settle(h, pending.Answer{Err: err})
+	p.handles.Settle(h, pending.Answer{Err: fail.Mark(err, true), NotSent: true})
 	return h
 }
 
 func (p *Parallel) runFunction(h *pending.Pending, inner *Parallel, fn func(*Parallel) (*http.Response, error)) {
-	a := pending.Answer{Err: errGoexit}
+	var a pending.Answer
 	defer func() { p.handles.Settle(h, a) }()
-	var result pending.Answer
-	r := recovered(panics.Try(func() {
+	returned := false
+	p.guard.run(func() {
 		inner.run(func() error {
 			resp, err := fn(inner)
-			result = inner.read(resp, err)
+			a = inner.read(resp, err)
 			return nil
 		})
-		inner.raise()
-	}))
-	if r != nil {
-		p.caught(r)
-		result = pending.Answer{Err: r.AsError()}
+		inner.guard.raise()
+		returned = true
+	}, func(err error) { a = pending.Answer{Err: err} })
+	if returned && a.Err != nil {
+		// A Race needs to know, and can't ask where nothing is guarded.
+		p.guard.run(func() { a.NotSent = errors.Is(a.Err, pending.ErrNotSent) }, func(error) {})
 	}
-	a = result
 }
 
 // read is what a function returned, in memory.
@@ -99,7 +97,9 @@ func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
 	}
 	if body := own.Body; body != nil {
 		// The body may be that of a request whose context is not this block's.
-		defer context.AfterFunc(p.ctx, func() { panics.Try(func() { body.Close() }) })()
+		defer context.AfterFunc(p.ctx, func() {
+			p.guard.run(func() { body.Close() }, func(error) {})
+		})()
 	}
 	var method string
 	if own.Request != nil {

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sourcegraph/conc/panics"
-
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -18,14 +16,14 @@ type observation struct {
 }
 
 // observe tells the observer that s is being made.
-func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.Outcome))) error {
+func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.Outcome))) (err error) {
 	s.watched = &observation{made: time.Now()}
 	r := s.view(s.values())
-	rec := recovered(panics.Try(func() { s.watched.ctx, s.watched.settled = f(r) }))
-	if rec != nil {
-		s.p.caught(rec)
+	s.p.guard.run(func() { s.watched.ctx, s.watched.settled = f(r) }, func(why error) { err = why })
+	if s.watched.ctx != nil {
+		s.watched.ctx = s.p.guard.context(s.watched.ctx)
 	}
-	return rec.AsError()
+	return err
 }
 
 func (o *observation) tell(a *answer) {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/sourcegraph/conc"
-	"github.com/sourcegraph/conc/panics"
 
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/slots"
@@ -41,15 +40,15 @@ type Parallel struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	guard   *guard
 	handles pending.Arrivals
 	tasks   conc.WaitGroup // what is waited for on leaving; Go is called under queue.mu, and not after ended was set
 
 	// Guarded by queue.mu.
-	ended    bool
-	waiting  fifo.Queue[*sending] // made, and without a slot yet
-	unwatch  func() bool          // from the end of ctx; nil until something waits
-	stats    Stats
-	panicked *panics.Recovered // the first panic of what was started here
+	ended   bool
+	waiting fifo.Queue[*sending] // made, and without a slot yet
+	unwatch func() bool          // from the end of ctx; nil until something waits
+	stats   Stats
 }
 
 // Run opens a block, calls fn with it on the caller's goroutine, and returns fn's
@@ -79,13 +78,13 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 	cfg = cfg.withDefaults()
 	p := newBlock(ctx, nil, cfg, &queue{slots: slots.New[*sending](cfg.Limit, cfg.HostLimit)})
 	err := p.run(func() error { return fn(p) })
-	p.raise()
+	p.guard.raise()
 	return err
 }
 
 func newBlock(ctx context.Context, outer *Parallel, cfg Config, q *queue) *Parallel {
-	p := &Parallel{cfg: cfg, queue: q, outer: outer, caller: ctx}
-	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	p := &Parallel{cfg: cfg, queue: q, outer: outer, caller: ctx, guard: new(guard)}
+	p.ctx, p.cancel = p.guard.protect(ctx, outer == nil)
 	return p
 }
 
@@ -106,7 +105,7 @@ func (p *Parallel) leave() {
 	p.cancel(ErrEnded)
 	p.abandonWaiting(true)
 	if r := p.tasks.WaitAndRecover(); r != nil {
-		p.caught(r)
+		p.guard.caught(r)
 	}
 	p.handles.End(ErrEnded)
 }
@@ -135,39 +134,9 @@ func (p *Parallel) abandonWaiting(end bool) {
 	}
 	if len(left) > 0 {
 		err := endOf(p.ctx)
-		p.tasks.Go(func() { abandon(left, err) })
+		p.tasks.Go(func() { p.abandon(left, err) })
 	}
 	p.ended = end
-}
-
-// raise raises a panic of what was started in the block on the goroutine of its
-// owner, once the owner's function has returned normally.
-//
-// errgroup decided against doing this (golang/go 53757, 74275): its Wait may come
-// long after, or never, and the stack of the goroutine that panicked would be
-// lost. Here leaving is not optional, a panic cancels the block at once, and the
-// child's stack travels in the value that is raised.
-func (p *Parallel) raise() {
-	p.queue.mu.Lock()
-	r := p.panicked
-	p.queue.mu.Unlock()
-	if r == nil {
-		return
-	}
-	if r.Value == http.ErrAbortHandler {
-		panic(http.ErrAbortHandler) // net/http's server knows it by identity
-	}
-	panic(r)
-}
-
-// caught keeps the first panic to be raised, and cancels the block.
-func (p *Parallel) caught(r *panics.Recovered) {
-	p.queue.mu.Lock()
-	if p.panicked == nil {
-		p.panicked = r
-	}
-	p.queue.mu.Unlock()
-	p.cancel(&panicCause{r.Value})
 }
 
 // Next waits for the response that arrives first among those of handles nobody

@@ -161,7 +161,9 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 		err = check(s.request.Request)
 	}
 	r = s.request.Request
-	s.own = p.distinct(r.Context())
+	if own := p.distinct(r.Context()); own != nil {
+		s.own = p.guard.context(own)
+	}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = taken
 	}
@@ -196,7 +198,7 @@ func (s *sending) made(text string, kept *url.URL, err error) *pending.Pending {
 		}
 	}
 	if s.get == nil {
-		s.handle = s.p.handles.Make(s.request.Request, s.Cancel)
+		s.handle = s.p.handles.MakeFor(s.request.Request, s)
 	} else {
 		s.handle = s.p.handles.MakeGet(text, kept, s)
 	}

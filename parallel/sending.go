@@ -2,15 +2,13 @@ package parallel
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
 
-	"github.com/sourcegraph/conc/panics"
-
 	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/slots"
 	"github.com/abreast-go/abreast/pending"
@@ -134,18 +132,27 @@ func (s *sending) outgoing(ctx context.Context) *http.Request {
 
 // end ends s alone, wherever it is on its way.
 func (s *sending) end(why error) {
+	if !s.withdraw(why) && s.armed.Load() {
+		s.stop(why)
+	}
+}
+
+// Withdraw is that of the handle. A request that has a slot, but was not begun with,
+// is not sent either, though it is Cancel that ends it.
+func (s *sending) Withdraw() bool { return s.withdraw(context.Canceled) }
+
+// withdraw abandons s if it waits, and reports whether it did. If not, it stores why for
+// enqueue and arm to find.
+func (s *sending) withdraw(why error) bool {
 	s.p.queue.mu.Lock()
+	defer s.p.queue.mu.Unlock()
 	if s.listed.Remove() {
 		s.unqueueLocked()
 		s.p.tasks.Go(func() { s.abandon(why) })
-		s.p.queue.mu.Unlock()
-		return
+		return true
 	}
 	s.why.CompareAndSwap(nil, &why) // under the lock: enqueue looks at it there
-	s.p.queue.mu.Unlock()
-	if s.armed.Load() {
-		s.stop(why)
-	}
+	return false
 }
 
 // arm has end call stop from here on.
@@ -173,15 +180,16 @@ func (s *sending) abandon(err error) {
 		s.p.queue.mu.Unlock()
 		s.p.handles.Settle(s.handle, a.Answer)
 	}()
-	s.guard(&a, func() { s.refuse(&a, err) }) // it asks err, the caller's cause perhaps, for its text
+	s.refuse(&a, err)
 	s.finish(&a)
 }
 
-// abandon settles all of left, also if an observer ends the goroutine.
-func abandon(left []*sending, err error) {
+// abandon settles all of left. It runs on a goroutine of the block's. If an observer
+// ends that, another goes on.
+func (p *Parallel) abandon(left []*sending, err error) {
 	defer func() {
 		if len(left) > 0 {
-			abandon(left, err)
+			p.tasks.Go(func() { p.abandon(left, err) })
 		}
 	}()
 	for len(left) > 0 {
@@ -210,10 +218,10 @@ func (s *sending) finish(a *answer) {
 		a.conns.Release()
 	}
 	if s.watched != nil {
-		defer s.guard(a, func() { s.watched.tell(a) })
+		defer s.guarded(a, func() { s.watched.tell(a) })
 	}
 	if s.uploads != nil {
-		s.guard(a, func() {
+		s.guarded(a, func() {
 			if err := s.uploads.finish(); err != nil {
 				s.fail(a, err)
 			}
@@ -221,40 +229,22 @@ func (s *sending) finish(a *answer) {
 	}
 }
 
-// guard calls f, which runs code of the user's: if that panics, or ends the
-// goroutine, the answer is an error that says so.
-func (s *sending) guard(a *answer, f func()) {
-	returned := false
-	defer func() {
-		if !returned {
-			s.fail(a, errGoexit)
-		}
-	}()
-	if r := recovered(panics.Try(f)); r != nil {
-		s.p.caught(r)
-		s.fail(a, r.AsError())
-	}
-	returned = true
+// guarded calls f, which runs user code. If f doesn't return, the answer is an error
+// that says so.
+func (s *sending) guarded(a *answer, f func()) {
+	s.p.guard.run(f, func(err error) { s.fail(a, err) })
 }
 
-// recovered is r, or the panic that r raised again.
-func recovered(r *panics.Recovered) *panics.Recovered {
-	if r != nil {
-		if first, ok := r.Value.(*panics.Recovered); ok {
-			return first
-		}
-	}
-	return r
-}
+// fail makes err the answer. A request that was not sent stays so, whatever happens
+// to it after.
+func (s *sending) fail(a *answer, err error) { s.failAs(a, err, a.NotSent) }
 
-// fail makes an error of the answer. A request that was not sent stays so, whatever
-// happens to it after.
-func (s *sending) fail(a *answer, err error) {
-	notSent := a.Err != nil && errors.Is(a.Err, pending.ErrNotSent)
-	a.Answer = pending.Answer{Err: s.failure(err, notSent)}
-}
+// refuse makes err the answer of a request that was not sent.
+func (s *sending) refuse(a *answer, err error) { s.failAs(a, err, true) }
 
-// refuse makes an error of the answer of a request that was not sent.
-func (s *sending) refuse(a *answer, err error) {
-	a.Answer = pending.Answer{Err: s.failure(err, true)}
+func (s *sending) failAs(a *answer, err error, notSent bool) {
+	a.Answer = pending.Answer{NotSent: notSent}
+	s.p.guard.run(func() { a.Err = s.failure(err, notSent) }, func(why error) {
+		a.Err = s.named(fail.Mark(why, notSent))
+	})
 }

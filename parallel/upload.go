@@ -5,9 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
-
-	"github.com/sourcegraph/conc/panics"
 
 	"github.com/abreast-go/abreast/internal/spent"
 )
@@ -109,17 +108,20 @@ func (us *uploads) close() {
 	closeAll(all)
 }
 
-// closeAll closes all of them, also if a Close ends the goroutine.
+// closeAll closes all of them, the last first, which may be wrapped around those before
+// it. A Close may end its goroutine: all but the final one have one of their own.
 func closeAll(all []*upload) {
-	defer func() {
-		if len(all) > 0 {
-			closeAll(all)
+	for i, u := range slices.Backward(all) {
+		if i == 0 {
+			u.Close()
+			return
 		}
-	}()
-	for len(all) > 0 {
-		u := all[len(all)-1] // which may be wrapped around those before it
-		all = all[:len(all)-1]
-		u.Close()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			u.Close()
+		}()
+		<-closed
 	}
 }
 
@@ -145,22 +147,15 @@ func (us *uploads) finish() (err error) {
 // guard calls f, which runs code of the user's on a goroutine of net/http's, where
 // a panic would end the process: it is kept for the owner of the block, and the
 // request is ended. So it is if f ends the goroutine.
-func (us *uploads) guard(f func()) error {
-	returned := false
-	defer func() {
-		if !returned {
-			us.failed(errGoexit)
-			us.s.end(errGoexit)
+func (us *uploads) guard(f func()) (err error) {
+	us.s.p.guard.run(f, func(why error) {
+		us.failed(why)
+		if why == errGoexit {
+			us.s.end(why)
 		}
-	}()
-	r := recovered(panics.Try(f))
-	returned = true
-	if r == nil {
-		return nil
-	}
-	us.failed(r.AsError())
-	us.s.p.caught(r)
-	return errPanicked
+		err = errPanicked
+	})
+	return err
 }
 
 var errPanicked = errors.New("the request's body panicked")

@@ -18,7 +18,11 @@ type worker struct {
 	s        *sending // nil once there is nothing more to send
 	a        answer   // of s
 	answered bool     // a is what s came to
-	catcher  panics.Catcher
+	returned bool     // what Send and Wait are called in has returned
+
+	// The worker doesn't use guard.run, which would put two more functions on the stack
+	// below net/http's, and make a closure for each request.
+	catcher panics.Catcher
 	beginnings
 }
 
@@ -45,15 +49,16 @@ func (w *worker) run() {
 			if req := w.prepare(); req != nil {
 				w.conclude(w.s.p.cfg.Send(req))
 			}
+			w.returned = true
 		})
-		if r := w.catcher.Recovered(); r != nil {
-			w.panicked(recovered(r))
+		if !w.returned {
+			w.panicked()
 		}
 		w.answered = true
 		w.s.finish(&w.a)
 		yields := len(w.a.Body) >= long
 		w.s = w.settle()
-		w.a, w.answered = answer{}, false
+		w.a, w.answered, w.returned = answer{}, false, false
 		if yields && w.s != nil {
 			runtime.Gosched()
 		}
@@ -68,15 +73,16 @@ func (w *worker) giveUp() {
 	}
 }
 
-func (w *worker) panicked(r *panics.Recovered) {
-	w.s.p.caught(r)
-	w.s.fail(&w.a, r.AsError())
-	w.s.guard(&w.a, w.giveUp)
+func (w *worker) panicked() {
+	w.s.fail(&w.a, w.s.p.guard.caught(w.catcher.Recovered()))
+	w.s.guarded(&w.a, w.giveUp)
 	w.catcher = panics.Catcher{} // which keeps the first
 }
 
-// settle gives back the slot, settles the handle, and returns what to send next.
+// settle decides the races that the request wins, gives back the slot, settles the
+// handle, and returns what to send next. In this order no loser gets the slot.
 func (w *worker) settle() (next *sending) {
+	w.s.p.handles.Decide(w.s.handle, w.a.Answer)
 	to := succeeded
 	if w.a.Err != nil {
 		to = failed
@@ -102,6 +108,6 @@ func (w *worker) cutShort() {
 	if !w.answered {
 		defer w.s.finish(&w.a)
 		w.s.fail(&w.a, errGoexit)
-		w.s.guard(&w.a, w.giveUp)
+		w.s.guarded(&w.a, w.giveUp)
 	}
 }

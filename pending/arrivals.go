@@ -3,6 +3,7 @@ package pending
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -10,40 +11,52 @@ import (
 	"github.com/abreast-go/abreast/internal/fifo"
 )
 
-// Arrivals is the writing end of the handles of one block: it makes them, settles
-// them and keeps them in the order in which they did. It is for those who build a
-// block, as package parallel does; users of handles have no need of it.
+// Arrivals is for package parallel, not for users of handles: it is the writing
+// end of the handles of one block. It makes handles, completes them and keeps them
+// in the order in which they were completed.
 //
 // The zero Arrivals is ready to use. Its methods are safe for many goroutines.
 type Arrivals struct {
-	mu sync.Mutex
+	mu sync.Mutex // guards the fields below
 
-	// Guarded by mu.
-	unclaimed int                  // handles that nobody claimed, settled or not
-	arrived   fifo.Queue[*Pending] // those of them that have settled, oldest first
-	changed   *sync.Cond           // arrived grew, or unclaimed fell to zero; made by the first to wait
-	races     fifo.Queue[*race]    // not settled yet
-	self      *block               // made with the first handle
-	ended     error                // what an open Race settles with, once the block ended
+	unclaimed int               // handles that nobody claimed, done or not
+	arrived   arrived           // those of them that are done
+	changed   *sync.Cond        // arrived grew, or unclaimed fell to zero; made by the first to wait
+	races     fifo.Queue[*race] // not done yet
+	self      *ref              // made with the first handle
+	ended     error             // what an open Race completes with, once the block ended
 }
 
-// A block is what a handle knows of its Arrivals without keeping them.
-type block struct {
+// A ref is what a handle knows of its Arrivals once it is done. It is weak: a
+// program may keep a handle for long, and that must not keep the other results of
+// the block alive. A handle that is done and unclaimed can still be claimed in it,
+// as long as the block is there to be asked for its Next. And a Race of handles
+// that are done still belongs to the block of the first.
+//
+// Until a handle is done it has its Arrivals in home. Whoever will complete it has
+// that, too, so home keeps nothing alive that would be gone without it.
+type ref struct {
 	at    weak.Pointer[Arrivals]
 	ended atomic.Pointer[error]
 }
 
-// An Answer is what a handle settles with: either a response and its body, or an error.
-// Response.Body is not used.
+// An Answer is what a handle is completed with: either a response and its body, or
+// an error. Response.Body is not used.
 type Answer struct {
 	Response *http.Response
 	Body     []byte
 	Err      error
+	NotSent  bool // Err matches ErrNotSent: a Race doesn't ask it, since its methods may be user code
+}
+
+// succeeded reports whether a racer with this answer wins.
+func (a *Answer) succeeded() bool {
+	return a.Err == nil && a.Response != nil && a.Response.StatusCode/100 == 2
 }
 
 // Make makes a handle that is pending. asked is what its Request gives copies of:
 // it belongs to the handle from here on and may be nil. cancel is called by
-// Cancel for as long as the handle has not settled, maybe several times; it must
+// Cancel for as long as the handle is not done, maybe several times; it must
 // not block, and lead to a Settle.
 func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
 	if cancel == nil {
@@ -52,90 +65,116 @@ func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
 	return a.make(asks(asked), cancelFunc(cancel))
 }
 
-// MakeGet is Make for what is asked for most, a GET of a URL and nothing else: until it
-// is sent it needs no http.Request. The URL is u, which belongs to the handle from here
+// MakeFor is Make with a canceler, which needs no closure.
+func (a *Arrivals) MakeFor(asked *http.Request, c canceler) *Pending { return a.make(asks(asked), c) }
+
+// MakeGet is MakeFor for what is asked for most, a GET of a URL and nothing else: until
+// it is sent it needs no http.Request. The URL is u, which belongs to the handle from here
 // on, or, if that is nil, text, which is absolute and can be parsed.
-func (a *Arrivals) MakeGet(text string, u *url.URL, c Canceler) *Pending {
+func (a *Arrivals) MakeGet(text string, u *url.URL, c canceler) *Pending {
 	return a.make(asked{url: u, text: text}, c)
 }
 
-// A Canceler is what the Cancel of a handle calls: see Make.
-type Canceler interface{ Cancel() }
+// A canceler cancels a request. Its methods may be called many times. They don't
+// block.
+type canceler interface {
+	// Withdraw cancels the request unless it is in flight, and reports whether it did.
+	Withdraw() bool
+
+	// Cancel cancels the request, wherever it is on its way.
+	Cancel()
+}
 
 type cancelFunc func()
 
 func (f cancelFunc) Cancel() { f() }
 
-func (a *Arrivals) make(what asked, c Canceler) *Pending {
+func (f cancelFunc) Withdraw() bool {
+	f() // a function may have requests that wait
+	return true
+}
+
+func (a *Arrivals) make(what asked, c canceler) *Pending {
 	h := &Pending{asked: what, cancel: c}
 	h.home.Store(a)
-	h.arrival.Item = h
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.self == nil {
-		a.self = &block{at: weak.Make(a)}
+		a.self = &ref{at: weak.Make(a)}
 	}
-	h.block = a.self
+	h.ref = a.self
 	a.unclaimed++
 	return h
 }
 
-// Settle settles h, which a made, with what it answered, and puts it among the
+// Decide tells the races of h what Settle will complete it with: a race that h wins
+// cancels its other racers. It is called while h holds its slot, which none of them
+// gets then. It costs next to nothing where h is in no race.
+func (a *Arrivals) Decide(h *Pending, with Answer) { decide(h, with) }
+
+// Settle completes h, which a made, with what it answered, and puts it among the
 // arrivals unless somebody claimed it. Only the first call for a handle counts;
 // Settle reports whether it was that.
 func (a *Arrivals) Settle(h *Pending, with Answer) bool {
+	decide(h, with)
+	first, decided := a.complete(h, with)
+	complete(decided)
+	return first
+}
+
+// complete is Settle but for the races that are to be completed with h, which it
+// returns.
+func (a *Arrivals) complete(h *Pending, with Answer) (first bool, decided []*race) {
 	a.mu.Lock()
-	if h.settled {
-		a.mu.Unlock()
-		return false
+	defer a.mu.Unlock()
+	if h.home.Load() == nil {
+		return false, nil
 	}
-	h.settled = true
-	h.resp, h.body, h.err = with.Response, with.Body, with.Err
-	if h.done != nil {
-		close(h.done)
+	h.resp, h.err, h.notSent = with.Response, with.Err, with.NotSent
+	h.body = slices.Clip(with.Body) // several callers may append to it
+	if r, ok := h.cancel.(*race); ok {
+		r.place.Remove()
 	}
-	if !h.claimed {
-		a.arrived.Push(&h.arrival)
+	told := h.listeners
+	h.cancel, h.listeners = nil, listeners{}
+	if !h.claimed.Load() {
+		a.arrived.push(h)
 		if a.changed != nil {
 			a.changed.Signal()
 		}
 	}
-	if r, ok := h.cancel.(*race); ok {
-		r.place.Remove()
+	h.home.Store(nil) // from here on the result can be read without a.mu
+	if h.done != nil {
+		close(h.done)
 	}
-	if h.claimed {
-		h.home.Store(nil)
+	for l := range told.all {
+		if l.notify() {
+			decided = append(decided, l.race)
+		}
 	}
-	then := h.watches.settled()
-	h.cancel, h.watches = nil, watches{}
-	a.mu.Unlock()
-	for _, f := range then {
-		f()
-	}
-	return true
+	return true, decided
 }
 
-// Next claims and returns the handle that settled first among those nobody
+// Next claims and returns the handle that was completed first among those nobody
 // claimed, waiting for one if need be. It returns nil at once when none is
 // unclaimed, also when the last one is claimed while it waits.
 func (a *Arrivals) Next() *Pending {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.arrived.Len() == 0 && a.unclaimed > 0 {
+	for a.arrived.live == 0 && a.unclaimed > 0 {
 		if a.changed == nil {
 			a.changed = sync.NewCond(&a.mu)
 		}
 		a.changed.Wait()
 	}
-	n := a.arrived.Pop()
-	if n == nil {
-		return nil
+	h := a.arrived.first()
+	if h != nil {
+		a.claimLocked(h)
 	}
-	a.claim(n.Item)
-	return n.Item
+	return h
 }
 
-// Has reports whether a handle is unclaimed, settled or not.
+// Has reports whether a handle is unclaimed, done or not.
 func (a *Arrivals) Has() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -143,8 +182,8 @@ func (a *Arrivals) Has() bool {
 }
 
 // End says that the block has ended, all its requests with it. A Race of the
-// block that is still open, because it has racers elsewhere, settles with err and
-// cancels them, and so does one made from here on.
+// block that is still open, because it has racers elsewhere, cancels them and
+// completes with err, and so does one made from here on.
 func (a *Arrivals) End(err error) {
 	a.mu.Lock()
 	a.ended = err
@@ -156,20 +195,17 @@ func (a *Arrivals) End(err error) {
 		open = append(open, n.Item)
 	}
 	a.mu.Unlock()
-	for _, r := range open {
-		r.end(err)
-	}
+	endRaces(open, err)
 }
 
-// claim is called with a.mu held.
-func (a *Arrivals) claim(h *Pending) {
-	if h.claimed {
+// claimLocked claims h. The caller holds a.mu.
+func (a *Arrivals) claimLocked(h *Pending) {
+	if h.claimed.Load() {
 		return
 	}
-	h.claimed = true
-	h.arrival.Remove()
-	if h.settled {
-		h.home.Store(nil)
+	h.claimed.Store(true)
+	if h.home.Load() == nil {
+		a.arrived.remove(h)
 	}
 	a.unclaimed--
 	if a.unclaimed == 0 && a.changed != nil {
@@ -177,10 +213,61 @@ func (a *Arrivals) claim(h *Pending) {
 	}
 }
 
-// Claim claims h and has tell called with n once h has settled, at once if it
-// has. tell is called in the order in which the handles of a block settle, under
+// Claim claims h and has tell called with n once h is done, at once if it
+// is. tell is called in the order in which the handles of a block complete, under
 // a lock: it must neither block nor ask anything of a handle. A nil tell is
 // allowed. Claim is for those who build a block.
 func Claim(h *Pending, n int, tell func(n int)) {
-	h.orNone().watch(watch{tell: tell, n: n})
+	h.orNone().listen(listener{tell: tell, n: n})
+}
+
+// arrived are handles that are done and unclaimed, oldest first. A handle knows its
+// place by number, and not its neighbors, which it would keep alive. (Hence not a
+// fifo.Queue.) All operations take constant time, spread over the pushes.
+type arrived struct {
+	handles []*Pending // nil where one was removed
+	start   int        // all before it were removed
+	live    int        // not nil
+}
+
+func (l *arrived) push(h *Pending) {
+	if len(l.handles) == cap(l.handles) && l.live <= len(l.handles)/2 {
+		l.compact()
+	}
+	h.place = len(l.handles)
+	l.handles = append(l.handles, h)
+	l.live++
+}
+
+// compact moves the handles to the front.
+func (l *arrived) compact() {
+	n := 0
+	for _, h := range l.handles[l.start:] {
+		if h != nil {
+			h.place = n
+			l.handles[n] = h
+			n++
+		}
+	}
+	clear(l.handles[n:])
+	l.handles, l.start = l.handles[:n], 0
+}
+
+func (l *arrived) remove(h *Pending) {
+	l.handles[h.place] = nil
+	l.live--
+	if l.live == 0 {
+		l.handles, l.start = l.handles[:0], 0
+	}
+}
+
+// first returns the oldest, or nil if there is none.
+func (l *arrived) first() *Pending {
+	if l.live == 0 {
+		return nil
+	}
+	for l.handles[l.start] == nil {
+		l.start++
+	}
+	return l.handles[l.start]
 }

@@ -50,7 +50,9 @@ func (b *block) answer(h *pending.Pending, status int, body string) {
 	b.Settle(h, pending.Answer{Response: &http.Response{StatusCode: status}, Body: []byte(body)})
 }
 
-func (b *block) fail(h *pending.Pending, err error) { b.Settle(h, pending.Answer{Err: err}) }
+func (b *block) fail(h *pending.Pending, err error) {
+	b.Settle(h, pending.Answer{Err: err, NotSent: errors.Is(err, pending.ErrNotSent)})
+}
 
 // wantCancelled checks which requests Cancel was called for while they were open.
 func (b *block) wantCancelled(t *testing.T, want ...string) {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/spent"
 )
 
@@ -21,82 +20,89 @@ import (
 // Arrivals don't yield it any more. All methods are safe for many goroutines. A
 // nil or zero Pending behaves as one that settled with an error saying so.
 type Pending struct {
-	// home is where its block has it; nil once it is settled and claimed, so that a
-	// handle that is kept doesn't keep what else has arrived there. Who finds nil may
-	// read all that is guarded by home.mu.
+	// home is the block's Arrivals until the handle is done, nil from then on. It is
+	// written under home.mu, after the result: who finds nil may read that, and done,
+	// without the lock.
 	home  atomic.Pointer[Arrivals]
-	block *block // home's, for a Race that begins when home is nil
-	asked asked  // not written to once the handle is made
+	ref   *ref  // to home; nil for a handle of no block
+	asked asked // not written to once the handle is made
 
-	// Written before settled is, never after.
-	resp *http.Response // without its body
-	body []byte
-	err  error
+	// The result. Written before home is nil, never after.
+	resp    *http.Response // without its body
+	body    []byte
+	err     error
+	notSent bool // err matches ErrNotSent
 
-	// Guarded by home.mu.
-	settled bool
-	claimed bool
-	done    chan struct{} // closed when settled; made when first asked for
-	cancel  Canceler
-	watches watches
-	arrival fifo.Node[*Pending] // its place among the arrivals
+	raced atomic.Bool // a race is among listeners; never false again
+
+	// Guarded by the mu of the block's Arrivals.
+	claimed   atomic.Bool   // true may be read without the lock, and is final
+	place     int           // among the arrived, if it is done and unclaimed
+	done      chan struct{} // closed when done; made when first asked for
+	cancel    canceler      // nil once done
+	listeners listeners     // none once done
 }
 
-// A watch is told, once, that a handle has settled.
-type watch struct {
+// A listener is told, once, that a handle is done.
+type listener struct {
 	tell func(n int) // or:
 	race *race
 	n    int
 }
 
-// settled is called under the lock of the handle's block, so that what is told is
-// told in the order of settling. What it gives back, if anything, is to be done
-// once the lock is released.
-func (w watch) settled() (after func()) {
-	if w.race != nil {
-		return w.race.settled(w.n)
+func (l listener) isZero() bool { return l.race == nil && l.tell == nil }
+
+// notify is called under the lock of the handle's block, so that handles are told
+// of in the order in which they complete. It reports whether the race is to be
+// completed once the lock is released.
+func (l listener) notify() bool {
+	if l.race != nil {
+		return l.race.told(l.n)
 	}
-	if w.tell != nil {
-		w.tell(w.n)
+	if l.tell != nil {
+		l.tell(l.n)
 	}
-	return nil
+	return false
 }
 
-// watches are those of a handle: rarely more than one.
-type watches struct {
-	first  watch
-	others []watch
+// listeners are those of a handle: rarely more than one, which costs no allocation.
+type listeners struct {
+	first  listener
+	others []listener
 }
 
-func (ws *watches) add(w watch) {
-	if ws.first.race == nil && ws.first.tell == nil {
-		ws.first = w
+func (ls *listeners) add(l listener) {
+	if ls.first.isZero() {
+		ls.first = l
 	} else {
-		ws.others = append(ws.others, w)
+		ls.others = append(ls.others, l)
 	}
 }
 
-// settled is settled of each.
-func (ws *watches) settled() (after []func()) {
-	if f := ws.first.settled(); f != nil {
-		after = append(after, f)
+// all yields the listeners, in the order in which they were added.
+func (ls *listeners) all(yield func(listener) bool) {
+	if ls.first.isZero() || !yield(ls.first) {
+		return
 	}
-	for _, w := range ws.others {
-		if f := w.settled(); f != nil {
-			after = append(after, f)
+	for _, l := range ls.others {
+		if !yield(l) {
+			return
 		}
 	}
-	return after
 }
 
 // none stands for a handle that was never made.
 var none = failed(errors.New("a nil or zero *Pending was used: handles come from a block's methods"))
 
 // failed is a handle of no block that has settled with err.
-func failed(err error) *Pending { return &Pending{err: err, settled: true, claimed: true} }
+func failed(err error) *Pending {
+	h := &Pending{err: err}
+	h.claimed.Store(true)
+	return h
+}
 
 func (h *Pending) orNone() *Pending {
-	if h == nil || h.home.Load() == nil && !h.settled {
+	if h == nil || h.ref == nil && h.err == nil {
 		return none
 	}
 	return h
@@ -178,22 +184,40 @@ type freshBody struct {
 }
 
 func (b *freshBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return 0, http.ErrBodyReadAfterClose
+	body, err := b.opened()
+	if err != nil {
+		return 0, err
 	}
-	if b.body == nil {
-		body, err := b.open()
-		if err != nil {
-			b.mu.Unlock()
-			return 0, err
-		}
+	return body.Read(p)
+}
+
+// opened returns the open body. It opens it without the lock, since that runs user
+// code: a GetBody that panics must not leave a lock behind on which Close waits.
+func (b *freshBody) opened() (io.ReadCloser, error) {
+	b.mu.Lock()
+	body, closed := b.body, b.closed
+	b.mu.Unlock()
+	switch {
+	case closed:
+		return nil, http.ErrBodyReadAfterClose
+	case body != nil:
+		return body, nil
+	}
+	body, err := b.open()
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	late := b.closed || b.body != nil // another Read may have opened it
+	if !late {
 		b.body = body
 	}
-	body := b.body
 	b.mu.Unlock()
-	return body.Read(p)
+	if late {
+		body.Close()
+		return b.opened()
+	}
+	return body, nil
 }
 
 func (b *freshBody) Close() error {
@@ -217,7 +241,10 @@ func (h *Pending) Done() <-chan struct{} {
 	h = h.orNone()
 	home := h.home.Load()
 	if home == nil {
-		return closed
+		if h.done == nil {
+			return closed
+		}
+		return h.done
 	}
 	home.mu.Lock()
 	defer home.mu.Unlock()
@@ -227,7 +254,7 @@ func (h *Pending) Done() <-chan struct{} {
 // doneLocked is Done for one who holds home.mu.
 func (h *Pending) doneLocked() <-chan struct{} {
 	if h.done == nil {
-		if h.settled {
+		if h.home.Load() == nil {
 			return closed
 		}
 		h.done = make(chan struct{})
@@ -243,47 +270,74 @@ func (h *Pending) doneLocked() <-chan struct{} {
 // Cancelling a Go handle ends the Context of its function, with whose return it
 // settles; cancelling a Race cancels every racer.
 func (h *Pending) Cancel() {
-	home := h.orNone().home.Load()
-	if home == nil {
-		return
-	}
-	home.mu.Lock()
-	cancel := h.cancel
-	home.mu.Unlock()
-	if cancel != nil {
-		cancel.Cancel()
+	if c := h.orNone().canceler(); c != nil {
+		c.Cancel()
 	}
 }
 
-// wait claims h and waits until it has settled.
-func (h *Pending) wait() {
+// canceler returns what cancels h, or nil if h is done.
+func (h *Pending) canceler() canceler {
 	home := h.home.Load()
 	if home == nil {
-		return
+		return nil
 	}
 	home.mu.Lock()
-	home.claim(h)
+	defer home.mu.Unlock()
+	return h.cancel
+}
+
+// arrivals returns the Arrivals that h belongs to, or nil if it is of none, or of
+// one that is gone, and h done.
+func (h *Pending) arrivals() *Arrivals {
+	if home := h.home.Load(); home != nil || h.ref == nil {
+		return home
+	}
+	return h.ref.at.Value()
+}
+
+// wait claims h and waits until it is done.
+func (h *Pending) wait() {
+	if h.claimed.Load() && h.home.Load() == nil {
+		return
+	}
+	a := h.arrivals()
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	a.claimLocked(h)
 	done := h.doneLocked()
-	home.mu.Unlock()
+	a.mu.Unlock()
 	<-done
 }
 
-// watch claims h and has w told when h has settled, at once if it has.
-func (h *Pending) watch(w watch) {
-	var after func()
-	if home := h.home.Load(); home == nil {
-		after = w.settled()
-	} else {
-		home.mu.Lock()
-		home.claim(h)
-		if h.settled {
-			after = w.settled()
-		} else {
-			h.watches.add(w)
-		}
-		home.mu.Unlock()
+// listen claims h and has l notified when h is done, at once if it is. It reports
+// whether l's race is to be completed.
+func (h *Pending) listen(l listener) bool {
+	a := h.arrivals()
+	if a == nil {
+		return l.notify()
 	}
-	if after != nil {
-		after()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.claimLocked(h)
+	if h.home.Load() == nil {
+		return l.notify()
 	}
+	if l.race != nil {
+		h.raced.Store(true)
+	}
+	h.listeners.add(l)
+	return false
+}
+
+// listening returns the listeners of h, none if it is done.
+func (h *Pending) listening() listeners {
+	home := h.home.Load()
+	if home == nil {
+		return listeners{}
+	}
+	home.mu.Lock()
+	defer home.mu.Unlock()
+	return h.listeners // what is added later is not in this copy
 }

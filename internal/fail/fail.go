@@ -122,3 +122,12 @@ type Refusal struct{ Err error }
 
 func (e *Refusal) Error() string { return e.Err.Error() }
 func (e *Refusal) Unwrap() error { return e.Err }
+
+// Mark returns err as an error that matches ErrNotSent if notSent is set, and
+// doesn't otherwise. Unlike NotSent and MaybeSent it runs no user code.
+func Mark(err error, notSent bool) error {
+	if notSent {
+		return &Error{err: err, is: ErrNotSent}
+	}
+	return &Error{err: err, not: ErrNotSent}
+}
