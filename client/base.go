@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"github.com/abreast-go/abreast/internal/fail"
+	"github.com/abreast-go/abreast/internal/origin"
 )
 
 // base is a parsed BaseURL.
 type base struct {
-	url *url.URL // nil without a BaseURL, or with a bad one
-	err error    // what is wrong with it
+	url    *url.URL      // nil without a BaseURL, or with a bad one
+	origin origin.Origin // of url
+	err    error         // what is wrong with it
 }
 
 func parseBase(raw string) base {
@@ -27,8 +29,11 @@ func parseBase(raw string) base {
 		err = errors.New("it has no scheme and host")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		err = errors.New("it has a query or a fragment")
+	case origin.TooLong(u):
+		err = errors.New("its host is too long")
 	default:
-		return base{url: u}
+		origin.Mend(u)
+		return base{url: u, origin: origin.Of(u)}
 	}
 	return base{err: fmt.Errorf("BaseURL: %w", err)}
 }
@@ -71,9 +76,11 @@ func join(b, r *url.URL) (*url.URL, error) {
 	return &u, nil
 }
 
-// climbs reports whether a segment of an escaped path is, unescaped, "." or "..",
-// also one that an escaped slash or a backslash sets off: servers unescape before
-// they split (http.ServeMux does).
+// climbs reports whether a segment of an escaped path is "." or ".." to a server. A
+// server may unescape a path before it splits it at its slashes (http.ServeMux does),
+// take a backslash for a slash, and cut off what follows a ";" in a segment, as path
+// parameters are (RFC 3986, section 3.3): Tomcat takes "/..;x/" for "/../", while a
+// proxy before it doesn't.
 func climbs(escaped string) bool {
 	for segment := range strings.SplitSeq(escaped, "/") {
 		text, err := url.PathUnescape(segment)
@@ -81,7 +88,8 @@ func climbs(escaped string) bool {
 			return true
 		}
 		for part := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '/' || r == '\\' }) {
-			if part == "." || part == ".." {
+			name, _, _ := strings.Cut(part, ";")
+			if name == "." || name == ".." {
 				return true
 			}
 		}

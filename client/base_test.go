@@ -49,6 +49,11 @@ func TestReferenceIsJoinedUnderTheBase(t *testing.T) {
 		{"https://h//v2//", "/users", "https://h//v2//users"},
 		{"https://h/v2", "/users/.../7", "https://h/v2/users/.../7"},
 		{"https://h/v2", "/.well-known", "https://h/v2/.well-known"},
+		{"https://h/v2", "/a;v=1/b", "https://h/v2/a;v=1/b"},
+		{"https://h/v2", "/;..", "https://h/v2/;.."},
+		{"https://h/v2", "/...;x", "https://h/v2/...;x"},
+		{"https://h:/v2", "/users", "https://h/v2/users"},
+		{"https://h/v2", "/s?q=a b", "https://h/v2/s?q=a%20b"},
 		{"https://h/v2", "/a..b", "https://h/v2/a..b"},
 		{"https://h/v2", "/a:b", "https://h/v2/a:b"},
 		{"https://h/v2", "/x?next=/../y", "https://h/v2/x?next=/../y"},
@@ -99,6 +104,7 @@ func TestReferenceThatIsRefused(t *testing.T) {
 		".", "..", "./x", "../x", "/../x", "x/..", "x/../y", "x/./y", "/x/..", "/..", "x/../../y", "..?x=1", "..#x",
 		"%2e%2e", "%2E%2E/x", "x/%2e%2e/y", ".%2e/x", "%2e", "/x/%2e", "%2e%2e%2fx", "x/..%2fy", "..%2Fx", "x%2F..%2Fy",
 		url.PathEscape("../admin"), "..%5Cx", `..\x`, "x%5c..",
+		"..;x", "/..;/x", "x/..;a=b/y", ".;", "./;x/..", "..;", "%2e%2e;x", "..%3bx", "..%3B/x", "x%2F..%3B%2Fy", `..;\x`, ".%3b",
 		"%zz", "7:b", "x\x7f",
 	}
 	for _, base := range []string{"https://h/v2", "https://h", "https://h/"} {

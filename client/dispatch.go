@@ -26,7 +26,11 @@ func (c *Client) dispatcher(base base) *dispatcher {
 	if hc.Timeout > 0 {
 		hc.Transport = timed{d.hop}
 	}
-	hc.CheckRedirect = stripCredentials(hc.CheckRedirect)
+	if hc.Jar != nil {
+		d.hop.jar = hc.Jar
+		hc.Jar = storing{hc.Jar}
+	}
+	hc.CheckRedirect = d.hop.redirected(hc.CheckRedirect)
 	return d
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/origin"
 )
 
 // A gate has the first of many https requests to a host go ahead of the others, until
@@ -20,7 +21,7 @@ type gate struct {
 	next http.RoundTripper
 
 	mu    sync.Mutex
-	hosts map[string]*lead // those that requests are on their way to; guarded by mu
+	hosts map[origin.Origin]*lead // those that requests are on their way to; guarded by mu
 }
 
 // A lead is that of the first request to a host, of those that are on their way.
@@ -34,8 +35,9 @@ type lead struct {
 const patience = 250 * time.Millisecond
 
 func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
-	l, first := g.enter(req.URL.Host)
-	defer g.leave(req.URL.Host, l)
+	host := origin.Of(req.URL)
+	l, first := g.enter(host)
+	defer g.leave(host, l)
 	if first {
 		defer l.end()
 		defer time.AfterFunc(patience, l.end).Stop()
@@ -55,13 +57,13 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // enter joins the requests to host, as the first of them or behind that.
-func (g *gate) enter(host string) (l *lead, first bool) {
+func (g *gate) enter(host origin.Origin) (l *lead, first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l = g.hosts[host]
 	if l == nil {
 		if g.hosts == nil {
-			g.hosts = make(map[string]*lead)
+			g.hosts = make(map[origin.Origin]*lead)
 		}
 		over := make(chan struct{})
 		l = &lead{over: over, end: sync.OnceFunc(func() { close(over) })}
@@ -73,7 +75,7 @@ func (g *gate) enter(host string) (l *lead, first bool) {
 }
 
 // leave is called when a request that entered was answered, or failed.
-func (g *gate) leave(host string, l *lead) {
+func (g *gate) leave(host origin.Origin, l *lead) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if l.requests--; l.requests == 0 {

@@ -49,7 +49,7 @@ func TestCredentialsAreOffBeforeCheckRedirect(t *testing.T) {
 		"https://h/a key own",
 		"https://h/b key own",
 		"https://h:1/c CheckRedirect's check=1",
-		"https://h/d key Bearer client's",
+		"https://h/d",
 	}
 	if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
 		t.Errorf("hops and what they went with (-want +got):\n%s", diff)

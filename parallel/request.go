@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/abreast-go/abreast/internal/fail"
+	"github.com/abreast-go/abreast/internal/origin"
 	"github.com/abreast-go/abreast/internal/spent"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -84,7 +84,7 @@ func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
 func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
 	u, err := p.resolve(rawURL)
 	if method == http.MethodGet && len(opts) == 0 && err == nil && checkURL(u) == nil {
-		return p.get(rawURL, u)
+		return p.get(rawURL, u, origin.Mend(u))
 	}
 	r := &http.Request{Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
 	if err == nil {
@@ -108,7 +108,6 @@ func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 		return p.make(&http.Request{Method: http.MethodGet, Header: make(http.Header)}, errors.New("Do was given a nil *http.Request"), opts)
 	}
 	r := req.Clone(req.Context())
-	r.Response = nil // of a redirect that led to req; this one begins here
 	if r.Header == nil {
 		r.Header = make(http.Header)
 	}
@@ -158,9 +157,11 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 		s.apply(opts)
 		s.request.Request = r
 	} else if err = s.apply(opts); err == nil {
+		s.request.mend()
 		err = check(s.request.Request)
 	}
 	r = s.request.Request
+	r.Response = nil // of a redirect that led to the one r was made from: r begins here
 	if own := p.distinct(r.Context()); own != nil {
 		s.own = p.guard.context(own)
 	}
@@ -172,9 +173,10 @@ func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pend
 
 // get makes the handle of a GET of a URL and nothing else: u, which is sent. The handle
 // has raw alone, and makes another URL of it when it is asked; but only Resolve knows what
-// raw stands for, if there is one, and it may keep what it gave.
-func (p *Parallel) get(raw string, u *url.URL) *pending.Pending {
-	if p.cfg.Resolve != nil {
+// raw stands for, if there is one, and it may keep what it gave. A URL that was mended
+// isn't what raw stands for either.
+func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
+	if p.cfg.Resolve != nil || mended {
 		sent := *u
 		return (&sending{p: p, get: &sent}).made("", u, nil)
 	}
@@ -260,6 +262,16 @@ func (s *sending) applyOne(o Option) error {
 	return err
 }
 
+// mend has the URL and the Host written as they may go onto the wire. The URL may be
+// one that an Option shares, so it is not written to.
+func (r *Request) mend() {
+	u := *r.URL
+	if origin.Mend(&u) {
+		r.URL = &u
+	}
+	r.Host = origin.WithoutEmptyPort(r.Host)
+}
+
 // check finds what no transport could send, so that it is said at the call site
 // and proved not to be sent.
 func check(r *http.Request) error {
@@ -298,6 +310,8 @@ func checkURL(u *url.URL) error {
 		return errors.New("the URL has no host")
 	case strings.ContainsFunc(u.Host, isControl):
 		return errors.New("the URL's host has a control character in it")
+	case origin.TooLong(u):
+		return errors.New("the URL's host is too long")
 	}
 	return nil
 }
@@ -319,16 +333,4 @@ func isToken(s string) bool {
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // hostOf names the host of a URL as limits count it: name and port.
-func hostOf(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = u.Scheme
-		switch u.Scheme {
-		case "http":
-			port = "80"
-		case "https":
-			port = "443"
-		}
-	}
-	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
-}
+func hostOf(u *url.URL) string { return origin.Of(u).HostPort() }
