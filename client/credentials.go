@@ -20,7 +20,7 @@ import (
 //     of the request. http.Client never sees them, and so it carries them nowhere.
 //   - the request's own: Authorization, Cookie and Proxy-Authorization headers.
 //     http.Client copies them from the first request to every hop, and
-//     stripCredentials removes them again.
+//     settleCredentials removes them again.
 //   - a Jar's cookies. The Jar alone decides where they go.
 //
 // One predicate, stayed, decides about the first two. Nothing remembers its answer:
@@ -186,28 +186,41 @@ func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
 	return nil
 }
 
-// stripCredentials removes the request's own credentials from req, which is to follow
-// a redirect, unless it and all hops before it go to the origin of the first.
+// settleCredentials gives req, which is to follow a redirect, the request's own
+// credentials if it and all hops before it go to the origin of the first, and removes
+// them otherwise. begun is the request as it came to http.Client, without what that has
+// made of its userinfo.
 //
 // net/http keeps them for another port of the host, for its subdomains, and from https
 // down to http. And it copies them from the first request for every hop, so that they
-// would be back after a hop without them.
+// would be back after a hop without them. On the other hand it removes them if the host
+// is the same one in another spelling, "A.test" for "a.test". (With a Jar a cookie that
+// is missing may be one that a server has replaced. It stays so.)
 //
 // The Host that a request has in place of its URL's is removed as well. net/http keeps it
 // for a Location such as "//other.example/", where it would be sent to a host that it
 // doesn't name, and with it the cookies that a Jar has for that name.
-func stripCredentials(req *http.Request) {
-	if stayed(req, origin.Of(first(req).URL)) {
+func (h *hop) settleCredentials(req, begun *http.Request) {
+	if !stayed(req, origin.Of(begun.URL)) {
+		req.Host = ""
+		maps.DeleteFunc(req.Header, func(key string, _ []string) bool { return isCredential(key) })
 		return
 	}
-	req.Host = ""
-	maps.DeleteFunc(req.Header, func(key string, _ []string) bool {
-		switch http.CanonicalHeaderKey(key) { // a request's own may be written in any way
-		case "Authorization", "Cookie", "Proxy-Authorization":
-			return true
+	for key, values := range begun.Header {
+		if isCredential(key) && req.Header[key] == nil && (h.jar == nil || http.CanonicalHeaderKey(key) != "Cookie") {
+			req.Header[key] = slices.Clone(values)
 		}
-		return false
-	})
+	}
+}
+
+// isCredential reports whether a header of the request's own is for one origin. Its key
+// may be written in any way.
+func isCredential(key string) bool {
+	switch http.CanonicalHeaderKey(key) {
+	case "Authorization", "Cookie", "Proxy-Authorization":
+		return true
+	}
+	return false
 }
 
 // A storing is a Jar that keeps cookies for an http.Client and gives it none: hop adds

@@ -19,7 +19,7 @@ func (h *hop) redirected(next func(*http.Request, []*http.Request) error) func(*
 		resp := req.Response
 		origin.Mend(req.URL)
 		inheritFragment(req)
-		stripCredentials(req)
+		h.settleCredentials(req, via[0])
 		h.cleanReferer(req)
 		err := next(req, via)
 		req.Response = resp // next may have replaced all of req: see stayed
