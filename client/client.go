@@ -27,23 +27,29 @@ type Client struct {
 	// are joined at one "/": nothing is unescaped or cleaned.
 	//
 	// A reference that has a host but no scheme, or a segment that is "." or ".."
-	// when unescaped, is an error of its request, so that nothing climbs out of the
-	// base with the client's credentials. Values go into a path through
+	// when unescaped and without its parameters ("..;x"), is an error of its request, so
+	// that nothing climbs out of the base with the client's credentials. Values go into
+	// a path through
 	// url.PathEscape. A link that a server sent is resolved with
 	// resp.Request.URL.Parse, not joined.
+	//
+	// The userinfo of BaseURL is sent as Basic authorization with what is joined under
+	// it, unless Header or Auth set an Authorization of their own.
 	//
 	// BaseURL is absolute and has no query or fragment. A bad one is the error of
 	// every request.
 	BaseURL string
 
 	// Header is sent with every request to BaseURL's origin (scheme, host and
-	// port), or without a BaseURL to the origin that the request's URL names, at
-	// every hop of a redirect. What a request has a header of its own for is left
-	// out.
+	// port), or without a BaseURL to the origin that the request's URL names. Redirects
+	// within that origin have it. Once a redirect has led elsewhere, the request goes
+	// without it for good, back at the origin as well: another site must not choose a
+	// request that has your credentials. Headers that a request sets itself take
+	// precedence. Cookies of a Jar are sent beside a Cookie of Header.
 	Header http.Header
 
 	// Auth, where set, puts credentials on a request just before it is sent, at
-	// every hop to the origins that Header goes to. It is given a copy that it may
+	// every hop that Header goes with. It is given a copy that it may
 	// change; a header of the request's own wins over Auth's, but for cookies, which
 	// add up. It is called on many goroutines at once and must heed the request's
 	// context. Its error is the request's, and at the first hop ErrNotSent too.
@@ -52,7 +58,11 @@ type Client struct {
 	// HTTP is how requests are dispatched: its Transport, CheckRedirect, Jar and
 	// Timeout are in force. A request's own Authorization, Cookie and
 	// Proxy-Authorization are taken off before CheckRedirect is asked about a hop
-	// to another scheme, host or port, and stay off from there on.
+	// to another scheme, host or port, and stay off from there on. CheckRedirect may put
+	// on what it wants. A fragment is kept along redirects.
+	//
+	// As net/http does, a 301 or 302 makes a GET without a body of a PUT, PATCH or
+	// DELETE. A CheckRedirect can refuse that: see the example.
 	//
 	// If HTTP is nil, or has no Transport, a shared transport as of NewTransport is
 	// used, behind a gate: the first of many https requests to a host goes ahead, for a

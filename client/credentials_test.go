@@ -234,6 +234,9 @@ func TestJar_besideOtherCookies(t *testing.T) {
 					resp.StatusCode = http.StatusFound
 					resp.Header = http.Header{"Location": {"/b"}, "Set-Cookie": {"set=2; Path=/"}}
 				}
+				if r.URL.Path == "/c" {
+					resp.Header.Set("Set-Cookie", "last=3; Path=/")
+				}
 				return resp, nil
 			})}}
 			var opts []parallel.Option
@@ -252,8 +255,11 @@ func TestJar_besideOtherCookies(t *testing.T) {
 			if diff := cmp.Diff([]string{tc.first, tc.second}, trail); diff != "" {
 				t.Errorf("cookies (-want +got):\n%s", diff)
 			}
-			if n := len(jar.Cookies(h)); n != 2 {
-				t.Errorf("the Jar has %d cookies, want 2", n)
+			if _, err := get(t, c, "http://h/c"); err != nil { // without a redirect
+				t.Fatal(err)
+			}
+			if n := len(jar.Cookies(h)); n != 3 {
+				t.Errorf("the Jar has %d cookies, want 3", n)
 			}
 		})
 	}

@@ -276,3 +276,34 @@ func ExampleNewTransport() {
 	// Output:
 	// trusted
 }
+
+// A 301 or a 302 makes a GET without a body of a PUT, PATCH or DELETE, as browsers and
+// net/http have it: the GET succeeds, and nothing was changed. This CheckRedirect
+// refuses that. (A POST that becomes a GET is what many servers mean.)
+func ExampleClient_redirectsKeepMethod() {
+	srv := httptest.NewServer(http.RedirectHandler("/moved", http.StatusFound))
+	defer srv.Close()
+
+	api := client.Client{BaseURL: srv.URL, HTTP: &http.Client{
+		CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			was := via[len(via)-1].Method
+			if req.Method != was && was != http.MethodPost {
+				return fmt.Errorf("refusing redirect that makes a %s of a %s", req.Method, was)
+			}
+			if len(via) >= 10 {
+				return errors.New("stopped after 10 redirects")
+			}
+			return nil
+		},
+	}}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		_, err := p.Put("/settings", parallel.JSON("dark")).Bytes()
+		fmt.Println(errors.Unwrap(err))
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// refusing redirect that makes a GET of a PUT
+}

@@ -34,8 +34,8 @@ func Header(key, value string) Option {
 	}
 }
 
-// Query adds a parameter to the URL's query, escaped; what the query has already
-// stays as it is.
+// Query adds a parameter to the URL's query, escaped. What the query has already
+// is escaped as in [Parallel.Get].
 func Query(key, value string) Option {
 	return func(r *Request) error {
 		q := url.QueryEscape(key) + "=" + url.QueryEscape(value)

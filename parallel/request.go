@@ -44,6 +44,10 @@ type Request struct {
 // to its page: see resp.Request.URL.Parse). Get neither blocks nor fails: a
 // bad URL or a failing option comes out of the handle.
 //
+// What may not be in a URL is escaped, in its query as browsers do it: a space, quotes,
+// "<", ">", and characters that are not ASCII. Escapes that are there stay. An empty
+// port is left out.
+//
 // The handle's request joins the queue and is sent as soon as the limits allow. It
 // ends with the block at the latest.
 func (p *Parallel) Get(url string, opts ...Option) *pending.Pending {
