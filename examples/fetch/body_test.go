@@ -92,7 +92,7 @@ func TestFolder_fileAppearsWhenComplete(t *testing.T) {
 	}
 }
 
-// A body that can't be kept is that line's failure and no other's.
+// If one body cannot be written, only its line fails.
 func TestFolder_failure(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)

@@ -10,8 +10,8 @@ import (
 	"testing/iotest"
 )
 
-// What counts the lines and what reads them agree, and counting leaves the file
-// where it stood.
+// countLines counts the lines that are read, and leaves the file's offset
+// unchanged.
 func TestInput_countLines(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "urls.txt")
 	long := strings.Repeat("x", 3*maxLine)
@@ -36,7 +36,7 @@ func TestInput_countLines(t *testing.T) {
 	}
 }
 
-// A line that breaks off is not taken for a URL: the rest of it may matter.
+// The part of a line before a read error is not fetched: the rest may matter.
 func TestInput_readingFails(t *testing.T) {
 	broken := errors.New("broken")
 	in := readInput(io.MultiReader(strings.NewReader("http://h/1\nhttp://h/delete?keep="), iotest.ErrReader(broken)))

@@ -91,8 +91,8 @@ func TestSignal_everyLineHasOutput(t *testing.T) {
 	}
 }
 
-// A list that would take for ever: what is read when the signal comes is a
-// beginning of it, without a gap.
+// The list has no end. The lines read before the signal are its first lines,
+// without a gap.
 func TestSignal_endlessList(t *testing.T) {
 	t.Parallel()
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {})

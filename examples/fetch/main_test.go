@@ -45,7 +45,7 @@ func program(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// A ran is what came of running the program.
+// A ran is the result of running the program.
 type ran struct {
 	status         int
 	stdout, stderr string
@@ -190,7 +190,7 @@ func faults(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// What came back for each line, without what differs from run to run.
+// A came has those fields of a record that are the same in each run.
 type came struct {
 	url    string
 	status int
@@ -367,8 +367,7 @@ func TestPassword_notShown(t *testing.T) {
 	}
 }
 
-// The first answer is given once the last line is there: in order of arrival it
-// comes last.
+// The first URL is answered after the others, so its line comes last.
 func TestOrder_ofCompletion(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
@@ -419,8 +418,8 @@ func TestOrder_ofInput(t *testing.T) {
 	}
 }
 
-// A result is written as it comes, also while standard input is silent: the
-// loop over Each would wait for the next URL first.
+// A result is written at once, even if standard input is silent. The loop over
+// Each would wait for the next URL.
 func TestInput_silentHoldsNothingBack(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)

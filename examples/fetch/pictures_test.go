@@ -79,7 +79,7 @@ func TestPictures_none(t *testing.T) {
 	}
 }
 
-// An archive that can't be written is a failure that is said.
+// If the archive cannot be written, write returns an error.
 func TestPictures_archiveFails(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "all.har"))
 	if err != nil {

@@ -106,7 +106,7 @@ func TestConnect_waitsForEngine(t *testing.T) {
 	p.end(t, 0)
 }
 
-// A page that was fetched, or the list, could send commands to the terminal.
+// A URL could control the terminal.
 func TestOutput_printable(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)

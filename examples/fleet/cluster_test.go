@@ -56,8 +56,8 @@ func startCluster(t *testing.T) (servers map[string]*server.Server, urls string)
 	return servers, strings.Join(all, ",")
 }
 
-// A server of a cluster is stopped that the collector reads from, whether it is
-// connected to it or to another. It goes on with the rest.
+// The server of a cluster stops from which the collector reads, whether it is
+// connected to that server or to another. It continues with the rest.
 func TestCluster_serverStops(t *testing.T) {
 	t.Parallel()
 	const urls = 1000

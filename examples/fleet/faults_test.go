@@ -70,8 +70,8 @@ func TestEngine_killedAndRestarted(t *testing.T) {
 	w.says(t, "the engine is gone")
 }
 
-// A worker that was paused for longer than AckWait comes back to a batch that
-// others have done meanwhile. What it says then changes nothing.
+// A worker was paused for longer than AckWait, and others have done its batch.
+// What it reports then changes nothing.
 func TestWorker_pausedLongerThanAckWait(t *testing.T) {
 	t.Parallel()
 	const urls, limit, batch = 40, 4, 20
@@ -138,8 +138,8 @@ func TestWorker_stops(t *testing.T) {
 	}
 }
 
-// A fleet that was told to stop goes on, started again on its store: nothing is
-// fetched twice, and the second has the results of the first too.
+// A fleet was stopped and is started again on its store. No URL is fetched
+// twice, and the second run writes the results of the first as well.
 func TestFleet_stoppedAndRestarted(t *testing.T) {
 	t.Parallel()
 	const urls = 200
@@ -172,8 +172,8 @@ func TestFleet_stoppedAndRestarted(t *testing.T) {
 	byNumber(t, urls+5, start(t, args...).end(t, 0))
 }
 
-// A fleet that is killed closes the standard inputs of its workers: they end
-// too.
+// If a fleet is killed, the standard input of its workers is closed, and they
+// end.
 func TestWorker_endsWithFleet(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)

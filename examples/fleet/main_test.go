@@ -401,7 +401,7 @@ func TestResult_afterRetries(t *testing.T) {
 	}
 }
 
-// A URL that takes down whoever takes it has a result too.
+// A URL that kills every worker that takes it has a result.
 func TestResult_ofHopelessURL(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
@@ -423,8 +423,8 @@ func TestResult_ofHopelessURL(t *testing.T) {
 	}
 }
 
-// What takes longer than AckWait stays with its worker. That AckWait has
-// passed, a URL shows that was taken by nobody who says so.
+// A request that takes longer than AckWait stays with its worker. A URL that
+// was taken by nobody shows that AckWait has passed.
 func TestQueue_slowURLStaysWithWorker(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
@@ -493,7 +493,7 @@ func jobWithin(t testing.TB, o options) *job {
 	return j
 }
 
-// A feed that got no answer sends again.
+// A feed that got no answer puts the same URLs again.
 func TestFeed_putTwice(t *testing.T) {
 	t.Parallel()
 	j := jobWithin(t, options{ackWait: time.Minute})
@@ -516,8 +516,7 @@ func TestFeed_putTwice(t *testing.T) {
 	}
 }
 
-// Who collects while a list is fed again, with more in it, must not go by the
-// old total.
+// While a longer list is fed, a collector must not use the old total.
 func TestFeed_noTotalMeanwhile(t *testing.T) {
 	t.Parallel()
 	o := options{ackWait: time.Minute}
@@ -538,8 +537,8 @@ func TestFeed_noTotalMeanwhile(t *testing.T) {
 	}
 }
 
-// The engine remembers message ids for a time only. Results are stored once
-// also after it.
+// The engine forgets message ids after a while. A second result is refused even
+// then.
 func TestResult_lateSecondRefused(t *testing.T) {
 	t.Parallel()
 	const window = 100 * time.Millisecond // the least that the engine accepts
@@ -570,7 +569,8 @@ func TestResult_lateSecondRefused(t *testing.T) {
 	}
 }
 
-// A URL whose result can't be stored stays in the queue, and is fetched again.
+// If its result cannot be stored, a URL stays in the queue and is fetched
+// again.
 func TestQueue_acknowledgedAfterResult(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
@@ -588,8 +588,7 @@ func TestQueue_acknowledgedAfterResult(t *testing.T) {
 	byNumber(t, 1, e.collect(t).end(t, 0))
 }
 
-// If there were a second result, by whatever mistake, the accounts would show
-// it.
+// The collector would report a second result.
 func TestCollect_seesSecondResult(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
@@ -608,7 +607,7 @@ func TestCollect_seesSecondResult(t *testing.T) {
 	c.says(t, "twice          1", "more than one result")
 }
 
-// A URL that is gone from the queue and has no result shows in the accounts.
+// A URL that left the queue without a result is reported as lost.
 func TestCollect_seesLostURL(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// One after another, what services take adds up; side by side it is the
-// slowest's time.
+// One after another, the services' times add up. Concurrently, the page takes
+// as long as the slowest.
 func TestCompare_bothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())

@@ -141,8 +141,8 @@ func (c *counter) count(_ net.Conn, s http.ConnState) {
 	}
 }
 
-// What is being made when the end is asked for is finished, and nothing new
-// begun.
+// Pages in progress are finished when the shop stops, and no new page is
+// started.
 func TestShutdown_finishesPages(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -139,8 +139,8 @@ func TestPage_headers(t *testing.T) {
 	}
 }
 
-// The database knows first that there is no such product, and then nobody waits
-// for the services.
+// The database says first that there is no such product. The page does not wait
+// for the services then.
 func TestPage_unknownProduct(t *testing.T) {
 	for _, id := range []string{"999", "0", "-7", "seven", "7%00", "7%2F..", "99999999999999999999"} {
 		t.Run(id, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestPage_noDatabase(t *testing.T) {
 	}
 }
 
-// What services and the database say is text, whatever it looks like.
+// Texts of the services and the database are escaped.
 func TestPage_escapesForeignText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())

@@ -20,7 +20,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// The service fails, and after the third time it is not asked any more.
+// After the third failure, the service gets no more requests.
 func ExampleBreaker() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Println("asked for", r.URL)
@@ -54,7 +54,7 @@ func ExampleBreaker() {
 	// not asked for 3
 }
 
-// A step of a test is a request, and what becomes of it.
+// A step of a test is a request with a certain end.
 type step func(t *testing.T, c *client.Client)
 
 // In words, what requests do to a breaker that opens after 3 failures in a row,
@@ -145,8 +145,8 @@ func TestBreaker_loserDoesntCount(t *testing.T) {
 	}
 }
 
-// What an open breaker refuses has its body closed; it is not tried again, nor
-// said to be unsent.
+// A request that an open breaker refuses has its body closed. It is not sent
+// again, and its error does not match ErrNotSent.
 func TestBreaker_openRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		breaker := circuitbreaker.NewBuilder[*http.Response]().WithFailureThreshold(1).Build()

@@ -57,9 +57,8 @@ func ExampleNewSession() {
 	// /cart: session=7 <nil>
 }
 
-// Who is sent a cookie: the host that set it, on any port, and its domain where
-// it says so, unless that is a public suffix; a jar by itself knows no such
-// suffix.
+// A cookie is sent to the host that set it, on any port, and to its Domain
+// unless that is a public suffix. A jar by itself knows no public suffixes.
 func TestSession_cookieDomains(t *testing.T) {
 	own, err := recipes.NewSession("")
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 // recipes.Retry is more than its retry policy, and recipes.Breaker not its
 // executor.
 
-// What failsafehttp's policy does by itself with a server that turns a POST
-// away twice, asking for a day each time.
+// failsafehttp's policy by itself, with a server that refuses a POST twice and
+// asks for a day each time.
 func TestFailsafe_retriesPost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const day = 24 * time.Hour
@@ -50,7 +50,8 @@ func TestFailsafe_retriesPost(t *testing.T) {
 	})
 }
 
-// Nor does it give out the last answer.
+// After the last attempt, failsafehttp returns an error instead of the
+// response.
 func TestFailsafe_hidesLastResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, &turned{status: []int{503}})

@@ -122,7 +122,7 @@ func (i *issuer) client(t *testing.T) client.Client {
 	return client.Client{BaseURL: "http://api", HTTP: i.Client(), Auth: credentials.Auth}
 }
 
-// One that has run out is renewed once, however many requests want it.
+// An expired token is renewed once, however many requests want it.
 func TestClientCredentials_renewsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
@@ -159,7 +159,7 @@ func TestClientCredentials_renewsOnce(t *testing.T) {
 	})
 }
 
-// Where a token server hangs, no request outlives its context: neither the one
+// If the token server hangs, no request outlives its context: neither the one
 // that fetches the token nor those that wait for it.
 func TestClientCredentials_endDoesntWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestClientCredentials_endDoesntWait(t *testing.T) {
 	})
 }
 
-// The token goes to the API, and not to where that redirects.
+// The token goes to the API and not along its redirects.
 func TestClientCredentials_stayWithOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)
@@ -209,8 +209,8 @@ func TestClientCredentials_stayWithOrigin(t *testing.T) {
 	})
 }
 
-// So WARNINGS.md has it of oauth2.Transport, which knows neither origins nor
-// contexts.
+// oauth2.Transport knows neither origins nor the request's context. See
+// WARNINGS.md.
 func TestOauth2Transport_tokenFollowsRedirect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newIssuer(t)

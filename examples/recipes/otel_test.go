@@ -62,8 +62,8 @@ func ExampleTraced() {
 	// product page: Unset
 }
 
-// What was canceled on purpose, before its answer or in the middle of it, is no
-// error in the trace; what failed is.
+// A request that was canceled on purpose, before its response or in its body,
+// is no error in the trace. A failure is.
 func TestTraced_loserIsNoError(t *testing.T) {
 	cases := map[string]struct {
 		path string
@@ -145,8 +145,8 @@ func TestTraced_loserIsNoError(t *testing.T) {
 	}
 }
 
-// What is around what decides whether a retried request has a span, or each
-// attempt has.
+// The order of the transports decides whether a retried request has one span or
+// one for each attempt.
 func TestTraced_aroundRetryOrWithin(t *testing.T) {
 	retry := func(next http.RoundTripper) http.RoundTripper { return recipes.Retry(next, time.Second) }
 	traced := func(next http.RoundTripper) http.RoundTripper { return recipes.Traced(next) }
@@ -182,7 +182,7 @@ func TestTraced_aroundRetryOrWithin(t *testing.T) {
 	}
 }
 
-// So WARNINGS.md has it of otelhttp by itself.
+// otelhttp by itself marks a canceled request as failed. See WARNINGS.md.
 func TestOtelhttp_loserIsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
@@ -240,8 +240,8 @@ func TestTraced_notSent(t *testing.T) {
 	})
 }
 
-// A span of otelhttp begins with the send: what a request waited in the queue
-// is not in it.
+// A span of otelhttp starts when the request is sent, without the time in the
+// queue.
 func TestOtelhttp_queueNotInSpan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(time.Second) }))

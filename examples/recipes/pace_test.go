@@ -78,8 +78,8 @@ func TestPerHost_onePaceEach(t *testing.T) {
 	})
 }
 
-// A request that is paced holds its slot: without a HostLimit those of one host
-// hold all.
+// A paced request holds its slot. Without a HostLimit, the requests to one host
+// hold all slots.
 func TestPerHost_holdsSlotsWithoutHostLimit(t *testing.T) {
 	for hostLimit, want := range map[int]time.Duration{0: 7 * time.Second, 2: 0} {
 		synctest.Test(t, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestPerHost_failsBeforeDeadline(t *testing.T) {
 	})
 }
 
-// What PerHost keeps, as its comment says.
+// PerHost keeps about 150 bytes for each origin, as its comment says.
 func TestPerHost_memory(t *testing.T) {
 	const hosts = 20_000
 	wait := recipes.PerHost(1, 1)

@@ -2,7 +2,6 @@ package recipes
 
 import "testing"
 
-// What is public, address by address.
 func TestPublicOnly(t *testing.T) {
 	for address, ok := range map[string]bool{
 		"93.184.215.14:80":                       true,

@@ -43,7 +43,7 @@ func ExamplePublicOnly() {
 	// not sent: true
 }
 
-// However a URL leads to a private address, nobody there is asked.
+// A URL that leads to a private address in any way reaches nobody there.
 func TestPublicOnly_privateNotDialed(t *testing.T) {
 	var asked atomic.Bool
 	internal := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Store(true) }))
@@ -102,9 +102,9 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A dns is a server with these addresses for any name: one lookup has the
-// first, the next the second, and the last stays. It is asked over TCP, a pipe
-// being no packets.
+// A dns is a server that has these addresses for any name: the first lookup
+// gets the first address, the next one the second, and the last is repeated. It
+// is asked over TCP, since a net.Pipe has no packets.
 type dns []string
 
 func (d *dns) resolver() *net.Resolver {

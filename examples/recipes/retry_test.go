@@ -24,8 +24,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A PUT that a server turns away is sent again, with its body; a breaker below
-// counts each attempt.
+// A refused PUT is sent again with its body. A breaker below Retry counts each
+// attempt.
 func ExampleRetry() {
 	var asked atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,8 +60,7 @@ func ExampleRetry() {
 	// map[left:3] after 2 attempts, of which failed 1
 }
 
-// A turned-away server answers with each of its responses in turn, and then
-// with the last.
+// A turned-away server returns its responses in turn, and repeats the last.
 type turned struct {
 	status     []int
 	retryAfter string

@@ -78,8 +78,7 @@ func TestMaxConnsPerHost_waitUsesTimeout(t *testing.T) {
 	}
 }
 
-// What waits for a connection all its time was not sent, and is known not to
-// have been.
+// A request that never got a connection was not sent, and its error says so.
 func TestMaxConnsPerHost_waitIsNotSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))

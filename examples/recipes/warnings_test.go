@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What WARNINGS.md says was measured with the versions of go.mod, by tests that
-// are there; and README.md names each recipe.
+// The versions in WARNINGS.md are those of go.mod, its tests exist, and
+// README.md names each recipe.
 func TestWarnings_versionsAndTests(t *testing.T) {
 	warnings, required, readme := read(t, "WARNINGS.md"), read(t, "../go.mod"), read(t, "README.md")
 	versions := regexp.MustCompile(`(?m)^## (\S+ v\S+)$`).FindAllStringSubmatch(warnings, -1)

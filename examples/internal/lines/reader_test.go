@@ -37,7 +37,7 @@ func TestReader(t *testing.T) {
 	}
 }
 
-// What is cut off may have the "@" that makes a password of what is left.
+// The part that is cut off may have the "@" that makes the rest a password.
 func TestReader_longLines(t *testing.T) {
 	const max = 100_000 // more than a buffer
 	x := func(n int) string { return strings.Repeat("x", n) }
