@@ -38,7 +38,7 @@ func TestPassword_inNoOutput(t *testing.T) {
 		fmt.Fprintln(&list, oddURL(rng, secret))
 	}
 	dir := t.TempDir()
-	got := fetchURLs(t, strings.NewReader(list.String()), "-dir", dir, "-waterfall")
+	got := fetchURLs(t, strings.NewReader(list.String()), "-dir", dir)
 	if lines := byLine(t, got.records); len(lines) != n {
 		t.Errorf("%d lines of output; want %d: %s", len(lines), n, got.stderr)
 	}
