@@ -39,6 +39,9 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 		next = h.gate
 	}
 	resp, err := next.RoundTrip(out)
+	if err == nil && resp != nil {
+		unzip(h.next, out, resp)
+	}
 	return h.answer(req, resp, err)
 }
 

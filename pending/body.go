@@ -3,8 +3,10 @@ package pending
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // memory is the Body of a response that is in memory: Close has nothing to do.
@@ -45,17 +47,31 @@ func (h *Pending) Bytes() ([]byte, error) {
 
 // JSON is Bytes, decoded into v with json.Unmarshal. What doesn't decode, such as the
 // empty body of a 204 or that which parallel.To took, is a *url.Error around the
-// decoder's error; v may have been written to by then.
+// decoder's error; v may have been written to by then. The error names the body's
+// Content-Encoding if the body is still in one, as after an Accept-Encoding of your
+// own, or from a server that sends br to whoever asks.
 func (h *Pending) JSON(v any) error {
 	b, err := h.Bytes()
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(b, v); err != nil {
-		op, u := h.orNone().named()
-		return &url.Error{Op: op, URL: u, Err: err}
+		h = h.orNone()
+		op, u := h.named()
+		return &url.Error{Op: op, URL: u, Err: encoded(h.resp, err)}
 	}
 	return nil
+}
+
+// encoded returns err, which a decoder returned for the body of resp, or if the
+// body is still in an encoding (br, zstd, ...), an error that names the encoding
+// and wraps err. net/http removes the header when it decompresses a body.
+func encoded(resp *http.Response, err error) error {
+	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
+	if coding == "" || strings.EqualFold(coding, "identity") {
+		return err
+	}
+	return fmt.Errorf("the body has Content-Encoding %.40q, which was not decoded: %w", coding, err)
 }
 
 // named is how errors name the request: in net/http's way, by the method and the
