@@ -64,11 +64,17 @@ type Client struct {
 	// As net/http does, a 301 or 302 makes a GET without a body of a PUT, PATCH or
 	// DELETE. A CheckRedirect can refuse that: see the example.
 	//
-	// If HTTP is nil, or has no Transport, a shared transport as of NewTransport is
-	// used, behind a gate: the first of many https requests to a host goes ahead, for a
-	// quarter of a second at most, until it has a connection, since HTTP/2 needs only
-	// that one. (A hedge of a first request waits for it too.) A Transport of your own must heed the request's context, in the bodies of
-	// its responses too: a block that is left waits for it.
+	// If HTTP is nil or has no Transport, the client uses a shared transport with
+	// the settings of NewTransport. A Transport of your own must honor the request's
+	// context, also in the bodies of its responses: a block that ends waits for it.
+	//
+	// The first of many https requests to a host goes ahead of the others until it
+	// has a connection, for a quarter of a second at most, because HTTP/2 needs only
+	// that one. A hedge of a first request waits for it, too. This holds for each
+	// Transport, over all blocks that use it, and also below a wrapper that passes
+	// the request's context on. Below a wrapper the wait begins when a
+	// *http.Transport calls the httptrace hook GetConn, and a Transport that does
+	// not call GetConn has no such wait.
 	HTTP *http.Client
 
 	// Limit is how many requests of one block are in flight at once. Two blocks

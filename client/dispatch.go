@@ -1,6 +1,9 @@
 package client
 
-import "net/http"
+import (
+	"net/http"
+	"reflect"
+)
 
 // A dispatcher is the user's http.Client with this client's rules about what goes
 // where.
@@ -19,8 +22,11 @@ func (c *Client) dispatcher(base base) *dispatcher {
 	d.plain = hc.Jar == nil && hc.Timeout <= 0
 	d.hop = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
 	if d.hop.next == nil {
-		d.hop.gate = shared()
-		d.hop.next = d.hop.gate.next
+		d.hop.next, d.hop.shared = shared(), true
+	}
+	d.hop.id = d.hop.next
+	if !reflect.ValueOf(d.hop.next).Comparable() {
+		d.hop.id = d.hop // a gate for this block alone
 	}
 	hc.Transport = d.hop
 	if hc.Timeout > 0 {

@@ -78,7 +78,7 @@ func distrust(_ *testnet.Faults, tr *http.Transport) { tr.TLSClientConfig.RootCA
 
 func noSuchHost(_ *testnet.Faults, tr *http.Transport) {
 	d := net.Dialer{Resolver: testnet.NowhereResolver}
-	tr.DialContext = parallel.DialContext(d.DialContext)
+	tr.DialContext = client.DialContext(d.DialContext)
 }
 
 // stallConnects has every connect but the healthy ones' wait, with its descriptor
@@ -93,7 +93,7 @@ func stallConnects(f *testnet.Faults, tr *http.Transport) {
 	dial := tr.DialContext
 	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if addr == refused {
-			return parallel.DialContext(stalled.DialContext)(ctx, network, addr)
+			return client.DialContext(stalled.DialContext)(ctx, network, addr)
 		}
 		return dial(ctx, network, addr)
 	}

@@ -57,42 +57,84 @@ func trusting(tr *http.Transport, srvs ...*httptest.Server) *http.Transport {
 	return tr
 }
 
-// Fifty requests at once to hosts that nothing was sent to before.
-func TestAColdStartDialsOnceForHTTP2(t *testing.T) {
-	const burst = 50
-	two, twos := secure(t, true, burst)
-	one, ones := secure(t, false, burst)
-	plain, plains := counting(t, two.Config.Handler) // its burst is over by then
-	tr := trusting(client.NewTransport(), two, one)
-	t.Cleanup(tr.CloseIdleConnections)
-	gate := client.NewGate(tr)
-	c := client.Client{HTTP: &http.Client{Transport: gate}, Limit: -1}
-	err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-		for range burst { // side by side: what holds one host holds no other
-			p.Get(two.URL)
-			p.Get(one.URL)
-		}
-		for p.HasPending() {
-			resp, err := p.Next()
-			if err != nil {
+// A wrapper is a transport around another, as those that trace or count are.
+type wrapper struct{ next http.RoundTripper }
+
+func (w wrapper) RoundTrip(req *http.Request) (*http.Response, error) {
+	return w.next.RoundTrip(req.WithContext(context.WithValue(req.Context(), wrapper{}, "a span")))
+}
+
+// Fifty requests at once to hosts that nothing was sent to before. Those who took
+// NewTransport themselves opened fifty connections to a host that speaks HTTP/2:
+// only the shared transport was behind the gate.
+func TestGate_oneConnectionForHTTP2(t *testing.T) {
+	for name, transport := range map[string]func(*http.Transport) http.RoundTripper{
+		"NewTransport":         func(tr *http.Transport) http.RoundTripper { return tr },
+		"a clone":              func(tr *http.Transport) http.RoundTripper { return tr.Clone() },
+		"a wrapper":            func(tr *http.Transport) http.RoundTripper { return wrapper{tr} },
+		"an incomparable type": func(tr *http.Transport) http.RoundTripper { return roundTrip(tr.RoundTrip) },
+		"wrappers of a clone":  func(tr *http.Transport) http.RoundTripper { return &wrapper{wrapper{tr.Clone()}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			const burst = 50
+			two, twos := secure(t, true, burst)
+			one, ones := secure(t, false, burst)
+			plain, plains := counting(t, two.Config.Handler) // its burst is over by then
+			rt := transport(trusting(client.NewTransport(), two, one))
+			c := client.Client{HTTP: &http.Client{Transport: rt}, Limit: -1}
+			t.Cleanup(c.HTTP.CloseIdleConnections)
+			err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+				for range burst { // side by side: what holds one host holds no other
+					p.Get(two.URL)
+					p.Get(one.URL)
+				}
+				for p.HasPending() {
+					resp, err := p.Next()
+					if err != nil {
+						return err
+					}
+					if want := map[bool]int{true: 2, false: 1}["https://"+resp.Request.URL.Host == two.URL]; resp.ProtoMajor != want {
+						t.Errorf("%s answered with %s, want HTTP/%d", resp.Request.URL, resp.Proto, want)
+					}
+				}
+				_, err := p.Get(plain.URL).Response()
 				return err
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
-			if want := map[bool]int{true: 2, false: 1}["https://"+resp.Request.URL.Host == two.URL]; resp.ProtoMajor != want {
-				t.Errorf("%s answered with %s, want HTTP/%d", resp.Request.URL, resp.Proto, want)
+			got := map[string]int32{"HTTP/2": twos.Load(), "HTTP/1": ones.Load(), "http": plains.Load()}
+			if diff := cmp.Diff(map[string]int32{"HTTP/2": 1, "HTTP/1": burst, "http": 1}, got); diff != "" {
+				t.Errorf("connections for %d requests at once (-want +got):\n%s", burst, diff)
 			}
-		}
-		_, err := p.Get(plain.URL).Response()
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+			if name == "an incomparable type" {
+				return // another key stands for it
+			}
+			if n := client.GateKeeps(rt); n != 0 {
+				t.Errorf("the gate keeps something of %d hosts when all is over, want 0", n)
+			}
+		})
 	}
-	got := map[string]int32{"HTTP/2": twos.Load(), "HTTP/1": ones.Load(), "http": plains.Load()}
-	if diff := cmp.Diff(map[string]int32{"HTTP/2": 1, "HTTP/1": burst, "http": 1}, got); diff != "" {
-		t.Errorf("connections for %d requests at once (-want +got):\n%s", burst, diff)
+}
+
+// Blocks that share a transport share its gate.
+func TestGate_spansBlocks(t *testing.T) {
+	const burst = 50
+	srv, connections := secure(t, true, burst)
+	tr := trusting(client.NewTransport(), srv)
+	t.Cleanup(tr.CloseIdleConnections)
+	var all sync.WaitGroup
+	for range burst {
+		all.Go(func() {
+			c := client.Client{HTTP: &http.Client{Transport: tr}}
+			if _, err := get(t, c, srv.URL); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	if n := client.GateKeeps(gate); n != 0 {
-		t.Errorf("the gate keeps something of %d hosts when all is over, want 0", n)
+	all.Wait()
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d blocks of one request took %d connections, want 1", burst, n)
 	}
 }
 
@@ -141,7 +183,7 @@ func TestAHostMayChangeItsProtocol(t *testing.T) {
 		return new(net.Dialer).DialContext(ctx, network, now.Load().Listener.Addr().String())
 	}
 	t.Cleanup(tr.CloseIdleConnections)
-	c := client.Client{HTTP: &http.Client{Transport: client.NewGate(tr)}, Limit: -1}
+	c := client.Client{HTTP: &http.Client{Transport: tr}, Limit: -1}
 	round := func() {
 		err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			for range burst {
@@ -169,8 +211,9 @@ func TestAHostMayChangeItsProtocol(t *testing.T) {
 	}
 }
 
-// A transport that tells when it was asked. It has a connection for a request after
-// connect, or when that is 0 never, and answers after answer.
+// A connecting is a transport that calls the hooks as net/http does, and keeps the
+// times at which it was about to look for a connection. It has one for a request
+// after connect, or never if that is 0, and answers after answer.
 type connecting struct {
 	start           time.Time
 	connect, answer time.Duration
@@ -181,6 +224,14 @@ type connecting struct {
 }
 
 func (s *connecting) RoundTrip(req *http.Request) (*http.Response, error) {
+	trace := httptrace.ContextClientTrace(req.Context())
+	trace.GetConn(req.URL.Host)
+	if err := req.Context().Err(); err != nil {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, err
+	}
 	s.mu.Lock()
 	s.at = append(s.at, time.Since(s.start))
 	s.mu.Unlock()
@@ -192,9 +243,7 @@ func (s *connecting) RoundTrip(req *http.Request) (*http.Response, error) {
 	for {
 		select {
 		case <-connected:
-			if trace := httptrace.ContextClientTrace(req.Context()); trace != nil {
-				trace.GotConn(httptrace.GotConnInfo{})
-			}
+			trace.GotConn(httptrace.GotConnInfo{})
 		case <-answer:
 			if s.err != nil {
 				return nil, s.err
@@ -226,8 +275,7 @@ func TestTheGateOpensBehindTheFirst(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tr := test.transport
 				tr.start = time.Now()
-				gate := client.NewGate(tr)
-				c := client.Client{HTTP: &http.Client{Transport: gate}, Timeout: -1}
+				c := client.Client{HTTP: &http.Client{Transport: tr}, Timeout: -1}
 				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 					first := p.Get("https://h/")
 					synctest.Wait()
@@ -239,7 +287,7 @@ func TestTheGateOpensBehindTheFirst(t *testing.T) {
 						first.Cancel()
 					}
 					<-time.After(time.Minute)
-					if n := client.GateKeeps(gate); tr.answer == time.Hour && n != 2 {
+					if n := client.GateKeeps(tr); tr.answer == time.Hour && n != 2 {
 						t.Errorf("the gate keeps something of %d hosts, want the 2 that requests are on their way to", n)
 					}
 					return nil
@@ -247,7 +295,7 @@ func TestTheGateOpensBehindTheFirst(t *testing.T) {
 				if diff := cmp.Diff([]time.Duration{0, 0, test.others, test.others}, tr.at); diff != "" {
 					t.Errorf("sent at, with the first of another host second (-want +got):\n%s", diff)
 				}
-				if n := client.GateKeeps(gate); n != 0 {
+				if n := client.GateKeeps(tr); n != 0 {
 					t.Errorf("the gate keeps something of %d hosts after the last request, want 0", n)
 				}
 			})
@@ -269,26 +317,35 @@ func TestWaitingAtTheGateEndsWithTheRequest(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tr := &connecting{start: time.Now(), answer: time.Hour}
-				body := &unread{}
-				c := client.Client{HTTP: &http.Client{Transport: client.NewGate(tr)}, Timeout: -1}
-				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-					p.Get("https://h/")
-					synctest.Wait()
-					second := p.Post("https://h/", append(test.opts, parallel.Body("", body))...)
-					synctest.Wait()
-					test.end(second)
-					_, err := second.Response()
-					if !errors.Is(err, test.want) || !errors.Is(err, pending.ErrNotSent) {
-						t.Errorf("Response() = %v; want one that is %v, and ErrNotSent", err, test.want)
-					}
-					return nil
+				stuck := &connecting{start: time.Now(), answer: time.Hour}
+				dials := client.NewTransport()
+				dials.DialContext = client.DialContext(func(ctx context.Context, _, _ string) (net.Conn, error) {
+					stuck.at = append(stuck.at, 0)
+					<-ctx.Done()
+					return nil, ctx.Err()
 				})
-				if len(tr.at) != 1 {
-					t.Errorf("%d requests came to the transport, want 1", len(tr.at))
-				}
-				if n := body.closed.Load(); n != 1 {
-					t.Errorf("the body was closed %d times, want once", n)
+				for _, tr := range []http.RoundTripper{stuck, dials} {
+					body := &unread{}
+					stuck.at = nil
+					c := client.Client{HTTP: &http.Client{Transport: tr}, Timeout: -1}
+					c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						p.Get("https://h/")
+						synctest.Wait()
+						second := p.Post("https://h/", append(test.opts, parallel.Body("", body))...)
+						synctest.Wait()
+						test.end(second)
+						_, err := second.Response()
+						if !errors.Is(err, test.want) || !errors.Is(err, pending.ErrNotSent) {
+							t.Errorf("%T: Response() = %v; want one that is %v, and ErrNotSent", tr, err, test.want)
+						}
+						return nil
+					})
+					if len(stuck.at) != 1 {
+						t.Errorf("%T: %d requests looked for a connection, want 1", tr, len(stuck.at))
+					}
+					if n := body.closed.Load(); n != 1 {
+						t.Errorf("%T: the body was closed %d times, want once", tr, n)
+					}
 				}
 			})
 		})
@@ -305,8 +362,8 @@ func TestHTTPTimeoutAtTheGateIsNotSent(t *testing.T) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}
-			dials.DialContext = parallel.DialContext(dials.DialContext)
-			c := client.Client{HTTP: &http.Client{Transport: client.NewGate(dials), Timeout: 100 * time.Millisecond}}
+			dials.DialContext = client.DialContext(dials.DialContext)
+			c := client.Client{HTTP: &http.Client{Transport: dials, Timeout: 100 * time.Millisecond}}
 			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 				first := p.Get("https://h/")
 				synctest.Wait()

@@ -19,7 +19,8 @@ type hop struct {
 	jar    http.CookieJar // or nil
 	base   base
 
-	gate *gate // before next, if that is the shared transport; or nil
+	shared bool // next is the shared transport
+	id     any  // stands for next, in the gate
 }
 
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -34,11 +35,12 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	next := h.next
-	if h.gate != nil && out.URL != nil && out.URL.Scheme == "https" { // Auth may have taken the URL away
-		next = h.gate
+	var resp *http.Response
+	if out.URL != nil && out.URL.Scheme == "https" { // Auth may have set the URL to nil
+		resp, err = gates.roundTrip(h.next, h.id, out)
+	} else {
+		resp, err = h.next.RoundTrip(out)
 	}
-	resp, err := next.RoundTrip(out)
 	if err == nil && resp != nil {
 		unzip(h.next, out, resp)
 	}
@@ -50,7 +52,7 @@ func (h *hop) prepare(req *http.Request) (*http.Request, error) {
 	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
 		return nil, &fail.Refusal{Err: h.base.err}
 	}
-	if h.gate != nil && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+	if h.shared && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		return nil, &fail.Refusal{Err: fmt.Errorf("the scheme of the URL is %q, not http or https", req.URL.Scheme)}
 	}
 	return h.dress(req)

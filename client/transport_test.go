@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,7 +118,6 @@ func TestDefaultTransportMayBeReplaced(t *testing.T) {
 // NewTransport is what http.DefaultTransport is, but for what is said of it.
 func TestNewTransportKeepsTheDefaults(t *testing.T) {
 	type settings struct {
-		Proxy                                        uintptr
 		DisableKeepAlives, DisableCompression        bool
 		ForceAttemptHTTP2                            bool
 		MaxConnsPerHost                              int
@@ -128,7 +126,7 @@ func TestNewTransportKeepsTheDefaults(t *testing.T) {
 	}
 	of := func(tr *http.Transport) settings {
 		return settings{
-			reflect.ValueOf(tr.Proxy).Pointer(), tr.DisableKeepAlives, tr.DisableCompression, tr.ForceAttemptHTTP2, tr.MaxConnsPerHost,
+			tr.DisableKeepAlives, tr.DisableCompression, tr.ForceAttemptHTTP2, tr.MaxConnsPerHost,
 			tr.IdleConnTimeout, tr.TLSHandshakeTimeout, tr.ResponseHeaderTimeout, tr.ExpectContinueTimeout,
 		}
 	}

@@ -117,7 +117,7 @@ func (e *Error) As(target any) bool { return e.closed() && errors.As(e.err, targ
 func (e *Error) Timeout() bool { return e.is != nil && isTimeout(e.is) || isTimeout(e.err) }
 
 // A Refusal is the error of a request that was refused before it came to the transport. It
-// never leaves the library: package parallel makes an ErrNotSent of it.
+// leaves a block as an ErrNotSent; only a program that uses NewTransport by hand can see it.
 type Refusal struct{ Err error }
 
 func (e *Refusal) Error() string { return e.Err.Error() }
