@@ -384,3 +384,40 @@ type unread struct{ closed atomic.Int32 }
 
 func (*unread) Read([]byte) (int, error) { return 0, errors.New("nobody should read it") }
 func (c *unread) Close() error           { c.closed.Add(1); return nil }
+
+// Over a real transport: the others follow once the first has a connection, and don't
+// wait for its answer.
+func TestGate_opensAtConnection(t *testing.T) {
+	for name, wrap := range map[string]func(http.RoundTripper) http.RoundTripper{
+		"direct":    func(rt http.RoundTripper) http.RoundTripper { return rt },
+		"a wrapper": func(rt http.RoundTripper) http.RoundTripper { return wrapper{rt} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var came atomic.Int32
+			slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				came.Add(1)
+				time.Sleep(time.Minute)
+			})
+			same := func(tr *http.Transport) *http.Transport { return tr }
+			onPath(t, slow, same, func(t *testing.T, way *path, c client.Client) {
+				c.HTTP.Transport = wrap(c.HTTP.Transport)
+				c.Timeout = -1
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					hs := []*pending.Pending{p.Get("/"), p.Get("/"), p.Get("/")}
+					synctest.Wait()
+					if n := came.Load(); n != 3 {
+						t.Errorf("%d requests came to the server before it answered, want 3", n)
+					}
+					_, err := pending.All(hs...)
+					if err != nil {
+						t.Error(err)
+					}
+					return nil
+				})
+				if n := way.cut(); n != 1 {
+					t.Errorf("%d connections, want 1", n)
+				}
+			})
+		})
+	}
+}
