@@ -66,24 +66,23 @@ func first(req *http.Request) *http.Request {
 // client and its Jar add. The response's Request is req all the same, so that what was
 // added is in no log and in no hop to come.
 //
-// The copy has the host in ASCII. net/http finds connections of HTTP/2 by another form of
+// The copy has the host in ASCII and no empty port. net/http finds connections of HTTP/2 by another form of
 // an internationalized host than it dials: for "https://BÜCHER.example" it dials again
 // and again, without end.
 func (h *hop) dress(req *http.Request) (*http.Request, error) {
 	mayHave := (len(h.header) > 0 || h.auth != nil) && h.mayHave(req)
-	cookies, host := h.cookies(req), origin.Dialed(req.URL)
-	if !mayHave && len(cookies) == 0 && host == req.URL.Host {
+	cookies := h.cookies(req)
+	host, named := origin.Dialed(req.URL), origin.WithoutEmptyPort(req.Host)
+	if !mayHave && len(cookies) == 0 && host == req.URL.Host && named == req.Host {
 		return req, nil
 	}
 	out := req.Clone(req.Context())
 	if out.Header == nil {
 		out.Header = make(http.Header)
 	}
-	if host != req.URL.Host {
-		out.URL.Host = host
-		if out.Host == req.URL.Host {
-			out.Host = host
-		}
+	out.URL.Host, out.Host = host, named
+	if req.Host == req.URL.Host {
+		out.Host = host
 	}
 	var own map[string]bool
 	if mayHave {

@@ -430,8 +430,8 @@ func TestWireForm(t *testing.T) {
 			if tc.auth == nil && resp.Request.URL.RequestURI() != target {
 				t.Errorf("the response's request has the URL %v", resp.Request.URL)
 			}
-			if strings.ContainsAny(again.URL.String(), ` "ë`) || strings.HasSuffix(again.Host, ":") {
-				t.Errorf("the handle's request is of %v at %s", again.URL, again.Host)
+			if strings.ContainsAny(again.URL.String(), ` "ë`) {
+				t.Errorf("the handle's request is of %v", again.URL)
 			}
 		})
 	}

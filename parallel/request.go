@@ -45,8 +45,7 @@ type Request struct {
 // bad URL or a failing option comes out of the handle.
 //
 // What may not be in a URL is escaped, in its query as browsers do it: a space, quotes,
-// "<", ">", and characters that are not ASCII. Escapes that are there stay. An empty
-// port is left out.
+// "<", ">", and characters that are not ASCII. Escapes that are there stay.
 //
 // The handle's request joins the queue and is sent as soon as the limits allow. It
 // ends with the block at the latest.
@@ -266,14 +265,13 @@ func (s *sending) applyOne(o Option) error {
 	return err
 }
 
-// mend has the URL and the Host written as they may go onto the wire. The URL may be
-// one that an Option shares, so it is not written to.
+// mend has the URL written as it may go onto the wire. The URL may be one that an Option
+// shares, so it is not written to.
 func (r *Request) mend() {
 	u := *r.URL
 	if origin.Mend(&u) {
 		r.URL = &u
 	}
-	r.Host = origin.WithoutEmptyPort(r.Host)
 }
 
 // check finds what no transport could send, so that it is said at the call site

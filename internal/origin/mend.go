@@ -9,17 +9,14 @@ import (
 // have it, and reports whether there was such a thing. It only scans a URL that is in
 // order.
 //
-//   - An empty port goes: "Host: a.test:" is not what a server knows itself by
-//     (RFC 3986, section 6.2.3).
 //   - A query is escaped as browsers escape it. net/http writes it onto the request
 //     line as it is, where a space would end the URL. Escapes stay, and so does a "%"
 //     that is none. An opaque URL is treated in the same way.
 //   - A path begins with "/". A proxy would be asked for "http://a.testpath".
 //
-// All else in a path is escaped by net/url.
+// All else in a path is escaped by net/url. The host stays as it is: see [Dialed].
 func Mend(u *url.URL) bool {
 	was := *u
-	u.Host = WithoutEmptyPort(u.Host)
 	u.RawQuery = escape(u.RawQuery)
 	u.Opaque = escape(u.Opaque)
 	if u.Host != "" && u.Path != "" && u.Path[0] != '/' && u.Path != "*" {

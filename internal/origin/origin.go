@@ -64,14 +64,18 @@ func TooLong(u *url.URL) bool {
 }
 
 // Dialed returns the Host of u, its port included, with the name in the form in which
-// net/http dials it.
+// net/http dials it. It leaves out an empty port: "Host: a.test:" is not what a server
+// knows itself by (RFC 3986, section 6.2.3).
+//
+// Only what is sent is to have this form. In a text it would hide what a URL was: that of
+// "http://https://user:secret@h" has the host "https:".
 func Dialed(u *url.URL) string {
 	if isASCII(u.Host) {
-		return u.Host
+		return WithoutEmptyPort(u.Host)
 	}
 	host, port := ascii(u), u.Port()
 	if !isASCII(host) {
-		return u.Host
+		return WithoutEmptyPort(u.Host)
 	}
 	if port != "" {
 		host += ":" + port
