@@ -37,8 +37,7 @@ func (w work) with(c *client.Client) block {
 			if w.perBlock <= w.inFlight {
 				return w.handles(p, take)
 			}
-			get := func(url string) *pending.Pending { return p.Get(url) }
-			for _, h := range parallel.Each(p, w.each(), get) {
+			for _, h := range parallel.Each(p, w.each(), w.sender(p)) {
 				body, err := h.Bytes()
 				if err != nil {
 					return err
@@ -85,8 +84,9 @@ func (w work) client() *client.Client {
 
 func (w work) handles(p *parallel.Parallel, take func([]byte)) error {
 	hs := make([]*pending.Pending, w.perBlock)
+	send := w.sender(p)
 	for i := range hs {
-		hs[i] = p.Get(w.url)
+		hs[i] = send(w.url)
 	}
 	for _, h := range hs {
 		body, err := h.Bytes()
@@ -96,6 +96,14 @@ func (w work) handles(p *parallel.Parallel, take func([]byte)) error {
 		take(body)
 	}
 	return nil
+}
+
+// sender makes a request of the scenario's.
+func (w work) sender(p *parallel.Parallel) func(url string) *pending.Pending {
+	if w.post {
+		return func(url string) *pending.Pending { return p.Post(url, parallel.JSON(anOrder)) }
+	}
+	return func(url string) *pending.Pending { return p.Get(url) }
 }
 
 // heapOfQueued is what the heap grows by for each request that waits for a slot,

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,7 +35,7 @@ func (w work) byHand(timeout time.Duration) block {
 		g, ctx := errgroup.WithContext(ctx)
 		var sent atomic.Int64
 		one := func() error {
-			body, err := getSized(ctx, hc, w.url, timeout)
+			body, err := w.getSized(ctx, hc, timeout)
 			if err == nil {
 				take(body)
 			}
@@ -67,13 +69,13 @@ func tunedClient(w work) *http.Client {
 }
 
 // getSized reads a body of declared length into a buffer of its own.
-func getSized(ctx context.Context, hc *http.Client, url string, timeout time.Duration) ([]byte, error) {
+func (w work) getSized(ctx context.Context, hc *http.Client, timeout time.Duration) ([]byte, error) {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	req, err := w.request(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,14 +85,30 @@ func getSized(ctx context.Context, hc *http.Client, url string, timeout time.Dur
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("GET %s: %s", url, resp.Status)
+		return nil, fmt.Errorf("%s %s: %s", req.Method, w.url, resp.Status)
 	}
 	if resp.ContentLength < 0 || resp.ContentLength > maxBody {
-		return nil, fmt.Errorf("GET %s: a length of %d", url, resp.ContentLength)
+		return nil, fmt.Errorf("%s %s: a length of %d", req.Method, w.url, resp.ContentLength)
 	}
 	body := make([]byte, resp.ContentLength)
 	if _, err := io.ReadFull(resp.Body, body); err != nil {
-		return nil, fmt.Errorf("GET %s: %w", url, err)
+		return nil, fmt.Errorf("%s %s: %w", req.Method, w.url, err)
 	}
 	return body, nil
+}
+
+func (w work) request(ctx context.Context) (*http.Request, error) {
+	if !w.post {
+		return http.NewRequestWithContext(ctx, http.MethodGet, w.url, nil)
+	}
+	body, err := json.Marshal(anOrder)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return req, nil
 }

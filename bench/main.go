@@ -1,7 +1,7 @@
 // Bench does the same work with this library and with what people use otherwise, and
 // prints how they compare with net/http tuned by hand:
 //
-//	go run -C bench .                       # S1 to S8; a quarter of an hour or more
+//	go run -C bench .                       # S1 to S9; a quarter of an hour or more
 //	go run -C bench . -scenarios 'S1|S2'    # some of them
 //	go run -C bench . -scale 0.01 -rounds 1 # does it work?
 //	go run -C bench . -scenarios . -write . # everything, into README.md and results/

@@ -19,6 +19,7 @@ type scenario struct {
 	inFlight int // at most
 	size     int // of a body
 	late     time.Duration
+	post     bool     // POSTs of an order in JSON; else GETs
 	tls      bool     // and HTTP/2, from a cold start
 	untuned  bool     // each contender as it is out of the box
 	only     []string // the contenders that do it, where it isn't all of them
@@ -81,6 +82,12 @@ var scenarios = []scenario{
 		bars: []bar{atMost("abreast", wall, 1.10), atMost("abreast", cpu, 1.12), ofItsOwn("abreast", connections, 2)},
 	},
 	{
+		name: "S9", title: "20,000 POSTs of 100 bytes of JSON, 50 in flight",
+		blocks: 1, perBlock: 20_000, inFlight: 50, size: 100, post: true,
+		bars: []bar{atMost("abreast", wall, 1.10), atMost("abreast", cpu, 1.10)},
+		only: []string{handtuned.name, abreast.name},
+	},
+	{
 		name: "10k", title: "10,000 GETs of 2 s, all in flight at once",
 		blocks: 1, perBlock: 10_000, inFlight: 10_000, size: kib, late: 2 * time.Second,
 	},
@@ -126,6 +133,15 @@ func (s scenario) url(of addresses) string {
 	}
 	return base + path + "?" + query.Encode()
 }
+
+// An order is what is posted. Its JSON has 100 bytes.
+type order struct {
+	ID       int      `json:"id"`
+	Customer string   `json:"customer"`
+	Items    []string `json:"items"`
+}
+
+var anOrder = order{ID: 10_000_000, Customer: "customer@example.org", Items: []string{"tea", "coffee", "a pound of sugar", "milk"}}
 
 // each is the URL, once for every request of a block.
 func (w work) each() iter.Seq[string] {

@@ -29,7 +29,7 @@ type counts struct {
 	Requests    int64 `json:"requests"`
 }
 
-// serve is the role of the upstream: /b?size=N answers at once, /d?ms=M&size=N late.
+// serve is the role of the upstream: /b?size=N answers at once, a POST too, /d?ms=M&size=N late.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("upstream", flag.ContinueOnError)
 	certificate := flags.String("certificate", "", "write the certificate to this `file`")
@@ -40,6 +40,11 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /b", func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
+		answer(w, r)
+	})
+	mux.HandleFunc("POST /b", func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		io.Copy(io.Discard, r.Body)
 		answer(w, r)
 	})
 	mux.HandleFunc("GET /d", func(w http.ResponseWriter, r *http.Request) {

@@ -77,6 +77,7 @@ func (h *hop) dress(req *http.Request) (*http.Request, error) {
 		return req, nil
 	}
 	out := req.Clone(req.Context())
+	out.Trailer = req.Trailer // filled while the body is read
 	if out.Header == nil {
 		out.Header = make(http.Header)
 	}

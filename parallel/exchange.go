@@ -16,8 +16,10 @@ func (w *worker) prepare() *http.Request {
 	}
 	w.a.conns = conns.New(w.s)
 	req := w.s.outgoing(w.a.conns.Watch(ctx))
-	if w.s.uploads != nil {
-		w.s.uploads.attach(req, ctx)
+	if err := w.s.attach(req, ctx); err != nil {
+		why, _ := explain(ctx, err)
+		w.s.refuse(&w.a, why)
+		return nil
 	}
 	return req
 }
@@ -46,7 +48,7 @@ func (w *worker) conclude(resp *http.Response, err error) {
 	if !refusal(err) {
 		err, notSent = explain(a.conns.Context, err)
 	}
-	if notSent || a.conns.NeverGot() {
+	if notSent || a.conns.NeverGot() && (s.uploads == nil || !s.uploads.begun()) {
 		s.refuse(a, err)
 	} else {
 		s.fail(a, err)

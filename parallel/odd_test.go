@@ -103,8 +103,7 @@ func TestANilReaderIsAnEmptyBody(t *testing.T) {
 	}
 }
 
-// A file that stands beyond its end has nothing to give; its length is not negative
-// but not known.
+// A file that stands beyond its end is an empty body; its length is not negative.
 func TestAFileThatStandsBeyondItsEnd(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	if err != nil {
@@ -113,8 +112,8 @@ func TestAFileThatStandsBeyondItsEnd(t *testing.T) {
 	if _, err := f.Seek(10, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
-	if length, content, none := sent(t, parallel.Body("", f)); length != -1 || content != "" || none {
-		t.Errorf("the body has length %d, content %q and is none: %v; want -1, nothing and false", length, content, none)
+	if length, content, none := sent(t, parallel.Body("", f)); length != 0 || content != "" || !none {
+		t.Errorf("the body has length %d, content %q and is none: %v; want 0, nothing and true", length, content, none)
 	}
 }
 

@@ -73,38 +73,48 @@ func Body(contentType string, body io.Reader) Option {
 		if used.Swap(true) {
 			return errors.New("the reader given to Body was used by a request already: it can be read once")
 		}
-		rc, ok := body.(io.ReadCloser)
-		if !ok {
-			rc = io.NopCloser(body)
-		}
-		r.Request.Body, r.GetBody, r.ContentLength = rc, nil, fileLength(body)
-		if r.ContentLength == 0 {
-			r.Request.Body = emptyBody{rc}
+		r.GetBody, r.ContentLength = nil, -1
+		switch b := body.(type) {
+		case *os.File:
+			file := &fileBody{File: b, declared: -1}
+			if n := file.length(); n > certain() {
+				file.declared = n
+			}
+			r.Request.Body, r.ContentLength = file, file.declared
+		case io.ReadCloser:
+			r.Request.Body = b
+		default:
+			r.Request.Body = io.NopCloser(body)
 		}
 		return nil
 	}
 }
 
 // content returns how to read what body has, as often as one likes, or nil if it
-// can be read once.
+// can be read once. What is short, or may change, is copied to a string.
 func content(body io.Reader) (open func() io.Reader, length int64) {
 	switch b := body.(type) {
 	case nil:
-		return inMemory(nil)
+		return text("")
 	case *bytes.Buffer:
 		if b == nil {
-			return inMemory(nil)
+			return text("")
 		}
-		return inMemory(bytes.Clone(b.Bytes())) // its owner may go on using it
+		return text(b.String()) // its owner may go on using it
 	case *bytes.Reader:
 		if b == nil {
-			return inMemory(nil)
+			return text("")
 		}
 		at := *b
+		if b.Len() <= small {
+			own := make([]byte, b.Len())
+			io.ReadFull(&at, own)
+			return text(string(own))
+		}
 		return func() io.Reader { r := at; return &r }, int64(b.Len())
 	case *strings.Reader:
 		if b == nil {
-			return inMemory(nil)
+			return text("")
 		}
 		at := *b
 		return func() io.Reader { r := at; return &r }, int64(b.Len())
@@ -112,8 +122,8 @@ func content(body io.Reader) (open func() io.Reader, length int64) {
 	return nil, 0
 }
 
-func inMemory(b []byte) (open func() io.Reader, length int64) {
-	return func() io.Reader { return bytes.NewReader(b) }, int64(len(b))
+func text(s string) (open func() io.Reader, length int64) {
+	return func() io.Reader { return strings.NewReader(s) }, int64(len(s))
 }
 
 func (r *Request) setBody(open func() io.Reader, length int64) error {
@@ -128,29 +138,6 @@ func (r *Request) setBody(open func() io.Reader, length int64) error {
 	return nil
 }
 
-// emptyBody is a body that is known to be empty, and is to be closed all the same.
-type emptyBody struct{ io.Closer }
-
-func (emptyBody) Read([]byte) (int, error) { return 0, io.EOF }
-
-// fileLength is what is left to read of a regular file, -1 where that is not
-// known.
-func fileLength(body io.Reader) int64 {
-	f, ok := body.(*os.File)
-	if !ok {
-		return -1
-	}
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return -1
-	}
-	at, err := f.Seek(0, io.SeekCurrent)
-	if err != nil || at > info.Size() {
-		return -1
-	}
-	return info.Size() - at
-}
-
 // JSON gives the request v, encoded with json.Marshal as the option is made, for a
 // body, and the Content-Type application/json. What cannot be encoded is an error
 // of the request.
@@ -159,7 +146,7 @@ func JSON(v any) Option {
 	if err != nil {
 		return func(*Request) error { return err }
 	}
-	open, length := inMemory(b)
+	open, length := text(string(b))
 	return func(r *Request) error {
 		r.Request.Header.Set("Content-Type", "application/json")
 		return r.setBody(open, length)
@@ -169,7 +156,7 @@ func JSON(v any) Option {
 // Form gives the request v, encoded as it is when the option is made, for a body,
 // and the Content-Type application/x-www-form-urlencoded.
 func Form(v url.Values) Option {
-	open, length := inMemory([]byte(v.Encode()))
+	open, length := text(v.Encode())
 	return func(r *Request) error {
 		r.Request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		return r.setBody(open, length)

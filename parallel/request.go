@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sourcegraph/conc/panics"
+
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/origin"
 	"github.com/abreast-go/abreast/internal/spent"
@@ -85,15 +87,24 @@ func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
 }
 
 func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
-	u, err := p.resolve(rawURL)
-	if method == http.MethodGet && len(opts) == 0 && err == nil && checkURL(u) == nil {
-		return p.get(rawURL, u, origin.Mend(u))
+	if method == http.MethodGet && len(opts) == 0 {
+		if u, err := p.resolve(rawURL); err == nil && checkURL(u) == nil {
+			return p.get(rawURL, u, origin.Mend(u))
+		}
 	}
-	r := &http.Request{Method: method, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
+	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
+	s := &sending{p: p, request: Request{Request: r}}
+	return s.make((*sending).parseURL, rawURL, opts)
+}
+
+// parseURL sets the URL of a request that is made from its text.
+func (s *sending) parseURL(raw string) error {
+	u, err := s.p.resolve(raw)
+	s.request.URL = u
 	if err == nil {
-		r.Host = u.Host
+		s.request.Host = u.Host
 	}
-	return p.make(r, err, opts)
+	return err
 }
 
 // Do makes a request of the user's own and returns its handle at once; see Get.
@@ -107,29 +118,34 @@ func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending
 // passed to Do many times: each send opens a body of its own. One without can be
 // passed once. req.Body is closed by the time the handle settles in either case.
 func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
+	s := &sending{p: p}
 	if req == nil {
-		return p.make(&http.Request{Method: http.MethodGet, Header: make(http.Header)}, errors.New("Do was given a nil *http.Request"), opts)
+		s.request.Request = &http.Request{Method: http.MethodGet, Header: make(http.Header)}
+		return s.make((*sending).refuseNil, "", opts)
 	}
-	r := req.Clone(req.Context())
-	if r.Header == nil {
-		r.Header = make(http.Header)
-	}
-	var err error
+	s.request.Request = s.copyOf(req)
+	return s.make((*sending).completeURL, "", opts)
+}
+
+func (s *sending) refuseNil(string) error { return errors.New("Do was given a nil *http.Request") }
+
+// completeURL makes the URL of a request that was given to Do an absolute one.
+func (s *sending) completeURL(string) error {
+	r := s.request.Request
 	switch {
 	case r.URL == nil:
-		err = errors.New("the request has no URL")
+		return errors.New("the request has no URL")
 	case r.URL.Scheme == "" && r.URL.Opaque != "": // see resolve
-		err = errors.New("the URL is what stood for one that could not be parsed")
-	case !r.URL.IsAbs():
-		var u *url.URL
-		if u, err = p.resolve(r.URL.String()); err == nil {
-			if r.Host == r.URL.Host {
-				r.Host = u.Host
-			}
-		}
-		r.URL = u
+		return errors.New("the URL is what stood for one that could not be parsed")
+	case r.URL.IsAbs():
+		return nil
 	}
-	return p.make(r, err, opts)
+	u, err := s.p.resolve(r.URL.String())
+	if err == nil && r.Host == r.URL.Host {
+		r.Host = u.Host
+	}
+	r.URL = u
+	return err
 }
 
 // resolve returns, with an error, a URL that is fit to be shown in place of the
@@ -146,32 +162,78 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// make makes the handle of a request: the options are applied, the observer is
-// told, and the request joins the queue. An error that made the request impossible
-// before, or is found here, settles the handle before make returns.
-func (p *Parallel) make(r *http.Request, err error, opts []Option) *pending.Pending {
-	s := &sending{p: p, request: Request{Request: r}}
+// make makes the handle of a request. It takes the request's body, sets its URL with
+// locate, applies the options, tells the observer, and queues the request. An error
+// that is found here completes the handle before make returns.
+//
+// If user code panics or ends the goroutine meanwhile, that goes on when all bodies
+// are closed. There is no handle then, Stats counts no request, and the function that
+// Observe returns is not called: if Observe was called, it was Observe that ended.
+func (s *sending) make(locate func(*sending, string) error, rawURL string, opts []Option) *pending.Pending {
+	left, returned := opts, false
+	defer func() {
+		switch {
+		case returned:
+		case s.handle == nil:
+			s.discard(left)
+		default: // a method of the request's own context ended it
+			s.abandon(errGoexit)
+		}
+	}()
+	r := s.request.Request
+	if r.Header == nil {
+		r.Header = make(http.Header)
+	}
+	s.takeGiven()
+	err := locate(s, rawURL)
+	badURL := err != nil
 	if r.URL == nil {
 		r.URL = new(url.URL)
 	}
-	s.takeGiven()
-	if err != nil { // the options only bring their bodies
+	if badURL { // the options only bring their bodies
 		s.request.Request = r.Clone(r.Context())
-		s.apply(opts)
-		s.request.Request = r
-	} else if err = s.apply(opts); err == nil {
+	}
+	for len(left) > 0 {
+		o := left[0]
+		left = left[1:]
+		if failed := s.apply(o); err == nil {
+			err = failed
+		}
+	}
+	if err == nil {
 		s.request.mend()
 		err = check(s.request.Request)
+	} else if badURL {
+		s.request.Request = r
 	}
 	r = s.request.Request
 	r.Response = nil // of a redirect that led to the one r was made from: r begins here
-	if own := p.distinct(r.Context()); own != nil {
-		s.own = p.guard.context(own)
+	if own := s.p.distinct(r.Context()); own != nil {
+		s.own = s.p.guard.context(own)
 	}
-	if r.Body != nil && r.Body != http.NoBody {
+	if _, ok := r.Body.(*upload); ok {
 		r.Body = taken
 	}
-	return s.made("", nil, err)
+	h := s.made("", nil, err)
+	returned = true
+	return h
+}
+
+// discard closes the bodies of a request that was not made: those it took, and those
+// that the options which are left bring.
+func (s *sending) discard(left []Option) {
+	defer func() {
+		if len(left) > 0 {
+			s.discard(left)
+		} else if s.uploads != nil {
+			s.uploads.finish()
+		}
+	}()
+	for len(left) > 0 {
+		o := left[0]
+		left = left[1:]
+		panics.Try(func() { s.apply(o) }) // the panic that led here goes on
+	}
 }
 
 // get makes the handle of a GET of a URL and nothing else: u, which is sent. The handle
@@ -228,41 +290,47 @@ func (p *Parallel) distinct(ctx context.Context) context.Context {
 	return ctx
 }
 
-// apply applies the options in turn, and returns the first error. All are applied,
-// whatever became of those before, so that each body which one brings is taken, and
-// closed.
-func (s *sending) apply(opts []Option) (first error) {
-	for _, o := range opts {
-		err := s.applyOne(o)
-		if first == nil {
-			first = err
-		}
-	}
-	return first
-}
-
-func (s *sending) applyOne(o Option) error {
+// apply applies an option. Every option is applied, even if one before it failed, so
+// that each body which one brings is closed.
+func (s *sending) apply(o Option) error {
 	if o == nil {
 		return errors.New("a nil Option was given")
 	}
 	was := s.request.Request
-	err := o(&s.request)
-	if r := s.request.Request; r != nil && r != was {
-		s.request.Request = r.Clone(r.Context()) // r may be the user's
+	defer s.takeAgain(was)
+	return cmp.Or(o(&s.request), s.checkChanged())
+}
+
+func (s *sending) checkChanged() error {
+	if r := s.request.Request; r == nil || r.URL == nil {
+		return errors.New("an option took the request, or its URL, away")
 	}
-	s.take()
+	return nil
+}
+
+// takeAgain takes the bodies that an option brought, however it ended. The request
+// was was, and is what the option made of it.
+func (s *sending) takeAgain(was *http.Request) {
 	r := s.request.Request
-	if r == nil || r.URL == nil {
-		s.request.Request = was
-		if was.URL == nil {
-			was.URL = new(url.URL)
+	if r != was {
+		s.take(was)
+	}
+	if r != nil {
+		if r != was {
+			r = s.copyOf(r) // r may be the user's
 		}
-		return cmp.Or(err, errors.New("an option took the request, or its URL, away"))
+		s.take(r)
+	}
+	if r == nil || r.URL == nil {
+		r = was
+		if r.URL == nil {
+			r.URL = new(url.URL)
+		}
 	}
 	if r.Header == nil {
 		r.Header = make(http.Header)
 	}
-	return err
+	s.request.Request = r
 }
 
 // mend has the URL written as it may go onto the wire. The URL may be one that an Option

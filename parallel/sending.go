@@ -202,8 +202,8 @@ func (p *Parallel) abandon(left []*sending, err error) {
 // finish is what is left to do before a handle settles: nothing is dialled any more, the
 // context ends, the bodies that were taken are closed, the observer is told.
 func (s *sending) finish(a *answer) {
-	if s.uploads != nil && s.uploads.unwatch != nil {
-		s.uploads.unwatch()
+	if s.uploads != nil {
+		s.uploads.stopWatching()
 	}
 	if s.unlink != nil {
 		s.unlink()

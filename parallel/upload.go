@@ -1,6 +1,7 @@
 package parallel
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -11,53 +12,80 @@ import (
 	"github.com/abreast-go/abreast/internal/spent"
 )
 
-// uploads are the bodies that one request took: the one it was made with, others
-// that options put in its place, and those that GetBody opened for it. Each is
-// closed once, at the latest before the handle settles.
+// uploads are the bodies of one request that must be closed: the one it was made
+// with, others that options put in its place, and those that GetBody opened for it.
+// Each is closed once, before the handle is done.
 type uploads struct {
 	s       *sending
-	body    *upload     // the one to be sent first
-	unwatch func() bool // from the end of the context; nil if not sent
+	body    *upload // the one to be sent first; nil if there is none or it is in memory
+	trailer *trailer
+
+	// Set before the request is sent.
+	ctx    context.Context
+	memory memory // is sent in place of body; nil: body is sent
+	length int    // of memory
+	fill   func() // fills the trailer as a body ends; nil without a trailer
 
 	mu sync.Mutex
 
 	// Guarded by mu.
-	all    []*upload
-	closed bool
-	err    error // a panic or Goexit in a Read or a Close
+	all      []*upload
+	unwatch  func() bool // from the end of ctx; nil while nothing is to be closed
+	reopened bool        // GetBody was called
+	closed   bool
+	err      error // a panic or Goexit in a Read, a Close or GetBody
 }
 
-// take makes the body of the request, unless it is empty or was taken already, one
-// that is closed once. Options see that one: what they wrap around it may close it
-// too.
-func (s *sending) take() {
-	r := s.request.Request
-	if r == nil || r.Body == nil || r.Body == http.NoBody || r.Body == (spent.Body{}) {
-		return
-	}
-	if u, ok := r.Body.(*upload); ok && s.uploads != nil && u.all == s.uploads {
-		s.uploads.body = u
-		return
-	}
+func (s *sending) bodies() *uploads {
 	if s.uploads == nil {
 		s.uploads = &uploads{s: s}
 	}
-	s.uploads.body = s.uploads.add(&upload{body: r.Body})
-	if _, ok := r.Body.(emptyBody); ok {
-		r.Body = http.NoBody // as which net/http knows it
-	} else {
-		r.Body = s.uploads.body
+	return s.uploads
+}
+
+// take sees to it that the body of r is closed, and closed once. Options see the
+// body that does so: their own may be wrapped around it, and close it too. A body
+// that is empty, or a string, or was taken before, is left as it is.
+func (s *sending) take(r *http.Request) {
+	if s.uploads != nil {
+		s.uploads.body = nil
 	}
+	if r.Body == nil || r.Body == http.NoBody || r.Body == (spent.Body{}) {
+		return
+	}
+	if r.GetBody != nil && isText(r.Body) { // GetBody keeps the string in any case
+		return
+	}
+	us := s.bodies()
+	u, ok := r.Body.(*upload)
+	if !ok || u.all != us {
+		u = us.add(&upload{body: r.Body})
+		r.Body = u
+	}
+	us.body = u
 }
 
 // takeGiven takes the body of a request of the user's own. If it can be opened anew,
 // it is, since the user may pass the same request again, to be sent beside this one.
 func (s *sending) takeGiven() {
-	s.take()
-	if s.uploads != nil && s.request.GetBody != nil {
-		s.uploads.body = s.uploads.add(&upload{open: s.request.GetBody})
-		s.request.Body = s.uploads.body
+	r := s.request.Request
+	likely := inMemory(r.Body) != nil
+	s.take(r)
+	if r.Body == nil || r.Body == http.NoBody || r.Body == (spent.Body{}) || r.GetBody == nil {
+		return
 	}
+	us := s.bodies()
+	us.body = us.add(&upload{open: r.GetBody, likely: likely})
+	r.Body = us.body
+}
+
+// copyOf returns a copy of r, which is the user's, for the request that s makes.
+func (s *sending) copyOf(r *http.Request) *http.Request {
+	c := r.Clone(r.Context())
+	if len(r.Trailer) > 0 {
+		s.bodies().trailer = &trailer{callers: r.Trailer, copied: c.Trailer}
+	}
+	return c
 }
 
 // taken stands for the body in a request that was made: the handle keeps that
@@ -75,27 +103,137 @@ func (us *uploads) add(u *upload) *upload {
 }
 
 // attach gives req, a copy of what was asked for, its bodies. The end of ctx closes
-// them.
-func (us *uploads) attach(req *http.Request, ctx context.Context) {
-	us.unwatch = context.AfterFunc(ctx, us.close)
+// them. An error is that of a request that is not sent.
+func (s *sending) attach(req *http.Request, ctx context.Context) error {
 	if req.Body == nil || req.Body == http.NoBody {
-		return
-	}
-	req.Body = us.body
-	if open := req.GetBody; open != nil {
-		req.GetBody = func() (io.ReadCloser, error) {
-			if us.isFinished() { // asked of the response's Request: the user's affair
-				return open()
-			}
-			return us.add(&upload{open: open}), nil
+		if s.uploads != nil {
+			s.uploads.watch(ctx)
 		}
+		return nil
+	}
+	us := s.bodies()
+	us.ctx = ctx
+	us.watch(ctx)
+	if len(req.Trailer) > 0 {
+		us.fill = filling(req.Trailer, us.trailer.of(s.request.Trailer))
+	}
+	if open := req.GetBody; open != nil {
+		req.GetBody = func() (io.ReadCloser, error) { return us.reopen(open) }
+	}
+	if us.body == nil {
+		us.memory = inMemory(req.Body)
+	} else {
+		us.body.fill = us.fill
+		req.Body = us.body
+		if err := us.prepare(req); err != nil {
+			return err
+		}
+	}
+	if us.memory != nil {
+		us.length = us.memory.Len()
+		req.Body = io.NopCloser(us.memory)
+	}
+	return nil
+}
+
+// prepare finds out what may be sent in place of us.body, which is the body of req,
+// or how long that is.
+func (us *uploads) prepare(req *http.Request) error {
+	u := us.body
+	if u.likely && u.body == nil {
+		if err := us.guardErr(u.opened); err != nil {
+			return err
+		}
+	}
+	if m := inMemory(u.body); m != nil {
+		us.memory = private(m)
+		return nil
+	}
+	for _, f := range us.all { // nothing is added yet
+		file, ok := f.body.(*fileBody)
+		switch {
+		case !ok || file.declared != req.ContentLength:
+		case f != u: // an option wrapped it
+			if file.declared > 0 {
+				file.limit(file.declared)
+			}
+		default:
+			n, err := file.measure()
+			if err != nil {
+				return err
+			}
+			req.ContentLength = n
+			if n == 0 {
+				req.Body = http.NoBody
+			} else if n == int64(len(file.ahead)) {
+				us.memory = bytes.NewReader(file.ahead)
+			}
+		}
+	}
+	return nil
+}
+
+// reopen returns a body that open, the request's GetBody, opened.
+func (us *uploads) reopen(open func() (io.ReadCloser, error)) (body io.ReadCloser, err error) {
+	us.mu.Lock()
+	finished := us.s == nil
+	us.reopened = true
+	us.mu.Unlock()
+	if finished { // asked of the response's Request: the user's affair
+		return open()
+	}
+	u := us.add(&upload{open: open, fill: us.fill})
+	if !u.beginRead() {
+		return nil, http.ErrBodyReadAfterClose
+	}
+	defer u.endRead()
+	us.watch(us.ctx)
+	if err := us.guardErr(u.opened); err != nil {
+		return nil, err
+	}
+	if m := inMemory(u.body); m != nil {
+		if m = private(m); m != nil {
+			return io.NopCloser(m), nil
+		}
+	}
+	return u, nil
+}
+
+// watch has the end of ctx close the bodies, if there are any.
+func (us *uploads) watch(ctx context.Context) {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	if us.unwatch == nil && len(us.all) > 0 {
+		us.unwatch = context.AfterFunc(ctx, us.close)
 	}
 }
 
-func (us *uploads) isFinished() bool {
+// stopWatching undoes watch. It is called before the context ends because its request
+// is done, so that only one goroutine closes the bodies then.
+func (us *uploads) stopWatching() {
+	us.mu.Lock()
+	unwatch := us.unwatch
+	us.mu.Unlock()
+	if unwatch != nil {
+		unwatch()
+	}
+}
+
+// begun reports whether a byte of the request's body was read, or may have been: a
+// transport that read it may have sent it. It is called once the transport has
+// returned. A body in memory that is passed on as it is shows by its position how
+// much of it was read.
+func (us *uploads) begun() bool {
 	us.mu.Lock()
 	defer us.mu.Unlock()
-	return us.s == nil
+	if us.reopened || us.memory != nil && us.memory.Len() != us.length {
+		return true
+	}
+	return slices.ContainsFunc(us.all, func(u *upload) bool {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		return u.begun
+	})
 }
 
 // close closes all bodies, so that a Read which would block for ever ends: net/http
@@ -139,6 +277,7 @@ func (us *uploads) finish() (err error) {
 		defer us.mu.Unlock()
 		err = us.err
 		us.s, us.all, us.body = nil, nil, nil // a response's Request may keep us
+		us.memory, us.ctx, us.trailer, us.fill = nil, nil, nil, nil
 	}()
 	us.close()
 	return nil // see above
@@ -158,6 +297,14 @@ func (us *uploads) guard(f func()) (err error) {
 	return err
 }
 
+// guardErr is guard for a function that fails.
+func (us *uploads) guardErr(f func() error) (err error) {
+	if failed := us.guard(func() { err = f() }); failed != nil {
+		return failed
+	}
+	return err
+}
+
 var errPanicked = errors.New("the request's body panicked")
 
 func (us *uploads) failed(err error) {
@@ -172,12 +319,16 @@ func (us *uploads) failed(err error) {
 type upload struct {
 	all  *uploads
 	open func() (io.ReadCloser, error) // nil: body is open already
+	fill func()                        // is called as the body ends; may be nil
+
+	likely bool // open is likely to give a body in memory
 
 	mu      sync.Mutex
 	changed sync.Cond // reading or closed
 
 	// Guarded by mu.
 	body    io.ReadCloser
+	begun   bool // a Read has begun
 	reading bool // a Read is running
 	closing bool // no Read begins
 	closed  bool
@@ -185,25 +336,16 @@ type upload struct {
 
 // Read reads the body, opening it if need be, until it is closed.
 func (u *upload) Read(p []byte) (n int, err error) {
-	u.mu.Lock()
-	for u.reading && !u.closing {
-		u.changed.Wait()
-	}
-	if u.closing {
-		u.mu.Unlock()
+	if !u.beginRead() {
 		return 0, http.ErrBodyReadAfterClose
 	}
-	u.reading = true
-	u.mu.Unlock()
-	defer func() {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.reading = false
-		u.changed.Broadcast()
-	}()
+	defer u.endRead()
 	if failed := u.all.guard(func() {
 		if err = u.opened(); err == nil {
 			n, err = u.body.Read(p)
+		}
+		if err == io.EOF && u.fill != nil {
+			u.fill()
 		}
 	}); failed != nil {
 		return 0, failed
@@ -211,8 +353,30 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// opened opens the body if need be. Only the Read that is running calls it, and
-// only Close may get in between.
+// beginRead waits until no other Read is running. It returns false if the body is
+// closed.
+func (u *upload) beginRead() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for u.reading && !u.closing {
+		u.changed.Wait()
+	}
+	if u.closing {
+		return false
+	}
+	u.reading, u.begun = true, true
+	return true
+}
+
+func (u *upload) endRead() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.reading = false
+	u.changed.Broadcast()
+}
+
+// opened opens the body if need be. It is called before the body is passed on, or by
+// the Read that is running, and only Close may get in between.
 func (u *upload) opened() error {
 	if u.open == nil || u.body != nil {
 		return nil
@@ -220,6 +384,9 @@ func (u *upload) opened() error {
 	body, err := u.open()
 	if err != nil {
 		return err
+	}
+	if body == nil {
+		return errNoBody
 	}
 	u.mu.Lock()
 	u.body = body
