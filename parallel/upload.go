@@ -69,7 +69,7 @@ func (s *sending) take(r *http.Request) {
 // it is, since the user may pass the same request again, to be sent beside this one.
 func (s *sending) takeGiven() {
 	r := s.request.Request
-	likely := inMemory(r.Body) != nil
+	likely := inMemory(r.Body) != nil || r.ContentLength > 0 && r.ContentLength <= small
 	s.take(r)
 	if r.Body == nil || r.Body == http.NoBody || r.Body == (spent.Body{}) || r.GetBody == nil {
 		return
