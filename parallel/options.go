@@ -58,8 +58,11 @@ func Query(key, value string) Option {
 // if it is an io.Closer (a file too) whether or not it is sent, and fails if another
 // one took it. It cannot be sent again, by a redirect either. Leaving the block waits
 // for a Read of it to return: one that may block should be ended by Close, as that of
-// an io.Pipe is. A regular *os.File gives its length from where it stands; otherwise
-// the length is unknown and the body is sent chunked.
+// an io.Pipe is.
+//
+// The length of a regular *os.File is determined just before it is sent, from where it
+// stands. It is sent up to that length, and the request fails if it gets shorter
+// meanwhile. Any other body is sent chunked.
 func Body(contentType string, body io.Reader) Option {
 	open, length := content(body)
 	var used atomic.Bool

@@ -117,6 +117,9 @@ func (s *sending) parseURL(raw string) error {
 // A request with a GetBody (http.NewRequest sets it for bytes and strings) can be
 // passed to Do many times: each send opens a body of its own. One without can be
 // passed once. req.Body is closed by the time the handle settles in either case.
+//
+// A body may fill req.Trailer while it is read. The map is read as the body ends, so
+// such a request must not be in two blocks, or two times in one, at once.
 func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 	s := &sending{p: p}
 	if req == nil {
