@@ -22,6 +22,10 @@ var (
 // of the original request, also after a redirect, in net/http's way. It runs user
 // code: the methods of err.
 func (s *sending) failure(err error, notSent bool) error {
+	asked := s.asked()
+	if asked != nil {
+		err = fail.Host(asked.URL, err)
+	}
 	err = fail.Redact(err)
 	if notSent {
 		err = fail.NotSent(err)
@@ -74,4 +78,7 @@ func ownEnd(own context.Context) error { return fail.Ended(own.Err(), context.Ca
 // pointer, since its value may be of a type that cannot be compared.
 type panicCause struct{ value any }
 
-func (e *panicCause) Error() string { return fmt.Sprintf("a panic in the block: %v", e.value) }
+// Error runs user code: the methods of the value, by which fmt prints it.
+func (e *panicCause) Error() string {
+	return fail.Text(fmt.Sprintf("a panic in the block: %v", e.value))
+}

@@ -160,7 +160,7 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 	}
 	u, err := parse(raw)
 	if err != nil {
-		return &url.URL{Opaque: fail.URL(raw)}, fail.ParseError(raw, err)
+		return &url.URL{Opaque: fail.BadURL(raw)}, fail.ParseError(raw, err)
 	}
 	return u, nil
 }

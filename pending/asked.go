@@ -47,7 +47,7 @@ func (a asked) getURL() *url.URL {
 	case a.text != "":
 		u, err := url.Parse(a.text)
 		if err != nil { // not what MakeGet is to be given
-			u = &url.URL{Opaque: fail.URL(a.text)}
+			u = &url.URL{Opaque: fail.BadURL(a.text)}
 		}
 		return u
 	}
@@ -81,13 +81,10 @@ func Named(r *http.Request) (op, u string) {
 	}
 	op = "Get"
 	if m := r.Method; m != "" {
-		op = m[:1] + strings.ToLower(m[1:])
+		op = fail.Printable(m[:1] + strings.ToLower(m[1:]))
 	}
 	if r.URL != nil {
-		u = r.URL.Redacted()
-		if r.URL.Host == "" { // then it isn't known for what it is
-			u = fail.URL(u)
-		}
+		u = fail.URL(r.URL)
 	}
 	return op, u
 }

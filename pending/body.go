@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // memory is the Body of a response that is in memory: Close has nothing to do.
@@ -58,7 +60,7 @@ func (h *Pending) JSON(v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
 		h = h.orNone()
 		op, u := h.named()
-		return &url.Error{Op: op, URL: u, Err: encoded(h.resp, err)}
+		return &url.Error{Op: op, URL: u, Err: fail.Redact(encoded(h.resp, err))}
 	}
 	return nil
 }

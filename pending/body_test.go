@@ -3,6 +3,7 @@ package pending_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -117,6 +118,8 @@ func TestTextOfErrors(t *testing.T) {
 		{ofRequest(asked, &http.Response{StatusCode: 404, Status: "404 Gone Fishing"}), `Delete "https://user:xxxxx@h/x": 404 Gone Fishing`},
 		{ofRequest(nil, &http.Response{StatusCode: 404, Request: asked}), `Delete "https://user:xxxxx@h/x": 404 Not Found`},
 		{ofRequest(nil, &http.Response{StatusCode: 599}), `599`},
+		{ofRequest(nil, &http.Response{StatusCode: 404, Status: "404 \x1b[2J\rGone\u202e"}), `"404 \x1b[2J\rGone\u202e"`},
+		{&pending.BodyTooLargeError{Limit: 7, Response: &http.Response{Status: "200 \u009b2J"}}, `response body exceeds 7 bytes (status "200 \u009b2J")`},
 		{&pending.StatusError{}, "no response"},
 		{&pending.BodyTooLargeError{Limit: 7}, "response body exceeds 7 bytes (status no response)"},
 		{&pending.BodyTooLargeError{Limit: 7, Response: &http.Response{StatusCode: 200}}, "response body exceeds 7 bytes (status 200 OK)"},
@@ -128,6 +131,28 @@ func TestTextOfErrors(t *testing.T) {
 	}
 }
 
+// The text of a decoder's error had a number of a megabyte in it, as the server
+// sent it, and a reason phrase had as much.
+func TestErrors_boundForeignText(t *testing.T) {
+	long := strings.Repeat("1", 1<<20)
+	var b block
+	number := b.Make(nil, nil)
+	b.Settle(number, pending.Answer{Response: &http.Response{StatusCode: 200}, Body: []byte(`"` + long + `"`)})
+	reason := b.Make(nil, nil)
+	b.Settle(reason, pending.Answer{Response: &http.Response{StatusCode: 404, Status: "404 " + long}})
+	_, status := reason.Bytes()
+	for name, err := range map[string]error{"JSON": number.JSON(new(numeric)), "Bytes": status} {
+		if err == nil || len(err.Error()) > 9<<10 {
+			t.Errorf("%s: an error of %d bytes", name, len(fmt.Sprint(err)))
+		}
+	}
+}
+
+// A numeric quotes what it can't decode.
+type numeric int
+
+func (n *numeric) UnmarshalJSON(b []byte) error { return fmt.Errorf("no number: %s", b) }
+
 func TestNamed(t *testing.T) {
 	withPassword := &url.URL{Scheme: "http", User: url.UserPassword("me", "secret"), Host: "h"}
 	for _, test := range []struct {
@@ -137,6 +162,7 @@ func TestNamed(t *testing.T) {
 		{nil, "Get", ""},
 		{&http.Request{}, "Get", ""},
 		{&http.Request{Method: "PATCH", URL: withPassword}, "Patch", "http://me:xxxxx@h"},
+		{&http.Request{Method: "G\x1bET"}, `G\x1bet`, ""},
 	} {
 		if op, u := pending.Named(test.r); op != test.op || u != test.url {
 			t.Errorf("Named(%v) = %q, %q; want %q, %q", test.r, op, u, test.op, test.url)

@@ -35,7 +35,8 @@ type StatusError struct {
 }
 
 // Error names the method and URL asked for and the status:
-// "Get "https://api.example.com/users/7": 404 Not Found".
+// "Get "https://api.example.com/users/7": 404 Not Found". What the server says is
+// quoted if it isn't printable, and at most 8 KiB of it are shown.
 func (e *StatusError) Error() string {
 	what := e.asked.or(e.Response)
 	if what == (asked{}) {
@@ -74,7 +75,7 @@ func status(resp *http.Response) string {
 		return "no response"
 	}
 	if resp.Status != "" {
-		return resp.Status
+		return fail.Quoted(resp.Status)
 	}
 	return strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode)))
 }

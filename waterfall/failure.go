@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/kind"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
@@ -33,7 +34,7 @@ func (rec *Recorder) failure(err error) (f failure, resp *http.Response) {
 	if asked, ok := err.(*url.Error); ok { // the URL stands beside it
 		err = asked.Err
 	}
-	f.err = rec.clean(err.Error())
+	f.err = rec.bounded(fail.Text(err.Error()))
 	return f, resp
 }
 

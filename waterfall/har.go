@@ -1,6 +1,7 @@
 package waterfall
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // HAR writes an HTTP Archive 1.2 to w, which the network panels of Chrome and Firefox
@@ -28,10 +31,34 @@ func (rec *Recorder) HAR(w io.Writer) error {
 	for i := range entries {
 		log.Entries = append(log.Entries, entries[i].har())
 	}
-	enc := json.NewEncoder(w)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(map[string]harLog{"log": log})
+	if err := enc.Encode(map[string]harLog{"log": log}); err != nil {
+		return err
+	}
+	_, err := w.Write(escapeJSON(b.Bytes()))
+	return err
+}
+
+// escapeJSON returns text, which is JSON, with escapes in place of what isn't
+// printable. (Package json leaves DEL, C1 controls, and what changes the direction of
+// writing, as they are: a terminal would obey them.)
+func escapeJSON(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || strconv.IsPrint(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
 }
 
 // What follows is HAR 1.2, as far as it is written here. Names that begin with an

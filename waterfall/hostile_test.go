@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -236,5 +237,52 @@ func TestAxis(t *testing.T) {
 				t.Errorf("the axis of %v is %s, want %s", span, got, want)
 			}
 		})
+	}
+}
+
+// A terminal that a HAR or an SVG is printed to obeys C1 controls, and whoever reads
+// them is misled by what changes the direction of writing.
+func TestOutputs_printable(t *testing.T) {
+	rec := recordHostile()
+	for name, write := range map[string]func(io.Writer) error{
+		"HAR":  rec.HAR,
+		"SVG":  rec.SVG,
+		"Text": func(w io.Writer) error { return rec.Text(w, 100) },
+	} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range b.String() {
+			if r != '\n' && !strconv.IsPrint(r) {
+				t.Errorf("%s has the character %U", name, r)
+				break
+			}
+		}
+	}
+	parseHAR(t, rec)
+}
+
+// A URL that was understood is shown as it is, so that it can be found again. In a
+// header nothing is known to be a URL.
+func TestAddress_staysVisible(t *testing.T) {
+	for raw, want := range map[string]string{
+		"http://h.test/users/me@example.org":               "http://h.test/users/me@example.org",
+		"http://ada:secret@h.test/a:b":                     "http://h.test/a:b",
+		"http://ada:8/secret@h.test/":                      "http://***@h.test/",
+		"http://h.test/?to=http%3A%2F%2Fa%3Asecret%40h":    "http://h.test/?to=http%3A***%40h",
+		"http://ada:secret@h.test/?mail=me%40example.test": "http://h.test/?mail=me%40example.test",
+	} {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rec waterfall.Recorder
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL = u
+		rec.Observe(r)
+		if got := *parseHAR(t, &rec)[0].Request.URL; got != want {
+			t.Errorf("the URL of %q is %q, want %q", raw, got, want)
+		}
 	}
 }

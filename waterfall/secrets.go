@@ -1,10 +1,8 @@
 package waterfall
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -48,32 +46,36 @@ func (rec *Recorder) header(h http.Header) (kept []field) {
 	return kept
 }
 
-// address is what is kept of a URL.
+// address returns what is kept of a URL.
 func (rec *Recorder) address(u *url.URL) string {
 	if u == nil {
 		return ""
 	}
-	shown := *u
-	shown.User = nil
-	text := shown.String()
-	if shown.Host == "" { // then it isn't known for what it is
-		text = fail.URL(text)
+	text := fail.URL(u)
+	if u.User != nil && text == u.Redacted() {
+		shown := *u
+		shown.User = nil
+		text = shown.String()
+	} else {
+		text = fail.Value(text)
 	}
-	return rec.clean(text)
+	return rec.bounded(text)
 }
 
-var afterPath = regexp.MustCompile(`[?#][^\s"'<>]*`)
+// clean returns what is kept of a header's value.
+func (rec *Recorder) clean(value string) string { return rec.bounded(fail.Value(value)) }
 
-// clean is what is kept of a text that may have URLs in it.
-func (rec *Recorder) clean(text string) string {
-	if strings.Contains(text, "@") {
-		text = fail.Redact(errors.New(text)).Error()
-	}
-	if rec.RedactQuery && strings.ContainsAny(text, "?#") {
-		text = afterPath.ReplaceAllStringFunc(text, withoutValues)
+// bounded returns what is kept of a text that has no password in it. A URL that
+// stands in a text of others ends where that ends: which character it may have is
+// not known of a URL that is broken.
+func (rec *Recorder) bounded(text string) string {
+	if rec.RedactQuery {
+		if n := strings.IndexAny(text, "?#"); n >= 0 {
+			text = text[:n] + withoutValues(text[n:])
+		}
 	}
 	if len(text) > maxText { // not before: half a password is one too
-		return strings.Clone(text[:maxText])
+		return strings.Clone(strings.ToValidUTF8(text[:maxText], ""))
 	}
 	return text
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // Sizes of an SVG, in its units.
@@ -135,10 +137,17 @@ func (d *drawing) draw() {
 
 func (d *drawing) f(format string, args ...any) { fmt.Fprintf(d, format, args...) }
 
-// esc is text as XML has it. What XML can't say becomes U+FFFD.
+// esc returns text as XML has it, with escapes in place of what isn't printable: a
+// character that changes the direction of writing would change how all that follows
+// reads.
 func esc(s string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(s)) // a Builder has no errors
+	for i, line := range strings.Split(s, "\n") { // a title may have lines
+		if i > 0 {
+			b.WriteString("&#xA;")
+		}
+		xml.EscapeText(&b, []byte(fail.Printable(line))) // a Builder has no errors
+	}
 	return b.String()
 }
 

@@ -9,10 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/sourcegraph/conc/panics"
+
 	"github.com/abreast-go/abreast/internal/fail"
 )
 
-func TestURL(t *testing.T) {
+func TestBadURL(t *testing.T) {
 	for raw, want := range map[string]string{
 		"":                          "",
 		"/users?x=1":                "/users?x=1",
@@ -29,9 +32,14 @@ func TestURL(t *testing.T) {
 		"http:user:secret@h/":       "***@h/",
 		"http:/user:secret@h/":      "***@h/",
 		"@":                         "***@",
+		"http:/user:secret@h//x@y":  "***@y",
+		"secret://user://x@h":       "secret://***@h",
+		"a:secret://x@h":            "***@h",
+		"https://user:secret%40h/":  "https://***%40h/",
+		"https://u:secret%2540h/":   "https://***%2540h/",
 	} {
-		if got := fail.URL(raw); got != want {
-			t.Errorf("URL(%q) = %q, want %q", raw, got, want)
+		if got := fail.BadURL(raw); got != want {
+			t.Errorf("BadURL(%q) = %q, want %q", raw, got, want)
 		}
 	}
 }
@@ -124,6 +132,142 @@ func TestRedact_keepsTimeout(t *testing.T) {
 		ue := &url.Error{Op: "Get", URL: "http://h/", Err: got}
 		if strings.Contains(ue.Error(), "secret") || ue.Timeout() != want || !errors.Is(ue, err) {
 			t.Errorf("%v: Timeout() = %v, want %v", ue, ue.Timeout(), want)
+		}
+	}
+}
+
+// A URL shows what is no password in any reading.
+func TestURL(t *testing.T) {
+	for raw, want := range map[string]string{
+		"https://h/users/me@example.org":                        "https://h/users/me@example.org",
+		"https://h/?mail=me@example.org":                        "https://h/?mail=me@example.org",
+		"https://h:8443/?mail=me%40example.org":                 "https://h:8443/?mail=me%40example.org",
+		"https://h/#me@example.org":                             "https://h/#me@example.org",
+		"http://127.0.0.1:8080/users/me@example.org":            "http://127.0.0.1:8080/users/me@example.org",
+		"http://[::1]:8080/users/me@example.org":                "http://[::1]:8080/users/me@example.org",
+		"http://localhost:8080/users/me@example.org":            "http://localhost:8080/users/me@example.org",
+		"https://h:8080/a:b":                                    "https://h:8080/a:b",
+		"https://user@h/":                                       "https://user@h/",
+		"https://user:secret@h/a:b":                             "https://user:xxxxx@h/a:b",
+		"https://user:secret@h/?mail=me%40example.org":          "https://user:xxxxx@h/?mail=me%40example.org",
+		"https://user:/secret@h":                                "https://user:***@h",
+		"https://user:8/secret@h":                               "https://user:***@h",
+		"https://user:#secret@h":                                "https://user:***@h",
+		"https://user:?secret@h":                                "https://user:***@h",
+		"http://https://u:secret@h":                             "http://https:***@h",
+		"https://user:a@secret/b@h":                             "https://user:***@h",
+		"https://user%3Asecret@h/":                              "https://user%3A***@h/",
+		"user://secret@h":                                       "user:***@h",
+		"user://sec/ret@h":                                      "user:***@h",
+		"user:secret@h":                                         "user:***@h",
+		"my_user/x:secret@h/":                                   "my_user/x:***@h/",
+		"//user:secret@h/":                                      "//user:xxxxx@h/",
+		"http://h/?to=http://user:a'secret@h/":                  "http://h/?to=http://user:***@h/",
+		"http://h/?to=http%3A%2F%2Fuser%3Asecret%40h":           "http://h/?to=http%3A***%40h",
+		"http://h/?to=http%253A%252F%252Fu%253Asecret%2540h":    "http://h/?to=http%253A***%2540h",
+		"https://user:secret@h/?to=http%3A%2F%2Fu%3Asecret%40h": "https://user:xxxxx@h/?to=http%3A***%40h",
+		"https://h:80/?to=http%3A%2F%2Fu%3Asecret%40h":          "https://h:80/?to=http%3A***%40h",
+	} {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, fail.URL(u)); diff != "" {
+			t.Errorf("URL(%q) (-want +got):\n%s", raw, diff)
+		}
+	}
+	byHand := &url.URL{Scheme: "http", Host: "user:secret@h", Path: "/"}
+	if got := fail.URL(byHand); strings.Contains(got, "secret") {
+		t.Errorf("URL of one with userinfo in its host = %q", got)
+	}
+}
+
+func TestText(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                       "",
+		"mail to me@example.org: refused":        "mail to me@example.org: refused",
+		"Auth: token for me@example.org: denied": "Auth: token for me@example.org: denied",
+		`Get "http://h/": for me@example.org`:    `Get "http://h/": for me@example.org`,
+		`Get "https://h/u/me@example.org": no`:   `Get "https://h/u/me@example.org": no`,
+		"404 Not Found":                          "404 Not Found",
+		"日本語":                                    "日本語",
+		"a\x1b[2Jb\rc\nd\te":                     `a\x1b[2Jb\rc\nd\te`,
+		"a\u0085b\u202ec\xff\u2028":              `a\u0085b\u202ec\xff\u2028`,
+		"lookup user:my.secret@h: no such host":  "lookup user:***@h: no such host",
+		"at http://secret@h/ it ends":            "at http://***@h/ it ends",
+		`parse "http://u:secret/x@h/": invalid port ":secret" after host`:         `parse "http://u:***" (details omitted: they may contain a password)`,
+		`Location header "my_user:secret@h/": first path segment cannot have one`: `Location header "my_user:***@h/": first path segment cannot have one`,
+		`Location header "user: secret@h/": no`:                                   `Location header "user:***@h/": no`,
+		`Location header "http://user:my\"secret@h/": no`:                         `Location header "http://***@h/": no`,
+		`parse "http://user:%secret%": invalid port ":%secret%" after host`:       `parse "http://user:***" (details omitted: they may contain a password)`,
+		`Location header "http://h:port/": parse "http://h:port/": bad ":port"`:   `Location header "http://h:port/": parse "http://h:port/": bad ":port"`,
+		`parse "http://h/%zz": invalid URL escape "%zz"`:                          `parse "http://h/%zz": invalid URL escape "%zz"`,
+	} {
+		if diff := cmp.Diff(want, fail.Text(text)); diff != "" {
+			t.Errorf("Text(%q) (-want +got):\n%s", text, diff)
+		}
+	}
+	long := strings.Repeat("é", fail.MaxText)
+	if got, want := fail.Text(long), strings.Repeat("é", fail.MaxText/2)+"... (cut, of 16384 bytes)"; got != want {
+		t.Errorf("Text of %d bytes ends in %q", len(long), got[len(got)-50:])
+	}
+}
+
+// A reason phrase looks as it did, unless it could move a terminal's cursor.
+func TestQuoted(t *testing.T) {
+	for text, want := range map[string]string{
+		"404 Not Found":             "404 Not Found",
+		`404 "Gone"`:                `404 "Gone"`,
+		"404 \x1b[2J\r200 OK":       `"404 \x1b[2J\r200 OK"`,
+		"404 \u009b2J":              `"404 \u009b2J"`,
+		"404 see http://u:secret@h": "404 see http://***@h",
+	} {
+		if diff := cmp.Diff(want, fail.Quoted(text)); diff != "" {
+			t.Errorf("Quoted(%q) (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+// Nobody who walks from error to error finds the text that was replaced.
+func TestRedact_hidesTheChain(t *testing.T) {
+	_, parse := url.Parse("http://user:my secret@h/")
+	err := fail.Redact(fmt.Errorf("%w: %w", parse, io.EOF))
+	if !errors.Is(err, io.EOF) || !errors.Is(err, parse) {
+		t.Errorf("%v doesn't match what it wraps", err)
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if strings.Contains(e.Error(), "secret") {
+			t.Errorf("a %T shows the password: %v", e, e)
+		}
+	}
+}
+
+// The stack of a panic has lines, and paths with "@".
+func TestRedact_keepsTheStack(t *testing.T) {
+	r := panics.NewRecovered(0, errors.New("at http://user:secret@h/:\x1b"))
+	text := fail.Redact(r.AsError()).Error()
+	want := "panic: at http://***@h/:\\x1b\nstacktrace:\n" + string(r.Stack) + "\n"
+	if diff := cmp.Diff(want, text); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// With a "@" in the password and a "/" behind it, a dialer names a part of it.
+func TestHost(t *testing.T) {
+	lookup := errors.New("lookup secret: no such host")
+	for raw, shown := range map[string]bool{
+		"http://user:a@secret/b@h": false,
+		"http://secret/b@h":        true,
+		"http://secret:8/b@h":      true,
+		"http://user:pw@secret/b":  true,
+	} {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fail.Host(u, lookup)
+		if strings.Contains(got.Error(), "secret") != shown || !errors.Is(got, lookup) {
+			t.Errorf("Host(%q) = %v", raw, got)
 		}
 	}
 }
