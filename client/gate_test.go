@@ -225,7 +225,7 @@ type connecting struct {
 
 func (s *connecting) RoundTrip(req *http.Request) (*http.Response, error) {
 	trace := httptrace.ContextClientTrace(req.Context())
-	trace.GetConn(req.URL.Host)
+	trace.GetConn(net.JoinHostPort(req.URL.Hostname(), "443")) // as net/http writes it
 	if err := req.Context().Err(); err != nil {
 		if req.Body != nil {
 			req.Body.Close()

@@ -35,6 +35,7 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
+	conns.Hop(out, h.next)
 	var resp *http.Response
 	if out.URL != nil && out.URL.Scheme == "https" { // Auth may have set the URL to nil
 		resp, err = gates.roundTrip(h.next, h.id, out)

@@ -120,11 +120,30 @@ func yielding(dial func(ctx context.Context, network, addr string) (net.Conn, er
 // DialContext returns dial as one that obeys the end of the request it dials for. It is
 // for the DialContext of an http.Transport of your own; [NewTransport] has it.
 //
-// net/http detaches a dial from its request's context. With DialContext, a request of a
-// block that fails or is canceled ends the dial and the TLS handshake that were begun
-// for it. (Through a CONNECT proxy, net/http shakes hands out of DialContext's sight.)
-// The context that dial is given ends when dial returns. A request of no block is dialed
-// as dial does it.
+// net/http detaches a dial from its request. With DialContext, a request of a block that
+// fails or is canceled ends what was begun for it:
+//
+//   - The context that dial is given ends. It also has the request's deadline, so that a
+//     net.Dialer divides the time that the request has among the addresses of a host. It
+//     ends as well when dial returns.
+//   - A TLS handshake ends, and so does the negotiation with a SOCKS proxy or with one that
+//     is asked to CONNECT: the connection is closed.
+//
+// A connection that may be in use by another request, or idle, is never closed. So a TLS
+// handshake goes on, until the TLSHandshakeTimeout of the transport, if the request has
+// begun another that succeeded on a connection which it doesn't use. A CONNECT goes on, for
+// a minute at most, if the proxy itself is an https one and the handshake with it is done.
+// And a dial goes on as long as dial doesn't obey its context. A request that succeeds ends
+// nothing: what was begun for it is there for later requests.
+//
+// A connection to a proxy is wrapped, but for the methods of net.Conn and io.ReaderFrom. Any
+// other is returned as dial returned it.
+//
+// A panic in dial becomes the error of the request, and cancels the block: see
+// [parallel.Run]. dial runs on a goroutine of its own. A request of no block is dialed as
+// dial does it.
+//
+// [parallel.Run]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Run
 func DialContext(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return conns.DialContext(dial)
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"reflect"
 
+	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -39,6 +41,15 @@ func (s *sending) failure(err error, notSent bool) error {
 func (s *sending) named(err error) error {
 	op, u := pending.Named(s.asked())
 	return &url.Error{Op: op, URL: u, Err: err}
+}
+
+// unanswered returns err, with which a transport came back, with more words if it says
+// only that the connection was closed.
+func unanswered(err error) error {
+	if err == io.EOF || conns.ClosedIdle(err) {
+		return fmt.Errorf("the server closed the connection before it answered: %w", err)
+	}
+	return err
 }
 
 // explain is what err, with which a request came back or its body broke off,

@@ -15,7 +15,8 @@ func (w *worker) prepare() *http.Request {
 		return nil
 	}
 	w.a.conns = conns.New(w.s)
-	req := w.s.outgoing(w.a.conns.Watch(ctx))
+	req := w.s.outgoing(w.a.conns.Watch(ctx, w.s.method()))
+	w.a.conns.Sends(req, w.s.own)
 	if err := w.s.attach(req, ctx); err != nil {
 		why, _ := explain(ctx, err)
 		w.s.refuse(&w.a, why)
@@ -44,11 +45,18 @@ func (w *worker) conclude(resp *http.Response, err error) {
 	case resp != nil && resp.Body != nil:
 		resp.Body.Close()
 	}
-	notSent := false
+	notSent := resp == nil && (s.uploads == nil || !s.uploads.begun()) && a.conns.NotSent(err)
 	if !refusal(err) {
-		err, notSent = explain(a.conns.Context, err)
+		var refused bool
+		err, refused = explain(a.conns.Context, err)
+		if notSent = notSent || refused; !notSent && resp == nil {
+			err = unanswered(err)
+		}
 	}
-	if notSent || a.conns.NeverGot() && (s.uploads == nil || !s.uploads.begun()) {
+	if panicked := a.conns.Panic(); panicked != nil {
+		err = panicked
+	}
+	if notSent {
 		s.refuse(a, err)
 	} else {
 		s.fail(a, err)

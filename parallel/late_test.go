@@ -22,9 +22,9 @@ import (
 // What happens when something comes at the wrong moment: begun after its request has
 // failed, done after it was closed, twice at once.
 
-// given runs a request through a transport that keeps its context and then fails it,
-// and returns that context.
-func given(t *testing.T, transport func(ctx context.Context)) (ctx context.Context) {
+// given runs a request of url through a transport that keeps its context and then fails
+// it, and returns that context.
+func given(t *testing.T, url string, transport func(ctx context.Context)) (ctx context.Context) {
 	t.Helper()
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		ctx = r.Context()
@@ -32,7 +32,7 @@ func given(t *testing.T, transport func(ctx context.Context)) (ctx context.Conte
 		return nil, errRefused
 	})}}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-		if err := failure(t, p.Get("http://h/")); !errors.Is(err, errRefused) {
+		if err := failure(t, p.Get(url)); !errors.Is(err, errRefused) {
 			t.Errorf("Response = %v; want %v", err, errRefused)
 		}
 		return nil
@@ -47,7 +47,7 @@ func TestNoDialBeginsForARequestThatHasFailed(t *testing.T) {
 		dials++
 		return nil, errors.New("dialled")
 	})
-	ctx := given(t, func(context.Context) {})
+	ctx := given(t, "http://h/", func(context.Context) {})
 	conn, err := dial(context.WithoutCancel(ctx), "tcp", "h:80") // as net/http dials
 	if conn != nil || !errors.Is(err, context.Canceled) || dials != 0 {
 		t.Errorf("a dial for a request that has failed: %v, %v, after %d dials; want context.Canceled and none", conn, err, dials)
@@ -60,7 +60,7 @@ func TestNoHandshakeBeginsForARequestThatHasFailed(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
 		dial := parallel.DialContext(func(context.Context, string, string) (net.Conn, error) { return ours, nil })
-		ctx := given(t, func(ctx context.Context) {
+		ctx := given(t, "https://h/", func(ctx context.Context) {
 			if _, err := dial(context.WithoutCancel(ctx), "tcp", "h:443"); err != nil {
 				t.Error(err)
 			}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sourcegraph/conc/panics"
+
 	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/fifo"
@@ -234,6 +236,10 @@ func (s *sending) finish(a *answer) {
 func (s *sending) guarded(a *answer, f func()) {
 	s.p.guard.run(f, func(err error) { s.fail(a, err) })
 }
+
+// DialPanicked returns the panic of a dial for s, which may be done, as an error, and
+// cancels the block.
+func (s *sending) DialPanicked(r *panics.Recovered) error { return s.p.guard.caught(r) }
 
 // fail makes err the answer. A request that was not sent stays so, whatever happens
 // to it after.

@@ -8,20 +8,30 @@ import (
 	"github.com/abreast-go/abreast/internal/fail"
 )
 
-// ErrNotSent says that no byte of a request left: errors.Is(err, ErrNotSent) holds
-// for the error of a handle only where that is proved. Either the request never
-// came to the transport (cancelled in the queue or before its After, impossible to
-// build, refused by an option, by Wait or by the first hop's Auth), or the
-// transport said that it wanted a connection and never that it had one, as after a
-// refused dial, or a timeout in DNS, dial or TLS handshake.
+// ErrNotSent reports that no byte of a request was transmitted. The error of a handle
+// matches it only where that is proved:
 //
-// Such a request is safe to send again, POST or not. Of any other failure the
-// server may have seen, and done, what was asked. A transport that doesn't trace
-// (see net/http/httptrace) gives no proof.
+//   - The request never came to the transport. It was canceled in the queue or before its
+//     After, it could not be built, or an option, Wait, or the first hop's Auth refused it.
+//   - The transport reported (see net/http/httptrace) that it wanted a connection to the
+//     request's address, or to the proxy, and never that it got one, as after a refused
+//     dial, or a timeout in DNS, dial or TLS handshake. A proxy is known if the transport is
+//     an *http.Transport, or if it is that of the environment.
+//   - net/http reported that the server had closed the connection while it was idle, and
+//     never that it wrote a header. A request line of more than the transport's
+//     WriteBufferSize may have left before; if the transport is not an *http.Transport, one
+//     of more than half a KiB.
 //
-// It does not say that sending again helps: a bad URL stays bad, and whatever is made
-// on a block that has ended fails with it at once. So a loop has an end, asks the
-// block's Context().Err() too, and pauses with parallel.After.
+// Nothing is proved if something of the body was read, after a redirect was answered, or by
+// a transport that doesn't trace. A transport of your own that sends a request in two ways,
+// one after the other, must trace both or read the body.
+//
+// Such a request is safe to send again, even a POST. After any other failure the server may
+// have acted on the request.
+//
+// ErrNotSent does not mean that sending again helps: a bad URL stays bad, and a request made
+// on a block that has ended fails with it at once. So a retry loop has an end, checks the
+// block's Context().Err(), and pauses with parallel.After.
 var ErrNotSent = fail.ErrNotSent
 
 // A StatusError is a response whose status is outside 2xx, where one inside was

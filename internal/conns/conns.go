@@ -2,28 +2,40 @@
 // have left, and what is still being dialed when the request fails.
 //
 // Package parallel makes a [Conns] for each request. Package client tells it, by the
-// context of the request, what httptrace doesn't show: a request that waits before the
-// transport ([Wanted]), a hop that was answered ([Answered]), and a callback that sends
-// requests of its own ([Unwatched]).
+// context of the request, what httptrace doesn't show: where a hop goes ([Hop]), a request
+// that waits before the transport ([Wanted]), a hop that was answered ([Answered]), and a
+// callback that sends requests of its own ([Unwatched]).
 package conns
 
 import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/sourcegraph/conc/panics"
 
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/hops"
+	"github.com/abreast-go/abreast/internal/origin"
 )
 
+// An Owner is the request of a block whose connections a Conns tracks.
+type Owner interface {
+	hops.Waiter
+
+	// DialPanicked reports a panic in a dial for the request, which may be done, and
+	// returns it as an error. r is nil if what was raised can't be told (panic(nil)).
+	DialPanicked(r *panics.Recovered) error
+}
+
 // A Conns tracks the connections of one request as net/http makes them: by httptrace,
-// and, where the transport dials with [DialContext], the dials. It knows whether a byte
-// of the request can have left, and ends the dials and TLS handshakes of a request that
-// fails. (net/http lets them go on, so that a later request finds a connection. So does
-// a request here that succeeds with another connection.)
+// and, where the transport dials with [DialContext], the dials.
 //
 // A Conns is also the context that the request is sent with, so that the functions of
 // this package find it.
@@ -31,22 +43,62 @@ type Conns struct {
 	context.Context
 	hooks httptrace.ClientTrace
 
-	mu sync.Mutex
+	mu sync.Mutex // guards the fields below
 
-	// Guarded by mu.
-	hops        hops.Waiter                    // the request, until it is done
-	wanted, got bool                           // a connection, ever
-	givenUp     bool                           // the request failed
-	dials       fifo.Queue[context.CancelFunc] // under way
-	dialled     []net.Conn                     // not known to be in use
-	shaking     bool                           // one of dialled is in its TLS handshake
+	owner Owner         // the request, until it is done
+	first *http.Request // the request as it is sent, until it is done
+	hop   *http.Request // the hop that is being sent, until the request is done
+	to    target        // where hop goes
+	by    *http.Transport
+	due   time.Time // the deadline of the request's own context, or zero
+
+	wanted   bool     // a connection to the target of the first hop
+	others   []string // other addresses that connections were wanted to
+	got      bool     // a connection, ever
+	wrote    bool     // a header, on any connection, or that isn't known
+	answered bool     // a hop was answered
+
+	givenUp  bool                           // the request failed
+	dials    fifo.Queue[context.CancelFunc] // under way
+	dialed   []net.Conn                     // by DialContext, and not known to be in use
+	started  int                            // TLS handshakes
+	finished int                            // TLS handshakes that succeeded on a conn of dialed
+	closing  chan struct{}                  // closed once giveUp has closed its conns; nil before
+	panicked error                          // the panic of a dial
 }
 
-// New returns the Conns of a request, for which w waits before each hop.
-func New(w hops.Waiter) *Conns { return &Conns{hops: w} }
+// A target is where a hop goes. It is a copy: a RoundTripper may write to the URL of its
+// request while net/http still dials for it.
+type target struct{ scheme, host, port string }
+
+func targetOf(u *url.URL) target {
+	at := url.URL{Host: origin.Dialed(u)}
+	t := target{u.Scheme, at.Hostname(), at.Port()}
+	if t.port != "" {
+		return t
+	}
+	switch t.scheme {
+	case "http":
+		t.port = "80"
+	case "https":
+		t.port = "443"
+	case "socks5", "socks5h":
+		t.port = "1080"
+	}
+	return t
+}
+
+// is reports whether net/http dials addr for a request to t.
+func (t target) is(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	return err == nil && host == t.host && port == t.port
+}
+
+// New returns the Conns of the request of owner.
+func New(owner Owner) *Conns { return &Conns{owner: owner} }
 
 // Watch returns the context that the request is sent with: ctx, with c in it.
-func (c *Conns) Watch(ctx context.Context) context.Context {
+func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 	c.Context = ctx
 	c.hooks = httptrace.ClientTrace{
 		GetConn:           c.getConn,
@@ -54,28 +106,27 @@ func (c *Conns) Watch(ctx context.Context) context.Context {
 		TLSHandshakeStart: c.handshakeStart,
 		TLSHandshakeDone:  c.handshakeDone,
 	}
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		// net/http sends these again if the connection was closed before a header was
+		// written. The hook would cost an allocation for each header.
+		c.wrote = true
+	default:
+		c.hooks.WroteHeaderField = c.wroteHeaderField
+	}
 	return httptrace.WithClientTrace(c, &c.hooks)
 }
 
-// key is the key under which the context of a request has its Conns.
-type key struct{}
-
-// Value returns c for a key, and the context's value for any other.
-func (c *Conns) Value(k any) any {
-	switch k {
-	case key{}:
-		return c
-	case hops.Key{}:
-		return c.waiter()
-	}
-	return c.Context.Value(k)
-}
-
-// waiter returns the request that ctx is for, nil once it is done.
-func (c *Conns) waiter() any {
+// Sends tells c which request is about to be sent with its context, and the context that
+// the request itself was made with, or nil. The end of that one ends the other, which
+// doesn't know its deadline.
+func (c *Conns) Sends(req *http.Request, own context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hops
+	c.first, c.hop, c.to = req, req, targetOf(req.URL)
+	if own != nil {
+		c.due, _ = own.Deadline()
+	}
 }
 
 // Release lets go of the request: a response that is kept keeps c, as the context of
@@ -83,13 +134,49 @@ func (c *Conns) waiter() any {
 func (c *Conns) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hops = nil
+	c.owner, c.first, c.hop, c.by = nil, nil, nil, nil
+}
+
+// key is the key under which the context of a request has its Conns, and the context of
+// a dial its dialing.
+type key struct{}
+
+// Value returns c for a key, the request for a hops.Key, and the context's value for any
+// other key.
+func (c *Conns) Value(k any) any {
+	switch k {
+	case key{}:
+		return c
+	case hops.Key{}:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.owner
+	}
+	return c.Context.Value(k)
+}
+
+// Hop says that hop is about to be passed to rt. If rt is an *http.Transport, then c knows
+// that each connection which is wanted to the proxy of rt is wanted for hop.
+func Hop(hop *http.Request, rt http.RoundTripper) {
+	c, ok := hop.Context().Value(key{}).(*Conns)
+	if !ok || hop.URL == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.hop == nil { // the request is done
+		return
+	}
+	c.hop, c.to = hop, targetOf(hop.URL)
+	c.by, _ = rt.(*http.Transport)
 }
 
 // Wanted says that the request that is sent with ctx waits for a connection.
 func Wanted(ctx context.Context) {
 	if c, ok := ctx.Value(key{}).(*Conns); ok {
-		c.getConn("")
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.wanted = true
 	}
 }
 
@@ -97,7 +184,9 @@ func Wanted(ctx context.Context) {
 // was sent.
 func Answered(ctx context.Context) {
 	if c, ok := ctx.Value(key{}).(*Conns); ok {
-		c.answered()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.answered = true
 	}
 }
 
@@ -118,108 +207,140 @@ type unwatched struct {
 
 func (u *unwatched) Value(k any) any { return u.values.Value(k) }
 
-func (c *Conns) getConn(string) {
+// getConn is called when a transport wants a connection to addr, for this request or, if
+// somebody sends another request with its context, for that one.
+func (c *Conns) getConn(addr string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wanted = true
+	switch {
+	case c.to.is(addr):
+		c.wanted = true
+	case len(c.others) < 4 && !slices.Contains(c.others, addr):
+		c.others = append(c.others, addr)
+	}
 }
 
 func (c *Conns) gotConn(info httptrace.GotConnInfo) {
-	raw := info.Conn
-	if t, ok := raw.(*tls.Conn); ok {
-		raw = t.NetConn()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.got = true
+	for conn := info.Conn; conn != nil; {
+		if i := slices.Index(c.dialed, conn); i >= 0 {
+			c.dialed = slices.Delete(c.dialed, i, i+1)
+			if _, ok := info.Conn.(*tls.Conn); ok {
+				c.started--
+				c.finished--
+			}
+			return
+		}
+		t, ok := conn.(*tls.Conn)
+		if !ok {
+			return
+		}
+		conn = t.NetConn()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.got = true
-	c.dialled = slices.DeleteFunc(c.dialled, func(d net.Conn) bool { return d == raw })
 }
 
-// answered records that a hop was sent, traced or not.
-func (c *Conns) answered() {
+func (c *Conns) wroteHeaderField(string, []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.got = true
+	c.wrote = true
 }
 
+// handshakeStart is called on a goroutine of net/http's.
 func (c *Conns) handshakeStart() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.shaking = true
+	c.started++
+	var left []net.Conn
 	if c.givenUp {
-		c.hangUp()
+		left = c.shakingLocked()
+	}
+	c.mu.Unlock()
+	// The request is done: there is nobody whom a panic of a user's Close could be
+	// reported to, and here it would end the process.
+	panics.Try(func() { hangUp(left) })
+}
+
+// handshakeDone is called on the goroutine that dialed, before others can have the
+// connection. If GiveUp is closing connections, it waits for that: one that others have
+// must not be closed.
+func (c *Conns) handshakeDone(_ tls.ConnectionState, err error) {
+	c.mu.Lock()
+	if err == nil {
+		c.finished++
+	}
+	closing := c.closing
+	c.mu.Unlock()
+	if closing != nil {
+		<-closing
 	}
 }
 
-func (c *Conns) handshakeDone(tls.ConnectionState, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.dialled, c.shaking = nil, false
-}
-
-// NeverGot reports whether a connection was wanted and none was got: the proof
-// that nothing was sent.
-func (c *Conns) NeverGot() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.wanted && !c.got
-}
-
-// GiveUp ends the dials and the handshake of a request that failed.
+// GiveUp ends what was begun for the request, which failed: the dials, the negotiations
+// with a proxy and the TLS handshakes. It may run user code: the Close of connections.
 func (c *Conns) GiveUp() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.givenUp = true
+	var dials []context.CancelFunc
 	for n := c.dials.Pop(); n != nil; n = c.dials.Pop() {
-		n.Item()
+		dials = append(dials, n.Item)
 	}
-	c.hangUp()
+	var left []net.Conn
+	for _, conn := range c.dialed {
+		if p, ok := conn.(*proxied); ok && p.giveUp() {
+			left = append(left, p)
+		}
+	}
+	for _, conn := range c.shakingLocked() {
+		if !slices.Contains(left, conn) {
+			left = append(left, conn)
+		}
+	}
+	if left != nil {
+		c.closing = make(chan struct{})
+		defer close(c.closing)
+	}
+	c.mu.Unlock()
+	for _, cancel := range dials {
+		cancel()
+	}
+	hangUp(left)
 }
 
-// hangUp closes the connection that is in its handshake, if only one was dialled. Of
-// several it is not known which one that is, and the handshake goes on, for the
-// transport's TLSHandshakeTimeout at most. The caller holds mu: a connection
-// whose handshake is done may serve others, and must not be closed.
-func (c *Conns) hangUp() {
-	if c.shaking && len(c.dialled) == 1 {
-		conn := c.dialled[0]
-		c.dialled, c.shaking = nil, false
-		conn.Close()
+// shakingLocked returns the connections that are certainly in a TLS handshake, or closed
+// since theirs failed.
+//
+// The hooks for handshakes don't say which connection they are of. But if no handshake
+// has succeeded except on connections that are known to be in use, and as many have
+// started as there are connections which must have one, then none of these has finished
+// its own. In any other case one may serve another request already, and all are left
+// alone. A handshake that is left alone ends at the transport's TLSHandshakeTimeout.
+func (c *Conns) shakingLocked() []net.Conn {
+	if c.finished > 0 {
+		return nil
+	}
+	var shaking []net.Conn
+	for _, conn := range c.dialed {
+		if p, ok := conn.(*proxied); !ok || p.shakes() {
+			shaking = append(shaking, conn)
+		}
+	}
+	if c.started < len(shaking) {
+		return nil
+	}
+	return shaking
+}
+
+// hangUp closes all of conns, also if one of them panics.
+func hangUp(conns []net.Conn) {
+	for _, conn := range conns {
+		defer conn.Close()
 	}
 }
 
-// DialContext returns dial as a DialContext that obeys the end of the request it dials
-// for: see client.DialContext.
-func DialContext(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, ok := ctx.Value(key{}).(*Conns)
-		if !ok {
-			return dial(ctx, network, addr)
-		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		under := fifo.Node[context.CancelFunc]{Item: cancel}
-		c.mu.Lock()
-		if c.givenUp {
-			c.mu.Unlock()
-			return nil, context.Canceled
-		}
-		c.dials.Push(&under)
-		c.mu.Unlock()
-
-		conn, err := dial(ctx, network, addr)
-
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		under.Remove()
-		if err != nil {
-			return nil, err
-		}
-		if c.givenUp {
-			conn.Close()
-			return nil, context.Canceled
-		}
-		c.dialled = append(c.dialled, conn)
-		return conn, nil
-	}
+// Panic returns the error of a dial that panicked, or nil.
+func (c *Conns) Panic() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.panicked
 }

@@ -1,0 +1,290 @@
+package conns
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"github.com/sourcegraph/conc/panics"
+
+	"github.com/abreast-go/abreast/internal/fifo"
+	"github.com/abreast-go/abreast/internal/hops"
+)
+
+// A Dial dials addr, as an http.Transport's DialContext.
+type Dial = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// DialContext returns dial as one that obeys the end of the request it dials for: see
+// client.DialContext.
+func DialContext(dial Dial) Dial {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		switch v := ctx.Value(key{}).(type) {
+		case *Conns:
+			return v.dial(ctx, dial, network, addr, false)
+		case *dialing:
+			return v.conns.dial(ctx, dial, network, addr, true)
+		}
+		return dial(ctx, network, addr)
+	}
+}
+
+// dial calls dial for the request of c, or, if nested, for a request that a dial for c
+// sends itself.
+func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, nested bool) (net.Conn, error) {
+	// The end of the dial is due when the hop's is: net/http drops the deadline, without
+	// which a net.Dialer gives the first of two addresses more time than the request has.
+	c.mu.Lock()
+	if c.givenUp || c.hop == nil { // it failed, or its context is used when it is done
+		late := c.givenUp
+		c.mu.Unlock()
+		if late {
+			return nil, context.Canceled
+		}
+		return dial(ctx, network, addr)
+	}
+	hop, owner, to := c.hop.Context(), c.owner, c.to
+	deadline, limited := hop.Deadline()
+	if !c.due.IsZero() && (!limited || c.due.Before(deadline)) {
+		deadline, limited = c.due, true
+	}
+	var cancel context.CancelFunc
+	if ctx = (&dialing{ctx, c}); limited {
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
+	}
+	defer cancel()
+	under := fifo.Node[context.CancelFunc]{Item: cancel}
+	c.dials.Push(&under)
+	c.mu.Unlock()
+
+	conn, err := c.guard(owner, func() (net.Conn, error) { return dial(ctx, network, addr) })
+	if err != nil && limited && !time.Now().Before(deadline) {
+		// The request's own end says more than that of its dial, and comes now. (A
+		// context that promises a deadline and doesn't keep it is not waited for.)
+		select {
+		case <-hop.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+
+	c.mu.Lock()
+	under.Remove()
+	late := c.givenUp
+	if err == nil && conn != nil && !late && !nested {
+		conn = c.trackLocked(conn, addr, to)
+	}
+	c.mu.Unlock()
+	switch {
+	case err != nil || conn == nil:
+		return nil, err
+	case late:
+		c.guard(owner, func() (net.Conn, error) { return nil, conn.Close() })
+		return nil, context.Canceled
+	}
+	return conn, nil
+}
+
+// trackLocked takes conn, which was dialed to addr for a hop that goes to to, into dialed
+// if it can be known when others may use it. It returns conn, or what stands for it.
+//
+// A connection without a proxy is returned as it is: something around it would cost
+// sendfile, and hide from DialTLSContext's users what they dialed. Without TLS it may
+// serve anybody at once, and with TLS the hooks tell. What a proxy is told no hook tells.
+func (c *Conns) trackLocked(conn net.Conn, addr string, to target) net.Conn {
+	_, secure := conn.(*tls.Conn)
+	switch direct := to.is(addr); {
+	case direct && to.scheme == "http":
+		return conn
+	case !direct && !secure:
+		conn = &proxied{Conn: conn}
+	case !direct:
+		return conn
+	}
+	c.dialed = append(c.dialed, conn)
+	return conn
+}
+
+var errGoexit = errors.New("runtime.Goexit was called in a dial")
+
+// guard calls f, which runs user code, on a goroutine of its own. net/http would let a
+// panic end the process here, and wait for a dial that called runtime.Goexit forever.
+func (c *Conns) guard(owner Owner, f func() (net.Conn, error)) (net.Conn, error) {
+	var conn net.Conn
+	err := errGoexit
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var result error
+		returned := false
+		r := panics.Try(func() {
+			conn, result = f()
+			returned = true
+		})
+		if !returned {
+			result = c.failed(owner, r)
+		}
+		err = result
+	}()
+	<-done
+	return conn, err
+}
+
+// failed reports the panic of a dial, and returns it as an error.
+func (c *Conns) failed(owner Owner, r *panics.Recovered) error {
+	keep := func(err error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.panicked = err
+	}
+	keep(r.AsError()) // before the block is canceled, which ends the request
+	err := owner.DialPanicked(r)
+	keep(err)
+	return err
+}
+
+// A dialing is the context of a dial. The dial may send requests of its own with it, to
+// look a name up over HTTP. These are not the request that is dialed for: what they get
+// and write proves nothing of it, and none of its hops is theirs. So the trace of the
+// request is not seen here; the hooks for a net.Dialer are.
+type dialing struct {
+	context.Context
+	conns *Conns
+}
+
+func (d *dialing) Value(k any) any {
+	switch k {
+	case key{}:
+		return d
+	case traceKey, hops.Key{}:
+		return d.conns.Context.Value(k)
+	}
+	return d.Context.Value(k)
+}
+
+// traceKey is the key of a context under which httptrace keeps its hooks. It is not
+// exported: a context that is asked for its hooks is told it.
+var traceKey = func() any {
+	asked := &listener{Context: context.Background()}
+	httptrace.ContextClientTrace(asked)
+	return asked.key
+}()
+
+type listener struct {
+	context.Context
+	key any
+}
+
+func (l *listener) Value(k any) any {
+	l.key = k
+	return nil
+}
+
+// A proxied is a connection to a proxy, or to somewhere that isn't known. From the first
+// bytes that it is told to write it knows whether it negotiates, and from how little was
+// read whether it still does: until then net/http gives it to no other request.
+type proxied struct {
+	net.Conn
+
+	mu    sync.Mutex // guards the fields below
+	step  step
+	read  int  // bytes, in this step
+	ended bool // by giveUp
+}
+
+// A step is what a connection to a proxy is used for.
+type step int
+
+const (
+	fresh      step = iota // nothing was written
+	socks                  // negotiating, SOCKS 5
+	connecting             // CONNECT, until the TLS handshake behind it
+	shaking                // a TLS handshake, and what comes after
+	plain                  // requests
+)
+
+// least is how many bytes are read in a step that succeeds, at the least: with SOCKS the
+// choice of a method and a reply with an empty name; with TLS the server's first messages,
+// with room to spare. A CONNECT is followed by a handshake in any case.
+func (s step) least() int {
+	switch s {
+	case socks:
+		return 2 + 7
+	case connecting:
+		return int(^uint(0) >> 1)
+	case shaking:
+		return 60
+	}
+	return 0
+}
+
+// next returns the step that begins when b is written.
+func (p *proxied) nextLocked(b []byte) step {
+	hello := bytes.HasPrefix(b, []byte{0x16, 3})
+	switch {
+	case p.step == plain || p.step == shaking:
+		return p.step
+	case hello && (p.step != socks || p.read >= p.step.least()):
+		return shaking
+	case p.step == fresh && len(b) > 0 && b[0] == 5:
+		return socks
+	case p.step == fresh && bytes.HasPrefix(b, []byte("CONNECT ")):
+		return connecting
+	case p.step == fresh || p.step == socks && p.read >= p.step.least():
+		return plain
+	}
+	return p.step
+}
+
+func (p *proxied) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	if s := p.nextLocked(b); s != p.step {
+		p.step, p.read = s, 0
+	}
+	ended := p.ended && p.negotiatesLocked()
+	p.mu.Unlock()
+	if ended {
+		return 0, net.ErrClosed
+	}
+	return p.Conn.Write(b)
+}
+
+func (p *proxied) Read(b []byte) (int, error) {
+	n, err := p.Conn.Read(b)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.negotiatesLocked() {
+		if p.ended {
+			return 0, net.ErrClosed
+		}
+		p.read += n
+	}
+	return n, err
+}
+
+// ReadFrom has a file sent as the connection would send it.
+func (p *proxied) ReadFrom(r io.Reader) (int64, error) { return io.Copy(p.Conn, r) }
+
+func (p *proxied) negotiatesLocked() bool { return p.read < p.step.least() }
+
+// giveUp ends a negotiation, one that has not begun included, and reports whether there is
+// one now: then the connection is to be closed, and no negotiation succeeds meanwhile.
+func (p *proxied) giveUp() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	return p.negotiatesLocked()
+}
+
+// shakes reports whether a TLS handshake was begun.
+func (p *proxied) shakes() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.step == shaking
+}

@@ -1,0 +1,112 @@
+package conns
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+)
+
+// NotSent reports whether it is proved that nothing of the request was transmitted, which
+// failed with err. What it doesn't know, it doesn't prove:
+//
+//   - A hop that was answered was sent.
+//   - A connection may be wanted by a request of somebody else's that has the same
+//     context. So it must be wanted to the address that the first hop goes to, or to the
+//     proxy that it goes through.
+//   - A connection that was got may have been written to, unless net/http says that it was
+//     closed while it was idle, and no header was written.
+//
+// The caller knows whether something of the body was read. NotSent may run user code:
+// the transport's Proxy, and the methods Error and Unwrap of err.
+func (c *Conns) NotSent(err error) bool {
+	c.mu.Lock()
+	wanted, got, wrote, answered := c.wanted, c.got, c.wrote, c.answered
+	first, hop, by, others := c.first, c.hop, c.by, c.others
+	c.mu.Unlock()
+	switch {
+	case answered || redirected(err, first):
+		return false
+	case !wanted && !throughProxy(hop, by, others):
+		return false
+	case !got:
+		return true
+	}
+	return !wrote && ClosedIdle(err) && fits(hop, by)
+}
+
+// ClosedIdle reports whether err is net/http's error for a request whose connection the
+// server had closed, or closed before it answered, after another request. net/http does
+// not export it (golang/go 15723).
+func ClosedIdle(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if err.Error() == "http: server closed idle connection" {
+			return true
+		}
+	}
+	return false
+}
+
+// redirected reports whether err, of an http.Client, names another URL than first has.
+func redirected(err error, first *http.Request) bool {
+	ue, ok := err.(*url.Error)
+	if !ok {
+		return false
+	}
+	if first == nil || first.URL == nil {
+		return true
+	}
+	if first.URL.User == nil {
+		return ue.URL != first.URL.String()
+	}
+	u, err := url.Parse(ue.URL) // with its password replaced
+	if err != nil {
+		return true
+	}
+	was := *first.URL
+	u.User, was.User = nil, nil
+	return u.String() != was.String()
+}
+
+// throughProxy reports whether hop goes through a proxy at one of addrs, which is that of
+// by, or, if it isn't known what sends the hop, that of the environment.
+func throughProxy(hop *http.Request, by *http.Transport, addrs []string) bool {
+	if len(addrs) == 0 || hop == nil {
+		return false
+	}
+	proxy := http.ProxyFromEnvironment
+	if by != nil {
+		proxy = by.Proxy
+	}
+	if proxy == nil {
+		return false
+	}
+	u, err := proxy(hop)
+	if u == nil || err != nil {
+		return false
+	}
+	t := targetOf(u)
+	for _, addr := range addrs {
+		if t.is(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// fits reports whether the lines before the first header's hook, which are the request
+// line and Host, fit into the write buffer of by. If they don't, they may have left before
+// it. Of a transport that isn't known, a buffer of half a KiB is assumed.
+func fits(hop *http.Request, by *http.Transport) bool {
+	buffer := 512
+	if by != nil {
+		if buffer = by.WriteBufferSize; buffer <= 0 {
+			buffer = 4 << 10 // net/http's default
+		}
+	}
+	if hop == nil || hop.URL == nil {
+		return false
+	}
+	const around = len("  HTTP/1.1\r\nHost: \r\n")
+	// A proxy is sent the whole URL.
+	return len(hop.Method)+len(hop.URL.String())+max(len(hop.Host), len(hop.URL.Host))+around < buffer
+}
