@@ -1,19 +1,20 @@
-// Package waterfall shows what the requests of a block did, and when: as lines for a
-// log, a terminal or a failing test, as a picture for a page, and as a file for the
-// network panel of a browser.
+// Package waterfall shows what the requests of a block did, and when: as lines
+// for a log, a terminal or a failing test, as a picture for a page, and as a
+// file for the network panel of a browser.
 //
 //	var rec waterfall.Recorder
 //	c := client.Client{Observe: rec.Observe}
 //	err := c.Parallel(ctx, func(p *parallel.Parallel) error { ... })
 //	rec.Text(os.Stderr, 100)
 //
-// A [Recorder] sees every request as it is made and as it settles, also one that fails
-// at once or never gets its turn, and by net/http/httptrace what happens on its way.
-// Each has one row, in the order in which they were made, which says how its time was
-// spent:
+// A [Recorder] sees every request when it is made and when it is done,
+// including a request that fails immediately or never gets a slot. Between the
+// two it follows the request with net/http/httptrace. Each request has one row.
+// Rows are in the order in which the requests were made. A row shows how the
+// time of its request was spent:
 //
-//	queued   until it had a slot, or its After was over
-//	held     with a slot: by Wait, by Auth, or for want of a connection
+//	queued   before it had a slot, or before its After was over
+//	held     with a slot: in Wait, in Auth, or waiting for a connection
 //	DNS      looking up the name
 //	dial     making a connection
 //	TLS      shaking hands
@@ -21,28 +22,31 @@
 //	wait     for the first byte of the response
 //	body     reading the rest
 //
-// The phases are those of all its hops: a redirect, or net/http's sending again after
-// a kept connection broke, begins anew. What was not seen takes no time: a connection
-// that is kept has no dial, and of a transport that doesn't trace only queued and wait
-// are known.
+// The phases cover all hops of a request: they begin again with a redirect, and
+// when net/http sends a request again because a kept connection broke. A phase
+// that was not seen takes no time. A request on a kept connection has no dial.
+// A transport that doesn't trace shows only queued and wait.
 //
-// And how it ended: with a status; timed out; cancelled (by Cancel, a lost race or the
-// caller's context), or cancelled by leaving the block; or failed, and with what. "Not
-// sent" is said where that is proved: see pending.ErrNotSent.
+// A row also says how its request ended: with a status; timed out; canceled (by
+// Cancel, by a lost race or by the caller's context); canceled by the end of
+// the block; or failed, with the kind of failure. It says "not sent" where that
+// is proved: see [pending.ErrNotSent].
 //
-// A Go function and a Race are no requests: what they send has rows.
+// A Go function and a Race are not requests and have no rows. The requests that
+// they send have.
 //
 // # Secrets
 //
-// The values of the headers Authorization, Proxy-Authorization, Cookie and Set-Cookie,
-// and of those that Redact names, are not kept, nor is what a URL has before its @; so
-// they are in no output. The values of queries are kept unless RedactQuery is set.
-// Bodies are not kept unless Bodies is set; what is in them is shown as it is.
+// A Recorder does not keep the values of the headers Authorization,
+// Proxy-Authorization, Cookie and Set-Cookie, the values of headers that Redact
+// names, or the part of a URL before its "@". No output can contain them. It
+// keeps the values of queries unless RedactQuery is set. It keeps no bodies
+// unless Bodies is set, and then shows what is in them.
 //
 // # runtime/trace
 //
-// While an execution trace is being taken, a Recorder adds a task for each block, and
-// in it a region for each request, from its making to its settling: "go tool trace"
-// lists them under user-defined tasks and regions. A block's task belongs to the
-// task that its caller's context has.
+// While an execution trace is being taken, a Recorder adds a task for each
+// block, and in that task a region for each request, from when it is made until
+// it is done. "go tool trace" lists them under user-defined tasks and regions.
+// The task of a block is a child of the task in its caller's context.
 package waterfall

@@ -7,14 +7,15 @@ import (
 	"time"
 )
 
-// A phase is what a request is doing at one moment; see the package's documentation.
+// A phase is what a request is doing at one moment. The package documentation
+// lists the phases.
 type phase uint8
 
 const (
 	queued phase = iota
 	held
 	lookup
-	dialling
+	dialing
 	handshake
 	sending
 	waiting
@@ -24,39 +25,40 @@ const (
 
 var phaseNames = [phases]string{"queued", "held", "DNS", "dial", "TLS", "send", "wait", "body"}
 
-// A mark is the beginning of a phase, since the request was made.
+// A mark is the beginning of a phase, measured from when the request was made.
 type mark struct {
 	at    time.Duration
 	phase phase
 }
 
-// An entry is what is known of one request.
+// An entry is what is known about one request. Its texts contain nothing that
+// must not be shown.
 type entry struct {
 	made   time.Time
-	took   time.Duration // so far, if it is in flight
+	took   time.Duration // until now, while it is in flight
 	method string
-	url    string // as all texts in an entry, without what must not be shown
+	url    string
 	header []field
-	length int64 // of its body; -1: not known
+	length int64 // of the request body; -1 if unknown
 	marks  []mark
 	failure
 
-	status     int // 0: no response
+	status     int // 0 without a response
 	statusText string
 	proto      string
 	answered   []field // the header of the response
-	landed     string  // where redirects led, if anywhere
-	unpacked   bool    // the transport decompressed it
-	bytes      int64   // of the response's body, as it was read
+	landed     string  // the URL that redirects led to, if any
+	unpacked   bool    // the transport decompressed the body
+	bytes      int64   // of the response body, after decompression
 
-	hops          int // connections that were got
+	hops          int // the number of connections that the request got
 	reused        bool
-	local, remote net.Addr // addresses of the last of these
+	local, remote net.Addr // addresses of the last of them
 
-	sent, came kept // bodies
+	sent, came kept // the beginnings of the two bodies
 }
 
-// An end is how a request ended.
+// An end says how a request ended.
 type end uint8
 
 const (
@@ -64,14 +66,14 @@ const (
 	done
 	failed
 	timedOut
-	cancelled
+	canceled
 )
 
 // broken reports whether the request ended without a response.
 func (e *entry) broken() bool { return e.end != inFlight && e.end != done }
 
-// brokenMeans is what a legend says of the sign for such an end.
-const brokenMeans = "failed, timed out, cancelled"
+// brokenMeans explains the sign for a broken request in a legend.
+const brokenMeans = "failed, timed out, canceled"
 
 // A field is one line of a header.
 type field struct {
@@ -85,8 +87,8 @@ type span struct {
 	from, to time.Duration
 }
 
-// spans are the phases that took any time. They follow each other without a gap,
-// from 0 to took: marks that are later are not the request's.
+// spans returns the phases that took any time. They follow each other without a
+// gap, from 0 to took. Marks later than took do not belong to the request.
 func (e *entry) spans() (spans []span) {
 	for i, m := range e.marks {
 		to := e.took
@@ -100,7 +102,7 @@ func (e *entry) spans() (spans []span) {
 	return spans
 }
 
-// outcome is how the request ended, in a few words.
+// outcome returns in a few words how the request ended.
 func (e *entry) outcome() string {
 	switch {
 	case e.end == inFlight:
@@ -115,7 +117,8 @@ func (e *entry) outcome() string {
 	return e.kind
 }
 
-// size is how much of the body came, if there can have been any.
+// size returns how much of the response body arrived, or "" if there can be no
+// body.
 func (e *entry) size() string {
 	if e.status == 0 && e.bytes == 0 {
 		return ""
@@ -123,7 +126,7 @@ func (e *entry) size() string {
 	return size(e.bytes)
 }
 
-// connection is what is known of the connection, in a few words.
+// connection returns in a few words what is known about the connection.
 func (e *entry) connection() string {
 	switch {
 	case e.hops == 0:
@@ -134,7 +137,7 @@ func (e *entry) connection() string {
 	return strings.TrimSpace(e.proto + " new")
 }
 
-// details is all that is worth saying, in lines.
+// details returns everything that is worth showing, in lines.
 func (e *entry) details() string {
 	lines := []string{e.method + " " + e.url, e.outcome() + " after " + short(e.took)}
 	if e.err != "" {
@@ -157,7 +160,7 @@ func (e *entry) details() string {
 	return strings.Join(lines, "\n")
 }
 
-// during says what was going on, and when.
+// during returns the name of a phase, how long it took and when it began.
 func (*entry) during(s span) string {
 	return phaseNames[s.phase] + " " + short(s.to-s.from) + ", from " + short(s.from) + " on"
 }

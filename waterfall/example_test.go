@@ -17,7 +17,7 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-// service answers everything but /stuck.
+// service starts a server that answers everything but /stuck.
 func service() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/stuck" {
@@ -28,8 +28,8 @@ func service() *httptest.Server {
 	}))
 }
 
-// A block of a client that is there already gets a Recorder of its own by a copy of
-// the client.
+// To record one block of an existing client, copy the client and give the copy
+// a Recorder.
 func ExampleRecorder() {
 	srv := service()
 	defer srv.Close()
@@ -53,17 +53,17 @@ func ExampleRecorder() {
 	// 2 requests
 }
 
-// An observer of one's own calls the Recorder's, returns the context that it gives,
-// and tells it how the request ended.
+// If you have an observer of your own, call the Recorder's Observe from it.
+// Return the context that Observe returns, and pass on how the request ended.
 func ExampleRecorder_Observe() {
 	srv := service()
 	defer srv.Close()
 
 	var rec waterfall.Recorder
 	c := client.Client{BaseURL: srv.URL, Observe: func(r *http.Request) (context.Context, func(pending.Outcome)) {
-		ctx, settled := rec.Observe(r)
+		ctx, done := rec.Observe(r)
 		return ctx, func(o pending.Outcome) {
-			settled(o)
+			done(o)
 			fmt.Println(r.Method, r.URL.Path, o.Err)
 		}
 	}}
@@ -78,8 +78,8 @@ func ExampleRecorder_Observe() {
 	// GET /user <nil>
 }
 
-// The picture of a block goes to standard error when it took longer than it should.
-// (Its times differ from run to run, so that there is no output to compare here.)
+// This example prints the picture of a block to standard error. Its times
+// differ from run to run, so it has no output to compare.
 func ExampleRecorder_Text() {
 	srv := service()
 	defer srv.Close()
@@ -96,14 +96,16 @@ func ExampleRecorder_Text() {
 	if err := rec.Text(os.Stderr, 100); err != nil {
 		log.Print(err)
 	}
-	// 2 requests in 1.2ms, http://127.0.0.1:39265
-	//             0s            500µs          1ms
-	// GET /stuck |:ddddddd--------------------------x|  1.2ms  cancelled          new
-	// GET /user  |:dddddddd---------------------====|  1.2ms  200 OK     9 B  HTTP/1.1 new
-	// : held  d dial  - wait for the first byte  = body  x failed, timed out, cancelled
+	// It looks like this:
+	//
+	//	2 requests in 1.2ms, http://127.0.0.1:39265
+	//	            0s            500µs          1ms
+	//	GET /stuck |:ddddddd--------------------------x|  1.2ms  canceled           new
+	//	GET /user  |:dddddddd---------------------====|  1.2ms  200 OK     9 B  HTTP/1.1 new
+	//	: held  d dial  - wait for the first byte  = body  x failed, timed out, canceled
 }
 
-// A picture is one element, and can be put into a page as it is.
+// A picture is one element, so you can write it into a page.
 func ExampleRecorder_SVG() {
 	srv := service()
 	defer srv.Close()
@@ -111,7 +113,7 @@ func ExampleRecorder_SVG() {
 	var rec waterfall.Recorder
 	c := client.Client{BaseURL: srv.URL, Observe: rec.Observe}
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, "<!doctype html><h1>What I asked for</h1>\n")
+		io.WriteString(w, "<!doctype html><h1>What this page requested</h1>\n")
 		rec.SVG(w)
 	})
 
@@ -130,8 +132,8 @@ func ExampleRecorder_SVG() {
 	// <svg true
 }
 
-// A file for the network panel of a browser ("Import HAR file"), and what is in it of
-// credentials: that they were sent.
+// HAR writes a file for the network panel of a browser ("Import HAR file"). The
+// file shows that credentials were sent, without their values.
 func ExampleRecorder_HAR() {
 	srv := service()
 	defer srv.Close()
@@ -159,7 +161,8 @@ func ExampleRecorder_HAR() {
 	// s-5678 false
 }
 
-// Bodies are kept of what passes through Transport, and only if Bodies says how much.
+// Bodies are kept if they pass through Transport, up to the number of bytes in
+// Bodies.
 func ExampleRecorder_Transport() {
 	srv := service()
 	defer srv.Close()

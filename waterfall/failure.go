@@ -11,19 +11,19 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A failure is how a request ended; of one that was answered it has the end alone.
+// A failure says how a request ended. If there was a response, only end is set.
 type failure struct {
 	end     end
-	kind    string // in a few words
-	err     string // in the error's
+	kind    string // the kind of failure, in a few words
+	err     string // the text of the error
 	notSent bool
 }
 
-// otherKind is what a failure is called that is of no other kind.
+// otherKind is the name of a failure of no other kind.
 const otherKind = "failed"
 
-// failure is what err, with which a request settled, comes to, and the response that
-// it has, if any.
+// failure describes err, the error of a request, and returns the response that
+// err contains, if any. It calls methods of err, which may be a user's code.
 func (rec *Recorder) failure(err error) (f failure, resp *http.Response) {
 	f.end, f.kind = endOf(err)
 	f.notSent = errors.Is(err, pending.ErrNotSent)
@@ -31,27 +31,28 @@ func (rec *Recorder) failure(err error) (f failure, resp *http.Response) {
 	if errors.As(err, &tooLarge) {
 		resp = tooLarge.Response
 	}
-	if asked, ok := err.(*url.Error); ok { // the URL stands beside it
-		err = asked.Err
+	if wrapped, ok := err.(*url.Error); ok { // its URL is shown elsewhere
+		err = wrapped.Err
 	}
 	f.err = rec.bounded(fail.Text(err.Error()))
 	return f, resp
 }
 
-// endOf returns how a request that failed with err ended, and what a picture says of it.
+// endOf returns how a request that failed with err ended, and the words for it.
 func endOf(err error) (end, string) {
 	switch k := kind.Of(err); {
 	case k == kind.Timeout:
 		return timedOut, "timed out"
 	case errors.Is(err, parallel.ErrEnded):
-		return cancelled, "cancelled by leaving"
+		return canceled, "canceled by the end of the block"
 	case k == kind.Canceled:
-		return cancelled, "cancelled"
+		return canceled, "canceled"
 	default:
 		return failed, words[k]
 	}
 }
 
+// words are the names of the kinds for which endOf has no case.
 var words = map[kind.Kind]string{
 	kind.TooLarge: "too large",
 	kind.DNS:      "DNS failed",

@@ -16,15 +16,20 @@ import (
 	"unicode/utf8"
 )
 
-// HAR writes an HTTP Archive 1.2 to w, which the network panels of Chrome and Firefox
-// import: an entry for each request, in the order in which they were made. A redirect
-// is one entry, from the URL that was asked for to the last response.
+// HAR writes an HTTP Archive 1.2 to w, which the network panels of Chrome and
+// Firefox can import. It has an entry for each request, in the order in which
+// the requests were made. A request that was redirected has one entry, with the
+// URL that was requested and the last response.
 //
-// blocked is the time queued and held; a step towards a connection that wasn't taken
-// is left out. What failed says why in _error, and has the status 0 unless one came.
-// Without Transport, a request's header is what was asked for, before Client.Header
-// and Auth. What is still in flight has what is known so far. HAR may be called at any time, also while
-// requests are in flight; its only errors are those of w.
+// In the timings of an entry, blocked is the time queued and held. Steps
+// towards a connection that did not happen are left out. A failed request has
+// the text of its error in _error, and the status 0 unless a response arrived.
+// The request header is the one that the request set, without what
+// Client.Header and Auth add; with [Recorder.Transport] it is the header that
+// was sent. A request in flight has an entry with what is known so far.
+//
+// HAR may be called at any time, from any goroutine. It takes no lock while it
+// writes to w. It returns only errors of w.
 func (rec *Recorder) HAR(w io.Writer) error {
 	entries := rec.entries()
 	log := harLog{Version: "1.2", Creator: harCreator{"abreast", "0"}, Pages: []int{}, Entries: []harEntry{}}
@@ -42,9 +47,9 @@ func (rec *Recorder) HAR(w io.Writer) error {
 	return err
 }
 
-// escapeJSON returns text, which is JSON, with escapes in place of what isn't
-// printable. (Package json leaves DEL, C1 controls, and what changes the direction of
-// writing, as they are: a terminal would obey them.)
+// escapeJSON returns text, which is JSON, with escapes for unprintable
+// characters. Package json leaves DEL, C1 controls, and characters that change
+// the writing direction as they are, and a terminal would obey them.
 func escapeJSON(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for _, r := range string(text) {
@@ -61,13 +66,14 @@ func escapeJSON(text []byte) []byte {
 	return out
 }
 
-// What follows is HAR 1.2, as far as it is written here. Names that begin with an
-// underscore are not in it: Chrome's panel reads them.
+// The following types describe the part of HAR 1.2 that is written here. Names
+// that begin with an underscore are not part of HAR; Chrome's network panel
+// reads them.
 type (
 	harLog struct {
 		Version string     `json:"version"`
 		Creator harCreator `json:"creator"`
-		Pages   []int      `json:"pages"` // none; Firefox wants to see that
+		Pages   []int      `json:"pages"` // empty; Firefox requires the field
 		Entries []harEntry `json:"entries"`
 	}
 	harCreator struct {
@@ -82,7 +88,7 @@ type (
 		Cache        struct{}    `json:"cache"`
 		Timings      harTimings  `json:"timings"`
 		Server       string      `json:"serverIPAddress,omitempty"`
-		Port         string      `json:"connection,omitempty"` // the server's, as browsers have it
+		Port         string      `json:"connection,omitempty"` // the server's port, as browsers write it
 		ConnectionID string      `json:"_connectionId,omitempty"`
 		Comment      string      `json:"comment"` // how it ended
 		ResourceType string      `json:"_resourceType"`
@@ -91,7 +97,7 @@ type (
 		Method      string   `json:"method"`
 		URL         string   `json:"url"`
 		HTTPVersion string   `json:"httpVersion"`
-		Cookies     []field  `json:"cookies"` // none: they are secrets
+		Cookies     []field  `json:"cookies"` // empty: cookies are secrets
 		Headers     []field  `json:"headers"`
 		Query       []field  `json:"queryString"`
 		PostData    *harPost `json:"postData,omitempty"`
@@ -114,7 +120,7 @@ type (
 		RedirectURL string     `json:"redirectURL"`
 		HeadersSize int        `json:"headersSize"`
 		BodySize    int64      `json:"bodySize"`
-		Transferred int64      `json:"_transferSize"` // without headers
+		Transferred int64      `json:"_transferSize"` // of the body alone
 		Error       string     `json:"_error,omitempty"`
 	}
 	harContent struct {
@@ -132,18 +138,19 @@ type (
 		Send    millis  `json:"send"`
 		Wait    millis  `json:"wait"`
 		Receive millis  `json:"receive"`
-		Queued  millis  `json:"_blocked_queueing"` // a part of blocked
+		Queued  millis  `json:"_blocked_queueing"` // part of blocked
 	}
 )
 
-// millis is a number of microseconds that is written in milliseconds, so that what is
-// added up here adds up there.
+// millis is a number of microseconds that is written in milliseconds. Sums of
+// it are therefore exact in the output.
 type millis int64
 
 func (m millis) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, "%d.%03d", m/1000, m%1000), nil
 }
 
+// har returns the entry as HAR has it.
 func (e *entry) har() harEntry {
 	timings := e.timings()
 	h := harEntry{
@@ -174,13 +181,13 @@ func (e *entry) har() harEntry {
 			Error:       e.err,
 		},
 	}
-	h.Request.URL, h.Request.Query = e.asked()
+	h.Request.URL, h.Request.Query = e.requested()
 	if e.unpacked {
 		h.Response.BodySize = -1
 	}
 	h.Response.Transferred = max(0, h.Response.BodySize)
 	if e.broken() {
-		h.Response.StatusText = e.outcome() // nothing else that failed is to be seen in Chrome's panel
+		h.Response.StatusText = e.outcome() // Chrome's panel shows nothing else of a failure
 	}
 	if server, ok := e.remote.(*net.TCPAddr); ok {
 		at := server.AddrPort()
@@ -190,7 +197,7 @@ func (e *entry) har() harEntry {
 	return h
 }
 
-// timings is where the time went, in whole microseconds.
+// timings returns the time of each phase, in whole microseconds.
 func (e *entry) timings() (t harTimings) {
 	var took [phases]time.Duration
 	for _, s := range e.spans() {
@@ -206,7 +213,7 @@ func (e *entry) timings() (t harTimings) {
 	t = harTimings{
 		Blocked: in(queued) + in(held),
 		DNS:     some(in(lookup)),
-		Connect: some(in(dialling) + in(handshake)),
+		Connect: some(in(dialing) + in(handshake)),
 		SSL:     some(in(handshake)),
 		Send:    in(sending),
 		Wait:    in(waiting),
@@ -216,10 +223,10 @@ func (e *entry) timings() (t harTimings) {
 	return t
 }
 
-// sum is the time of an entry.
+// sum returns the total time of an entry.
 func (t *harTimings) sum() millis {
 	sum := t.Blocked + t.Send + t.Wait + t.Receive
-	for _, m := range []*millis{t.DNS, t.Connect} { // ssl is in connect
+	for _, m := range []*millis{t.DNS, t.Connect} { // connect includes ssl
 		if m != nil {
 			sum += *m
 		}
@@ -227,12 +234,12 @@ func (t *harTimings) sum() millis {
 	return sum
 }
 
-// asked is the URL, without its fragment, and its query.
-func (e *entry) asked() (address string, query []field) {
+// requested returns the URL of the request without its fragment, and its query.
+func (e *entry) requested() (address string, query []field) {
 	query = []field{}
 	u, err := url.Parse(e.url)
 	if err != nil || !u.IsAbs() || u.Host == "" {
-		return "about:invalid", query // HAR needs a URL
+		return "about:invalid", query // HAR requires a URL
 	}
 	address, _, _ = strings.Cut(e.url, "#")
 	for _, pair := range strings.FieldsFunc(u.RawQuery, func(r rune) bool { return r == '&' }) {
@@ -242,6 +249,8 @@ func (e *entry) asked() (address string, query []field) {
 	return address, query
 }
 
+// unescaped returns s without its query escapes, or s if one of them is
+// invalid.
 func unescaped(s string) string {
 	if plain, err := url.QueryUnescape(s); err == nil {
 		return plain
@@ -249,7 +258,7 @@ func unescaped(s string) string {
 	return s
 }
 
-// posted is the body that was sent, as far as it was kept.
+// posted returns the kept part of the request body.
 func (e *entry) posted() *harPost {
 	if len(e.sent.bytes) == 0 {
 		return nil
@@ -258,7 +267,7 @@ func (e *entry) posted() *harPost {
 	return &harPost{value(e.header, "Content-Type"), text, encoding, e.sent.missing()}
 }
 
-// content is the body that came, as far as it was kept.
+// content returns the kept part of the response body.
 func (e *entry) content() harContent {
 	c := harContent{Size: e.bytes, MimeType: cmp.Or(value(e.answered, "Content-Type"), "x-unknown")}
 	if len(e.came.bytes) > 0 {
@@ -268,7 +277,7 @@ func (e *entry) content() harContent {
 	return c
 }
 
-// missing says that there was more of a body.
+// missing returns a note if only the beginning of a body was kept.
 func (k *kept) missing() string {
 	if k.more == 0 {
 		return ""
@@ -276,6 +285,7 @@ func (k *kept) missing() string {
 	return fmt.Sprintf("the first %d bytes of %d", len(k.bytes), int64(len(k.bytes))+k.more)
 }
 
+// value returns the first value of the header called name.
 func value(header []field, name string) string {
 	for _, f := range header {
 		if strings.EqualFold(f.Name, name) {
@@ -285,7 +295,8 @@ func value(header []field, name string) string {
 	return ""
 }
 
-// orNone is header as JSON is to have it: never null.
+// orNone returns header, or an empty slice in place of nil, which JSON would
+// write as null.
 func orNone(header []field) []field {
 	if header == nil {
 		return []field{}

@@ -14,8 +14,8 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-// An archive is what a reader of HAR 1.2 relies on: fields that must be there are
-// pointers, so that their absence is seen.
+// An archive has the fields that a reader of HAR 1.2 relies on. Required fields
+// are pointers, so that a missing field is noticed.
 type archive struct {
 	Log struct {
 		Version string
@@ -57,7 +57,8 @@ type harText struct {
 	MimeType, Text, Encoding, Comment string
 }
 
-// parseHAR reads what the recorder writes, and checks all that holds for any HAR.
+// parseHAR reads the HAR of the recorder, and checks everything that holds for
+// any HAR.
 func parseHAR(t *testing.T, rec *waterfall.Recorder) []harEntry {
 	t.Helper()
 	var b bytes.Buffer
@@ -70,26 +71,26 @@ func parseHAR(t *testing.T, rec *waterfall.Recorder) []harEntry {
 	}
 	log := a.Log
 	if log.Version != "1.2" || log.Creator.Name == nil || log.Creator.Version == nil || log.Pages == nil || len(*log.Pages) != 0 {
-		t.Errorf("the log is not one of HAR 1.2 without pages:\n%.300s", &b)
+		t.Errorf("the log is not HAR 1.2 without pages:\n%.300s", &b)
 	}
 	var last time.Time
 	for i, e := range log.Entries {
 		if e.StartedDateTime.Before(last) {
-			t.Errorf("entry %d started at %v, before the one before it", i, e.StartedDateTime)
+			t.Errorf("entry %d started at %v, before the entry above it", i, e.StartedDateTime)
 		}
 		last = e.StartedDateTime
 		r, p := e.Request, e.Response
 		if r.Method == nil || r.URL == nil || r.HTTPVersion == nil || r.Cookies == nil || r.Headers == nil || r.QueryString == nil || r.HeadersSize == nil || r.BodySize == nil ||
 			p.Status == nil || p.StatusText == nil || p.HTTPVersion == nil || p.RedirectURL == nil || p.Cookies == nil || p.Headers == nil || p.HeadersSize == nil || p.BodySize == nil ||
 			p.Content == nil || p.Content.MimeType == "" || e.Cache == nil {
-			t.Errorf("entry %d lacks what HAR 1.2 asks for: %+v", i, e)
+			t.Errorf("entry %d lacks a field that HAR 1.2 requires: %+v", i, e)
 		}
 		if u, err := url.Parse(*r.URL); err != nil || !u.IsAbs() || u.Fragment != "" {
 			t.Errorf("the URL of entry %d is %q", i, *r.URL)
 		}
 		for _, header := range []*[]harField{r.Headers, p.Headers} {
 			if !slices.IsSortedFunc(*header, func(a, b harField) int { return strings.Compare(*a.Name, *b.Name) }) {
-				t.Errorf("the header of entry %d is in no order", i)
+				t.Errorf("the header of entry %d is not sorted", i)
 			}
 		}
 		for _, name := range []string{"send", "wait", "receive"} {
@@ -130,17 +131,17 @@ func TestHAR(t *testing.T) {
 					}
 				}
 				if want := map[string]int{"hedge": 1, "failures": 6}[name]; failed != want {
-					t.Errorf("%d have failed, want %d", failed, want)
+					t.Errorf("%d requests failed, want %d", failed, want)
 				}
 			})
 		})
 	}
 }
 
-// No request is a HAR too.
+// A Recorder without requests writes a valid HAR.
 func TestHAROfNothing(t *testing.T) {
 	var rec waterfall.Recorder
 	if got := parseHAR(t, &rec); len(got) != 0 {
-		t.Errorf("there are entries: %v", got)
+		t.Errorf("HAR has entries: %v", got)
 	}
 }

@@ -16,27 +16,28 @@ import (
 	"github.com/abreast-go/abreast/internal/testnet"
 )
 
-// How long the steps towards a connection take on a network.
+// These are the times of the steps towards a connection on a network.
 const (
 	lookup    = 10 * time.Millisecond
 	dial      = 20 * time.Millisecond
 	handshake = 30 * time.Millisecond
 )
 
-// A network is a server that is reached under any name, in fake time, but for two.
+// A network has one server, in fake time. It is reached under any name, except
+// for the two names below.
 type network struct {
 	*testnet.Server
 	certificate tls.Certificate
-	secured     sync.WaitGroup // what runs for secure
+	secured     sync.WaitGroup // the goroutines of secure
 }
 
-// Names of hosts on a network.
+// These hosts cannot be reached on a network.
 const (
 	refusing = "refusing.test"
 	unknown  = "unknown.test"
 )
 
-// newNetwork is to be called in a bubble, with a certificate made outside it.
+// newNetwork must be called in a bubble, with a certificate made outside it.
 func newNetwork(t testing.TB, cert tls.Certificate, h http.HandlerFunc) *network {
 	n := &network{certificate: cert}
 	t.Cleanup(n.secured.Wait) // after the server's connections are closed
@@ -46,14 +47,14 @@ func newNetwork(t testing.TB, cert tls.Certificate, h http.HandlerFunc) *network
 	return n
 }
 
-// certificate is one to give to newNetwork.
+// certificate returns a certificate for newNetwork.
 func certificate() tls.Certificate {
 	s := httptest.NewTLSServer(nil)
 	defer s.Close()
 	return s.TLS.Certificates[0]
 }
 
-// pass waits unless ctx ends.
+// pass waits for d or until ctx ends.
 func pass(ctx context.Context, d time.Duration) error {
 	select {
 	case <-time.After(d):
@@ -63,7 +64,7 @@ func pass(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// dial says what a net.Dialer says on its way, and takes its time.
+// dial reports the same steps as a net.Dialer, and takes time for them.
 func (n *network) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -94,7 +95,8 @@ func (n *network) dial(ctx context.Context, network, addr string) (net.Conn, err
 	return n.secure(conn), nil
 }
 
-// secure is the far end of a connection on which TLS is spoken, in front of plain.
+// secure returns a connection that speaks TLS, and forwards everything to
+// plain.
 func (n *network) secure(plain net.Conn) net.Conn {
 	client, server := net.Pipe()
 	front := tls.Server(server, &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -111,7 +113,7 @@ func (n *network) secure(plain net.Conn) net.Conn {
 	return client
 }
 
-// An answer comes after a while, and its body so much later.
+// An answer sends its header after a while, and its body after another.
 type answer struct {
 	after, body time.Duration
 	size        int

@@ -21,7 +21,7 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-// hostile are texts that come from outside and are to do no harm in a picture.
+// hostile has texts that come from outside and must do no harm in a picture.
 var hostile = []string{
 	`</title><script>alert(1)</script>`,
 	`"><image href="http://evil.test/"/>`,
@@ -32,7 +32,7 @@ var hostile = []string{
 	"line\nbreak\rand\ttab",
 }
 
-// recordHostile records requests that have these texts everywhere they may.
+// recordHostile records requests that have these texts wherever they can.
 func recordHostile() *waterfall.Recorder {
 	rec := new(waterfall.Recorder)
 	for _, text := range hostile {
@@ -45,10 +45,10 @@ func recordHostile() *waterfall.Recorder {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.URL, r.Method = u, "GET"+text[:1]
 			r.Header.Set("X-Text", text)
-			_, settle := rec.Observe(r)
-			settle(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Err: errors.New(text)})
-			_, settle = rec.Observe(r)
-			settle(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Response: &http.Response{
+			_, end := rec.Observe(r)
+			end(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Err: errors.New(text)})
+			_, end = rec.Observe(r)
+			end(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Response: &http.Response{
 				StatusCode: 200, Status: text, Proto: text, Header: http.Header{"X-Text": {text}, "Location": {text}, "Content-Type": {text}},
 			}})
 		}
@@ -56,7 +56,7 @@ func recordHostile() *waterfall.Recorder {
 	return rec
 }
 
-// elements parses an SVG and counts its elements by name.
+// elements parses the SVG of rec and counts its elements by name.
 func elements(t *testing.T, rec *waterfall.Recorder) map[string]int {
 	t.Helper()
 	var b bytes.Buffer
@@ -71,7 +71,7 @@ func elements(t *testing.T, rec *waterfall.Recorder) map[string]int {
 			return count
 		}
 		if err != nil {
-			t.Fatalf("it is no XML: %v", err)
+			t.Fatalf("the SVG is not XML: %v", err)
 		}
 		if e, ok := token.(xml.StartElement); ok {
 			count[e.Name.Local]++
@@ -105,7 +105,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	parseHAR(t, rec)
 }
 
-// A password is not kept in part where a text is cut.
+// A part of a password was kept where a long text was cut.
 func TestCutTextHasNoPassword(t *testing.T) {
 	var rec waterfall.Recorder
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -120,17 +120,17 @@ func TestCutTextHasNoPassword(t *testing.T) {
 	}
 }
 
-// An error whose text can't be had is that of its request, and of nobody else.
+// An error whose Error method panics must not break other requests.
 func TestErrorThatPanics(t *testing.T) {
 	var rec waterfall.Recorder
-	_, settle := rec.Observe(httptest.NewRequest(http.MethodGet, "/", nil))
+	_, end := rec.Observe(httptest.NewRequest(http.MethodGet, "/", nil))
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("settling did not panic: is the error still asked?")
+				t.Error("the end of the request did not panic: is Error still called?")
 			}
 		}()
-		settle(pending.Outcome{Settled: time.Now(), Err: panicking{}})
+		end(pending.Outcome{Settled: time.Now(), Err: panicking{}})
 	}()
 	var text bytes.Buffer
 	if rec.Text(&text, 80); !strings.Contains(text.String(), "in flight") {
@@ -142,7 +142,7 @@ type panicking struct{}
 
 func (panicking) Error() string { panic("no text") }
 
-// What others determine is kept up to a length.
+// Texts that others determine are kept up to a limit.
 func TestMemoryOfOneRequestIsBounded(t *testing.T) {
 	var rec waterfall.Recorder
 	header := make(http.Header)
@@ -151,19 +151,19 @@ func TestMemoryOfOneRequestIsBounded(t *testing.T) {
 	}
 	header.Set("A", strings.Repeat("x", 1<<20))
 	r := httptest.NewRequest(http.MethodGet, "/?"+strings.Repeat("x", 1<<20), nil)
-	_, settle := rec.Observe(r)
-	settle(pending.Outcome{Settled: time.Now(), Response: &http.Response{StatusCode: 200, Header: header}})
+	_, end := rec.Observe(r)
+	end(pending.Outcome{Settled: time.Now(), Response: &http.Response{StatusCode: 200, Header: header}})
 	var b bytes.Buffer
 	rec.HAR(&b)
 	if b.Len() > 100<<10 {
 		t.Errorf("%d bytes are kept of one request", b.Len())
 	}
 	if n := len(*parseHAR(t, &rec)[0].Response.Headers); n < 20 {
-		t.Errorf("of the header are kept %d lines", n)
+		t.Errorf("%d lines of the header are kept", n)
 	}
 }
 
-// Nor is there an end to what redirects may add.
+// Redirects cannot add phases without end.
 func TestPhasesOfOneRequestAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec waterfall.Recorder
@@ -185,14 +185,14 @@ func TestPhasesOfOneRequestAreBounded(t *testing.T) {
 	})
 }
 
-// A thousand rows are a picture like any other.
+// The picture of a thousand requests is no larger than it must be.
 func TestThousandRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec waterfall.Recorder
 		for n := range 1000 {
-			_, settle := rec.Observe(httptest.NewRequest(http.MethodGet, fmt.Sprintf("http://h.test/%d/%s", n, strings.Repeat("long/", n%40)), nil))
+			_, end := rec.Observe(httptest.NewRequest(http.MethodGet, fmt.Sprintf("http://h.test/%d/%s", n, strings.Repeat("long/", n%40)), nil))
 			<-time.After(time.Second)
-			settle(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Response: &http.Response{StatusCode: 200}})
+			end(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Response: &http.Response{StatusCode: 200}})
 		}
 		if count := elements(t, &rec); count["g"] != 1000 || count["line"] > 12 {
 			t.Errorf("the SVG has %d rows and %d lines on its axis", count["g"], count["line"])
@@ -214,7 +214,7 @@ func TestThousandRows(t *testing.T) {
 	})
 }
 
-// The parts of a picture are where they are for any span.
+// The axis has a few round times for any span.
 func TestAxis(t *testing.T) {
 	for span, want := range map[time.Duration]string{
 		0:                      "0s 1ns",
@@ -228,8 +228,8 @@ func TestAxis(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var rec waterfall.Recorder
-			_, settle := rec.Observe(httptest.NewRequest(http.MethodGet, "/", nil))
-			settle(pending.Outcome{Settled: time.Now().Add(span), Err: io.EOF})
+			_, end := rec.Observe(httptest.NewRequest(http.MethodGet, "/", nil))
+			end(pending.Outcome{Settled: time.Now().Add(span), Err: io.EOF})
 			var text bytes.Buffer
 			rec.Text(&text, 80)
 			axis := strings.Split(text.String(), "\n")[1]
@@ -240,8 +240,8 @@ func TestAxis(t *testing.T) {
 	}
 }
 
-// A terminal that a HAR or an SVG is printed to obeys C1 controls, and whoever reads
-// them is misled by what changes the direction of writing.
+// A terminal that a HAR or an SVG is printed to would obey C1 controls, and a
+// reader would be misled by characters that change the writing direction.
 func TestOutputs_printable(t *testing.T) {
 	rec := recordHostile()
 	for name, write := range map[string]func(io.Writer) error{
@@ -263,8 +263,8 @@ func TestOutputs_printable(t *testing.T) {
 	parseHAR(t, rec)
 }
 
-// A URL that was understood is shown as it is, so that it can be found again. In a
-// header nothing is known to be a URL.
+// A valid URL is shown as it is, so that it can be found again. A header is
+// different: nothing in it is known to be a URL.
 func TestAddress_staysVisible(t *testing.T) {
 	for raw, want := range map[string]string{
 		"http://h.test/users/me@example.org":               "http://h.test/users/me@example.org",

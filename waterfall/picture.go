@@ -10,14 +10,15 @@ import (
 	"unicode/utf8"
 )
 
-// A picture is what Text and SVG draw.
+// A picture is the input of Text and SVG.
 type picture struct {
 	entries []entry
-	start   time.Time     // of the first
-	span    time.Duration // to the end of the last; never 0
-	origin  string        // of all URLs, if they have one in common
+	start   time.Time     // when the first request was made
+	span    time.Duration // from start to the last end; never 0
+	origin  string        // the origin of all URLs, if they have the same
 }
 
+// picture returns a picture of what is known now.
 func (rec *Recorder) picture() picture {
 	p := picture{entries: rec.entries(), span: 1}
 	var origins []string
@@ -27,7 +28,7 @@ func (rec *Recorder) picture() picture {
 			p.start = e.made
 		}
 		p.span = max(p.span, p.since(e)+e.took)
-		if origin := originOf(e.url); origin != "" { // or it is no URL
+		if origin := originOf(e.url); origin != "" { // "" if e.url is not a URL
 			origins = append(origins, origin)
 		}
 	}
@@ -38,10 +39,11 @@ func (rec *Recorder) picture() picture {
 	return p
 }
 
-// since is when e was made.
+// since returns when e was made, measured from the start of the picture.
 func (p *picture) since(e *entry) time.Duration { return e.made.Sub(p.start) }
 
-// label names a request: by its path, if all are of one origin.
+// label returns the method of a request and its URL, or only its path if all
+// requests have one origin.
 func (p *picture) label(e *entry) string {
 	where := e.url
 	if p.origin != "" && originOf(e.url) == p.origin {
@@ -55,7 +57,7 @@ func (p *picture) label(e *entry) string {
 	return e.method + " " + where
 }
 
-// title says what there is to be seen, and how long it took.
+// title returns the number of requests and how long they took.
 func (p *picture) title(origin string) string {
 	if len(p.entries) == 0 {
 		return "no requests"
@@ -70,7 +72,7 @@ func (p *picture) title(origin string) string {
 	return title
 }
 
-// legend yields the phases that are to be seen, and what they mean.
+// legend yields the phases in the picture with their meanings.
 func (p *picture) legend() iter.Seq2[phase, string] {
 	var seen [phases]bool
 	for i := range p.entries {
@@ -95,7 +97,7 @@ func (p *picture) anyBroken() bool {
 	return slices.ContainsFunc(p.entries, func(e entry) bool { return e.broken() })
 }
 
-// ticks are round times on the axis, at most n of them and 0.
+// ticks returns 0 and at most n round times for the axis.
 func (p *picture) ticks(n int) (ticks []time.Duration) {
 	step := stepFor(p.span, n)
 	for t := time.Duration(0); t <= p.span; t += step {
@@ -104,7 +106,7 @@ func (p *picture) ticks(n int) (ticks []time.Duration) {
 	return ticks
 }
 
-// stepFor is a round time that goes n times into span at most.
+// stepFor returns a round time that fits into span at most n times.
 func stepFor(span time.Duration, n int) time.Duration {
 	const day = 24 * time.Hour
 	for unit, next := time.Duration(1), time.Duration(0); ; unit = next {
@@ -123,6 +125,7 @@ func stepFor(span time.Duration, n int) time.Duration {
 	}
 }
 
+// originOf returns the scheme and the host of address, or "" if it has no host.
 func originOf(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -131,8 +134,8 @@ func originOf(address string) string {
 	return u.Scheme + "://" + u.Host
 }
 
-// shorten is s in at most n characters: what is left out is left out in the middle,
-// where URLs say least.
+// shorten returns s in at most n characters, with gap in place of its middle.
+// The middle of a URL says least.
 func shorten(s string, n int, gap string) string {
 	if utf8.RuneCountInString(s) <= n {
 		return s
@@ -141,7 +144,7 @@ func shorten(s string, n int, gap string) string {
 	return string(runes[:room-room/2]) + gap + string(runes[len(runes)-room/2:])
 }
 
-// short is d in about three digits.
+// short returns d with about three digits.
 func short(d time.Duration) string {
 	unit := time.Duration(1)
 	switch {
@@ -163,7 +166,7 @@ func short(d time.Duration) string {
 	return s
 }
 
-// size is a number of bytes.
+// size returns n bytes as text.
 func size(n int64) string {
 	switch {
 	case n < 1000:

@@ -20,12 +20,12 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-var update = flag.Bool("update", false, "write the pictures in testdata anew")
+var update = flag.Bool("update", false, "rewrite the pictures in testdata")
 
 const ms = time.Millisecond
 
-// The pictures that the documentation shows: each is a block in fake time, so that
-// it comes out the same on every machine.
+// pictures has the pictures for the documentation. Each is a block in fake
+// time, so it looks the same on every machine.
 var pictures = map[string]struct {
 	client  client.Client
 	answers map[string]answer
@@ -35,7 +35,7 @@ var pictures = map[string]struct {
 		client:  client.Client{BaseURL: "https://api.test"},
 		answers: map[string]answer{"/stuck": {2 * time.Second, 0, 1}, "/stock/7": {60 * ms, 10 * ms, 40}},
 		block: func(p *parallel.Parallel) error {
-			// The server that the first attempt comes to is stuck.
+			// The server of the first attempt is stuck.
 			stuck := func(r *parallel.Request) error { r.URL.RawQuery = "stuck"; return nil }
 			first := p.Get("/stock/7", stuck)
 			_, err := pending.Race(first, p.Get("/stock/7", parallel.After(100*ms))).Bytes()
@@ -70,6 +70,7 @@ var pictures = map[string]struct {
 	},
 }
 
+// drain reads all results of p.
 func drain(p *parallel.Parallel) error {
 	for p.HasPending() {
 		p.Next()
@@ -134,7 +135,7 @@ func TestPictures(t *testing.T) {
 						t.Fatal(err)
 					}
 					if diff := cmp.Diff(string(want), got.String()); diff != "" {
-						t.Errorf("%s is not what is drawn; -update writes it anew (-want +got):\n%s", file, diff)
+						t.Errorf("%s differs from the picture; -update rewrites it (-want +got):\n%s", file, diff)
 					}
 				}
 			})

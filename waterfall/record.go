@@ -14,30 +14,28 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A record is the entry of a request while it is being written.
+// A record is the entry of a request that is still being written.
 type record struct {
 	rec    *Recorder
-	region func(ended string) // ends that of runtime/trace; nil: there is none
+	region func(ended string) // ends the region of runtime/trace; nil without one
 
-	mu sync.Mutex
-
-	// Guarded by mu.
+	mu        sync.Mutex // guards the fields below
 	entry     entry
-	asked     bool // for a connection, ever
-	connected bool // since it last asked
-	settled   bool // what comes now is of a dial that goes on for others
+	wanted    bool // the transport has wanted a connection
+	connected bool // and got one since it last wanted one
+	ended     bool // what happens now belongs to a dial for another request
 }
 
-// recordKey is what a record has as its key in the context of its request.
+// recordKey is the key of a record in the context of its request.
 type recordKey struct{ rec *Recorder }
 
-// hooks is what the transport is to call, on whatever goroutine.
+// hooks returns the functions that the transport calls, on any goroutine.
 func (s *record) hooks() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GetConn:              s.getConn,
 		DNSStart:             func(httptrace.DNSStartInfo) { s.connecting(lookup) },
 		DNSDone:              func(d httptrace.DNSDoneInfo) { s.stepDone(d.Err) },
-		ConnectStart:         func(string, string) { s.connecting(dialling) },
+		ConnectStart:         func(string, string) { s.connecting(dialing) },
 		ConnectDone:          func(_, _ string, err error) { s.stepDone(err) },
 		TLSHandshakeStart:    func() { s.connecting(handshake) },
 		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { s.stepDone(err) },
@@ -47,87 +45,92 @@ func (s *record) hooks() *httptrace.ClientTrace {
 	}
 }
 
-// maxMarks is more than a request has that is redirected ten times.
+// maxMarks exceeds the number of marks of a request with ten redirects.
 const maxMarks = 200
 
-// begin begins a phase. The caller holds mu.
-func (s *record) begin(p phase) {
+// beginLocked begins a phase.
+func (s *record) beginLocked(p phase) {
 	marks := s.entry.marks
 	if len(marks) < maxMarks && marks[len(marks)-1].phase != p {
 		s.entry.marks = append(marks, mark{time.Since(s.entry.made), p})
 	}
 }
 
-// getConn begins a hop, or another try at one.
+// getConn begins a hop, or another attempt at it.
 func (s *record) getConn(string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked, s.connected = true, false
-	s.begin(held)
+	s.wanted, s.connected = true, false
+	s.beginLocked(held)
 }
 
-// connecting begins a step towards a connection. Once there is one, it is a step of a
-// dial that goes on for another request.
+// connecting begins a step towards a connection. If the request has a
+// connection already, the step belongs to a dial that goes on for another
+// request.
 func (s *record) connecting(p phase) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.connected {
-		s.begin(p)
+		s.beginLocked(p)
 	}
 }
 
-// stepDone ends a step. One that failed goes on: either another address is being
-// dialled, or the request is about to fail, and what it failed in is to be seen.
+// stepDone ends a step that succeeded. A step that failed goes on: either
+// another address is being dialed, or the request is about to fail and its row
+// must show the step in which it failed.
 func (s *record) stepDone(err error) {
 	if err == nil {
 		s.connecting(held)
 	}
 }
 
+// gotConn begins to send the request.
 func (s *record) gotConn(info httptrace.GotConnInfo) {
 	var local, remote net.Addr
-	if info.Conn != nil { // as of a transport of the user's own
+	if info.Conn != nil { // a user's transport may leave it out
 		local, remote = info.Conn.LocalAddr(), info.Conn.RemoteAddr()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.connected = true
-	s.begin(sending)
-	if s.settled {
+	s.beginLocked(sending)
+	if s.ended {
 		return
 	}
 	e := &s.entry
 	e.hops, e.reused, e.local, e.remote = e.hops+1, info.Reused, local, remote
 }
 
+// wroteRequest begins to wait for the response.
 func (s *record) wroteRequest(httptrace.WroteRequestInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.entry.marks[len(s.entry.marks)-1].phase == sending { // the response may be there already
-		s.begin(waiting)
+	if s.entry.marks[len(s.entry.marks)-1].phase == sending { // the response may have begun already
+		s.beginLocked(waiting)
 	}
 }
 
+// gotFirstByte begins to read the response.
 func (s *record) gotFirstByte() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.begin(reading)
+	s.beginLocked(reading)
 }
 
-// settle takes note of what became of the request.
-func (s *record) settle(o pending.Outcome) {
+// end notes how the request ended.
+func (s *record) end(o pending.Outcome) {
 	how, resp := failure{end: done}, o.Response
 	if o.Err != nil {
-		how, resp = s.rec.failure(o.Err) // without the lock: an error's methods may be anybody's
+		how, resp = s.rec.failure(o.Err) // without the lock: it calls methods of the error
 	}
 	s.mu.Lock()
 	e := &s.entry
-	s.settled = true
+	s.ended = true
 	e.took, e.bytes, e.failure = o.Settled.Sub(e.made), o.Bytes, how
 	if !o.Sent.IsZero() {
-		e.marks = slices.Insert(e.marks, 1, mark{max(0, o.Sent.Sub(e.made)), s.unseen(o)})
+		e.marks = slices.Insert(e.marks, 1, mark{max(0, o.Sent.Sub(e.made)), s.unseenLocked(o)})
 	}
-	s.answered(resp)
+	s.answeredLocked(resp)
 	ended := e.outcome()
 	s.mu.Unlock()
 	if s.region != nil {
@@ -135,18 +138,18 @@ func (s *record) settle(o pending.Outcome) {
 	}
 }
 
-// unseen is the phase between the getting of a slot and the first that the transport
-// told of. The caller holds mu.
-func (s *record) unseen(o pending.Outcome) phase {
-	if o.Response != nil && !s.asked { // it doesn't trace
+// unseenLocked returns the phase between when the request got its slot and the
+// first event that the transport reported.
+func (s *record) unseenLocked(o pending.Outcome) phase {
+	if o.Response != nil && !s.wanted { // the transport doesn't trace
 		return waiting
 	}
 	return held
 }
 
-// answered takes note of a response, if there is one, without its body. The caller
-// holds mu.
-func (s *record) answered(resp *http.Response) {
+// answeredLocked notes a response without its body. It does nothing if resp is
+// nil.
+func (s *record) answeredLocked(resp *http.Response) {
 	if resp == nil {
 		return
 	}
@@ -159,18 +162,19 @@ func (s *record) answered(resp *http.Response) {
 	}
 }
 
-// status is like "404 Not Found", for a server that says something else too.
+// status returns the code with its usual text, as in "404 Not Found". It
+// ignores the text that the server sent.
 func status(resp *http.Response) string {
 	return strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode)))
 }
 
-// now is what is known at this moment.
+// now returns what is known at this moment.
 func (s *record) now() entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entry
 	e.marks = slices.Clone(e.marks)
-	if !s.settled {
+	if !s.ended {
 		e.took = time.Since(e.made)
 	}
 	return e

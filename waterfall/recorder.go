@@ -11,45 +11,49 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A Recorder keeps what became of requests. The zero Recorder is ready to use, for
-// any number of clients and blocks and from any number of goroutines; it is not to be
-// copied. Its fields are set before the first request is made.
+// A Recorder keeps what requests did and how they ended. The zero Recorder is
+// ready to use. It may be used by any number of clients and blocks, and from
+// any number of goroutines. It must not be copied, and its fields must not
+// change after the first request is made.
 //
-// Whoever wants a picture of one block gives the block a Recorder of its own: a copy
-// of a client.Client, with another Observe, is another client.
+// For a picture of one block, give that block a Recorder of its own: copy its
+// client.Client and set another Observe, which makes it another client.
 type Recorder struct {
-	// Max is how many requests are kept. With one more, the one that was made first
-	// is forgotten, be it settled or not. 0 or negative: 1,000.
+	// Max is the number of requests that are kept. When one more is made, the
+	// Recorder forgets the one that was made first, whether it is done or not.
+	// 0 or negative means 1,000.
 	Max int
 
-	// Redact names headers whose values are not kept, besides Authorization,
-	// Proxy-Authorization, Cookie and Set-Cookie.
+	// Redact names headers whose values are not kept, in addition to
+	// Authorization, Proxy-Authorization, Cookie and Set-Cookie. Case does not
+	// matter.
 	Redact []string
 
-	// RedactQuery says that no value of a URL's query is kept, nor of its fragment,
-	// wherever the URL stands. Their names are.
+	// If RedactQuery is true, values in the query and the fragment of a URL are
+	// not kept, wherever the URL appears. Their names are.
 	RedactQuery bool
 
-	// Bodies is how many bytes are kept of each body that passes through Transport,
-	// sent or received. 0 or negative: none.
+	// Bodies is the number of bytes that are kept of each body that passes
+	// through [Recorder.Transport], in both directions. 0 or negative means
+	// none.
 	Bodies int
 
-	mu sync.Mutex
-
-	// Guarded by mu.
-	kept   []*record // a ring, once it has Max
-	oldest int       // in kept
+	mu     sync.Mutex // guards the fields below
+	kept   []*record  // a ring, once it has Max
+	oldest int        // the index of the oldest in kept
 	tasks  tasks
 }
 
 const defaultMax = 1000
 
-// Observe is for Client.Observe: it takes note of a request that is being made. The
-// context that it returns has the values of r's, and traces the connection beside
-// whoever else does; the function takes note of how the request ended. Neither blocks.
+// Observe is for Client.Observe. It begins to record r, a request that is being
+// made. The context that it returns has the values of r's context and a trace
+// of the connection; it does not replace the traces that others have set. The
+// function that it returns must be called once, with how the request ended.
+// Neither of them blocks.
 //
-// Those who have an observer of their own call Observe from it, and add values to the
-// context that they get.
+// If you have an observer of your own, call Observe from it and add your values
+// to the context that Observe returns.
 func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Outcome)) {
 	s := &record{rec: rec, entry: entry{
 		method: r.Method,
@@ -66,10 +70,10 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 		s.region = rec.region(r.Context(), s.entry.method+" "+s.entry.url)
 	}
 	ctx := context.WithValue(r.Context(), recordKey{rec}, s)
-	return httptrace.WithClientTrace(ctx, s.hooks()), s.settle
+	return httptrace.WithClientTrace(ctx, s.hooks()), s.end
 }
 
-// keep puts s, which is being made, among what is kept.
+// keep adds s, whose request is being made, to the records that are kept.
 func (rec *Recorder) keep(s *record) {
 	most := rec.Max
 	if most <= 0 {
@@ -77,7 +81,7 @@ func (rec *Recorder) keep(s *record) {
 	}
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	s.entry.made = time.Now() // here, so that the order is that of the times
+	s.entry.made = time.Now() // under the lock, so that the times are in order
 	if len(rec.kept) < most {
 		rec.kept = append(rec.kept, s)
 		return
@@ -86,8 +90,8 @@ func (rec *Recorder) keep(s *record) {
 	rec.oldest = (rec.oldest + 1) % most
 }
 
-// entries is what is known at this moment, in the order in which the requests were
-// made.
+// entries returns what is known at this moment, in the order in which the
+// requests were made.
 func (rec *Recorder) entries() []entry {
 	rec.mu.Lock()
 	kept := append(append([]*record(nil), rec.kept[rec.oldest:]...), rec.kept[:rec.oldest]...)

@@ -11,7 +11,8 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-// What a Recorder adds to a request, on a kept connection of loopback.
+// BenchmarkRequest measures what a Recorder adds to a request on a kept
+// loopback connection.
 func BenchmarkRequest(b *testing.B) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "answer") }))
 	defer srv.Close()
@@ -35,7 +36,7 @@ func BenchmarkRequest(b *testing.B) {
 		var rec waterfall.Recorder
 		get(b, client.Client{Observe: rec.Observe})
 	})
-	b.Run("recorded from close by", func(b *testing.B) {
+	b.Run("recorded with Transport", func(b *testing.B) {
 		rec := waterfall.Recorder{Bodies: 1 << 10}
 		hc := &http.Client{Transport: rec.Transport(client.NewTransport())}
 		get(b, client.Client{HTTP: hc, Observe: rec.Observe})
@@ -43,7 +44,7 @@ func BenchmarkRequest(b *testing.B) {
 	})
 }
 
-// What it takes to write a thousand requests.
+// BenchmarkThousand measures how long it takes to write a thousand requests.
 func BenchmarkThousand(b *testing.B) {
 	var rec waterfall.Recorder
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "answer") }))

@@ -29,7 +29,7 @@ import (
 )
 
 const (
-	latency  = 100 * ms // of an answer
+	latency  = 100 * ms // of a response
 	transfer = 50 * ms  // of its body
 )
 
@@ -49,7 +49,7 @@ func site(w http.ResponseWriter, r *http.Request) {
 	answer{latency, transfer, 8}.ServeHTTP(w, r)
 }
 
-// A slow body comes a byte at a time.
+// A slow body arrives a byte at a time.
 type slow struct{ left int }
 
 func (s *slow) Read(p []byte) (int, error) {
@@ -69,15 +69,16 @@ func (canned) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200}, nil
 }
 
-// Where the time of a request goes, in milliseconds of fake time, and how it ends. It
-// is the last request that the block makes. (A phase that took no time is left out.)
+// The timings of a request, in milliseconds of fake time, and how it ended. The
+// request is the last one that the block makes. Phases that took no time are
+// left out.
 func TestWhereTheTimeGoes(t *testing.T) {
 	const url = "http://a.test/"
 	get := func(url string, opts ...parallel.Option) func(*parallel.Parallel) {
 		return func(p *parallel.Parallel) { p.Get(url, opts...); drain(p) }
 	}
 	twice := func(p *parallel.Parallel) { p.Get(url); p.Get(url); drain(p) }
-	leave := func(requests int) func(*parallel.Parallel) {
+	end := func(requests int) func(*parallel.Parallel) {
 		return func(p *parallel.Parallel) {
 			for range requests {
 				p.Get(url)
@@ -121,13 +122,13 @@ func TestWhereTheTimeGoes(t *testing.T) {
 		{"a bad URL", client.Client{}, get("::"), "", "not sent"},
 		{"refused by Wait", client.Client{Wait: refuse}, get(url), "", "not sent"},
 
-		{"a loser", client.Client{}, func(p *parallel.Parallel) {
+		{"loser of a race", client.Client{}, func(p *parallel.Parallel) {
 			winner, loser := p.Get(url), p.Get(url, parallel.After(50*ms))
 			pending.Race(winner, loser).Bytes()
 			<-loser.Done() // canceled by the race, and not by the end of the block
-		}, "_blocked_queueing 50, blocked 50, connect 20, dns 10, wait 100", "cancelled"},
-		{"left in flight", client.Client{}, leave(1), "connect 20, dns 10, wait 20", "cancelled by leaving"},
-		{"left in the queue", one, leave(2), "_blocked_queueing 50, blocked 50", "cancelled by leaving, not sent"},
+		}, "_blocked_queueing 50, blocked 50, connect 20, dns 10, wait 100", "canceled"},
+		{"in flight at the end", client.Client{}, end(1), "connect 20, dns 10, wait 20", "canceled by the end of the block"},
+		{"queued at the end", one, end(2), "_blocked_queueing 50, blocked 50", "canceled by the end of the block, not sent"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -142,7 +143,7 @@ func TestWhereTheTimeGoes(t *testing.T) {
 				entries := parseHAR(t, &rec)
 				last := entries[len(entries)-1]
 				if last.Comment != tt.end {
-					t.Errorf("it ended: %q, want %q", last.Comment, tt.end)
+					t.Errorf("the request ended with %q, want %q", last.Comment, tt.end)
 				}
 				var went []string
 				for name, took := range last.Timings {
@@ -152,14 +153,14 @@ func TestWhereTheTimeGoes(t *testing.T) {
 				}
 				slices.Sort(went)
 				if got := strings.Join(went, ", "); got != tt.went {
-					t.Errorf("the time went into\n%s; want\n%s", got, tt.went)
+					t.Errorf("the timings are\n%s; want\n%s", got, tt.went)
 				}
 			})
 		})
 	}
 }
 
-// paths are those of the requests that a recorder has, in its order.
+// paths returns the paths of the recorded requests, in the recorder's order.
 func paths(t *testing.T, rec *waterfall.Recorder) (paths []string) {
 	t.Helper()
 	for _, e := range parseHAR(t, rec) {
@@ -179,14 +180,14 @@ func TestTheOldestGoesFirst(t *testing.T) {
 				<-time.After(ms)
 			}
 			if diff := cmp.Diff([]string{"/2", "/3", "/4"}, paths(t, &rec)); diff != "" {
-				t.Errorf("of five in flight are kept (-want +got):\n%s", diff)
+				t.Errorf("kept of five requests in flight (-want +got):\n%s", diff)
 			}
-			drain(p) // those that were forgotten settle too
+			drain(p) // those that were forgotten are done as well
 			p.Get("http://h.test/5")
 			return drain(p)
 		})
 		if diff := cmp.Diff([]string{"/3", "/4", "/5"}, paths(t, &rec)); diff != "" {
-			t.Errorf("of six are kept (-want +got):\n%s", diff)
+			t.Errorf("kept of six requests (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -198,11 +199,11 @@ func TestAThousandAreKept(t *testing.T) {
 		rec.Observe(r)
 	}
 	if got := paths(t, &rec); len(got) != 1000 || got[0] != "/100" {
-		t.Errorf("%d are kept, from %s on; want 1000 from /100 on", len(got), got[0])
+		t.Errorf("%d requests are kept, the first is %s; want 1000, the first /100", len(got), got[0])
 	}
 }
 
-// What is in flight is drawn up to the moment.
+// A request in flight is drawn up to now.
 func TestInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec waterfall.Recorder
@@ -211,7 +212,7 @@ func TestInFlight(t *testing.T) {
 			p.Get("http://a.test/1")
 			p.Get("http://a.test/2")
 			<-time.After(60 * ms)
-			for range 2 { // looking changes nothing
+			for range 2 { // reading changes nothing
 				var text bytes.Buffer
 				rec.Text(&text, 80)
 				want := strings.TrimPrefix(`
@@ -230,14 +231,14 @@ GET /2 |...............................................|  60ms  in flight
 	})
 }
 
-// What net/http tells in an order of its own.
+// net/http may report events in an unusual order.
 func TestOddTraces(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		tell func(*httptrace.ClientTrace)
-		want map[string]json.Number // but for zeros
+		want map[string]json.Number // without zeros
 	}{
-		// It has got another connection.
+		// The request got another connection meanwhile.
 		{"a dial that goes on", func(trace *httptrace.ClientTrace) {
 			trace.ConnectStart("tcp", "192.0.2.1:80")
 			<-time.After(10 * ms)
@@ -277,14 +278,14 @@ func TestOddTraces(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var rec waterfall.Recorder
 				made := time.Now()
-				ctx, settle := rec.Observe(httptest.NewRequest(http.MethodGet, "http://h.test/", nil))
+				ctx, end := rec.Observe(httptest.NewRequest(http.MethodGet, "http://h.test/", nil))
 				trace := httptrace.ContextClientTrace(ctx)
 				trace.GetConn("h.test:80")
 				tt.tell(trace)
 				<-time.After(10 * ms)
-				settle(pending.Outcome{Made: made, Sent: made, Settled: time.Now(), Err: context.Canceled})
+				end(pending.Outcome{Made: made, Sent: made, Settled: time.Now(), Err: context.Canceled})
 
-				// What comes after the end is not the request's.
+				// Later events belong to other requests.
 				<-time.After(10 * ms)
 				trace.GetConn("h.test:80")
 				trace.GotConn(httptrace.GotConnInfo{})
@@ -293,11 +294,11 @@ func TestOddTraces(t *testing.T) {
 				got := parseHAR(t, &rec)[0].Timings
 				maps.DeleteFunc(got, func(_ string, n json.Number) bool { return n == "0.000" })
 				if diff := cmp.Diff(tt.want, got); diff != "" {
-					t.Errorf("where the time went (-want +got):\n%s", diff)
+					t.Errorf("timings (-want +got):\n%s", diff)
 				}
 				var text strings.Builder
 				rec.Text(&text, 100)
-				if !strings.Contains(text.String(), "cancelled    kept\n") {
+				if !strings.Contains(text.String(), "canceled    kept\n") {
 					t.Errorf("the text is\n%s", &text)
 				}
 			})
@@ -305,37 +306,37 @@ func TestOddTraces(t *testing.T) {
 	}
 }
 
-// Whoever traces too, by the request's context or the block's, or records, is not in
-// the way, and nobody is in theirs.
+// A Recorder works beside other traces and other recorders, and does not
+// disturb them. Traces are set in the context of the request or of the block.
 func TestOthersTraceToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var theirs atomic.Int32
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { theirs.Add(1) }})
 		var one, two waterfall.Recorder
-		var settled atomic.Bool
+		var ended atomic.Bool
 		c := client.Client{HTTP: newNetwork(t, certificate(), site).Client(), Observe: func(r *http.Request) (context.Context, func(pending.Outcome)) {
 			ctx, first := one.Observe(r)
 			ctx, second := two.Observe(r.WithContext(ctx))
-			return ctx, func(o pending.Outcome) { first(o); second(o); settled.Store(true) }
+			return ctx, func(o pending.Outcome) { first(o); second(o); ended.Store(true) }
 		}}
 		err := c.Parallel(ctx, func(p *parallel.Parallel) error {
 			_, err := p.Get("http://a.test/").Bytes()
 			return err
 		})
-		if err != nil || theirs.Load() != 1 || !settled.Load() {
-			t.Errorf("their trace was told of %d connections, want 1; their observer of the end: %v (%v)", theirs.Load(), settled.Load(), err)
+		if err != nil || theirs.Load() != 1 || !ended.Load() {
+			t.Errorf("the other trace saw %d connections, want 1; the other observer saw the end: %v (%v)", theirs.Load(), ended.Load(), err)
 		}
 		if diff := cmp.Diff(parseHAR(t, &one), parseHAR(t, &two)); diff != "" {
 			t.Errorf("two recorders differ (-one +two):\n%s", diff)
 		}
 		if e := parseHAR(t, &one)[0]; e.Timings["connect"] != "20.000" {
-			t.Errorf("beside others, the time went into %v", e.Timings)
+			t.Errorf("beside other traces, the timings are %v", e.Timings)
 		}
 	})
 }
 
-// A Recorder is for many goroutines, and can be looked at meanwhile. On a real
-// connection, of HTTP/2, it says so.
+// A Recorder is used by many goroutines and read meanwhile, over real HTTP/2
+// connections.
 func TestManyGoroutinesOverHTTP2(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
 	srv.EnableHTTP2 = true
@@ -365,7 +366,7 @@ func TestManyGoroutinesOverHTTP2(t *testing.T) {
 	all.Wait()
 	entries := parseHAR(t, &rec)
 	if len(entries) != 20 {
-		t.Errorf("%d are kept, want 20", len(entries))
+		t.Errorf("%d requests are kept, want 20", len(entries))
 	}
 	for _, e := range entries {
 		if e.Comment != "200 OK" || *e.Response.HTTPVersion != "HTTP/2.0" || e.ServerIPAddress != "127.0.0.1" || *e.Response.BodySize != 9 {
@@ -374,7 +375,7 @@ func TestManyGoroutinesOverHTTP2(t *testing.T) {
 	}
 }
 
-// The first line has a µ as the others have it.
+// The first line had no µ where the other lines had one.
 func TestTextOfLessThanAMillisecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(250 * time.Microsecond) }))

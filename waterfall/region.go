@@ -5,48 +5,51 @@ import (
 	"runtime/trace"
 )
 
-// tasks are those of runtime/trace, one for each block that has requests, by the Done
-// of the block's context.
+// tasks has the task of each block that has requests. Its key is the Done
+// channel of the block's context.
 type tasks map[<-chan struct{}]*task
 
-// A task is a block's. It ends with the block's context, or, since a region is not
-// to outlive its task, with the last of its requests.
+// A task is the runtime/trace task of one block. A region must not outlive its
+// task, so the task ends when the block's context has ended and the last of its
+// requests is done.
 type task struct {
 	*trace.Task
 	ctx context.Context
 
-	// Guarded by the Recorder's mu.
-	open  int // requests
-	ended bool
+	// The Recorder's mu guards the fields below.
+	open  int  // the number of requests that are not done
+	ended bool // the block's context has ended
 }
 
 // region opens a region for a request that is made with ctx, in the task of its
-// block, and returns what ends it.
+// block. It returns the function that ends the region, which waits until it has
+// ended.
 //
-// A region begins and ends on one goroutine, and a request is made on one and settled
-// on another: hence a goroutine of its own, while a trace is being taken.
+// A region must begin and end on the same goroutine, and a request is made on
+// one goroutine and done on another. Each region therefore has a goroutine of
+// its own while a trace is being taken.
 func (rec *Recorder) region(ctx context.Context, request string) (end func(ended string)) {
 	t := rec.taskOf(ctx)
-	settled, told := make(chan string), make(chan struct{})
+	how, told := make(chan string), make(chan struct{})
 	go func() {
 		defer close(told)
 		trace.WithRegion(t.ctx, "request", func() {
 			trace.Log(t.ctx, "made", request)
-			trace.Log(t.ctx, "settled", request+": "+<-settled)
+			trace.Log(t.ctx, "done", request+": "+<-how)
 		})
 	}()
 	return func(ended string) {
-		settled <- ended
+		how <- ended
 		<-told
 		rec.mu.Lock()
 		defer rec.mu.Unlock()
 		t.open--
-		t.endIfDone()
+		t.endIfDoneLocked()
 	}
 }
 
-// taskOf is the task of the block that a request is made in with ctx, for one more
-// request.
+// taskOf returns the task of the block whose context is ctx, and counts one
+// more open request in it.
 func (rec *Recorder) taskOf(ctx context.Context) *task {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
@@ -65,14 +68,14 @@ func (rec *Recorder) taskOf(ctx context.Context) *task {
 		defer rec.mu.Unlock()
 		delete(rec.tasks, ctx.Done())
 		t.ended = true
-		t.endIfDone()
+		t.endIfDoneLocked()
 	})
 	return t
 }
 
-// endIfDone ends t when its block is left and no request of it is open. The caller
-// holds the Recorder's mu.
-func (t *task) endIfDone() {
+// endIfDoneLocked ends t if its block has ended and none of its requests is
+// open. The caller holds the Recorder's mu.
+func (t *task) endIfDoneLocked() {
 	if t.ended && t.open == 0 {
 		t.End()
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// While an execution trace is taken, each block has a task, from its first request to
-// the end of its last, and each request a region.
+// While an execution trace is being taken, each block has a task, from its
+// first request until its last one is done, and each request has a region.
 func TestABlockHasATask(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer srv.Close()
@@ -38,7 +38,7 @@ func TestABlockHasATask(t *testing.T) {
 				tasks(2 * open)
 				return nil
 			})
-			p.Get("/left")
+			p.Get("/last")
 			return nil
 		})
 	}
@@ -49,27 +49,27 @@ func TestABlockHasATask(t *testing.T) {
 	}
 	run(1)
 	trace.Stop()
-	for _, want := range []string{"block", "request", "GET " + srv.URL + "/two: 200 OK", "/left: cancelled by leaving"} {
+	for _, want := range []string{"block", "request", "GET " + srv.URL + "/two: 200 OK", "/last: canceled by the end of the block"} {
 		if !bytes.Contains(b.Bytes(), []byte(want)) {
 			t.Errorf("%q is not in the trace", want)
 		}
 	}
 }
 
-// A task that has ended is forgotten; it ends with the last of its requests.
+// A task whose block has ended is forgotten. It ends with the last request.
 func TestATaskEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec Recorder
-		ctx, leave := context.WithCancel(t.Context())
+		ctx, endBlock := context.WithCancel(t.Context())
 		one, two := rec.region(ctx, "GET /1"), rec.region(ctx, "GET /2")
 		block := rec.tasks[ctx.Done()]
 		if block.open != 2 || block.ended {
 			t.Errorf("the task is %+v", block)
 		}
-		leave()
+		endBlock()
 		synctest.Wait()
 		if !block.ended || block.open != 2 || len(rec.tasks) != 0 {
-			t.Errorf("after the block's end the task is %+v, one of %d", block, len(rec.tasks))
+			t.Errorf("after the end of the block the task is %+v, one of %d", block, len(rec.tasks))
 		}
 		one("200 OK")
 		two("200 OK")

@@ -9,19 +9,21 @@ import (
 	"github.com/abreast-go/abreast/internal/fail"
 )
 
-// hidden stands for a value that is not kept.
+// hidden replaces a value that is not kept.
 const hidden = "***"
 
-// What is kept of one request, in bytes, of texts that others determine.
+// These constants limit what is kept of texts that others determine, in bytes
+// for each request.
 const (
-	maxText   = 8 << 10  // a URL, an error, a header's value
-	maxHeader = 32 << 10 // a header
+	maxText   = 8 << 10  // of a URL, an error, or the value of a header
+	maxHeader = 32 << 10 // of a whole header
 )
 
 // credentials are the headers that are always redacted.
 var credentials = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie"}
 
-// header is what is kept of h: no credentials, and no more than maxHeader.
+// header returns the part of h that is kept: no credentials, and at most
+// maxHeader bytes.
 func (rec *Recorder) header(h http.Header) (kept []field) {
 	names := make([]string, 0, len(h))
 	for name := range h {
@@ -46,7 +48,7 @@ func (rec *Recorder) header(h http.Header) (kept []field) {
 	return kept
 }
 
-// address returns what is kept of a URL.
+// address returns the part of a URL that is kept.
 func (rec *Recorder) address(u *url.URL) string {
 	if u == nil {
 		return ""
@@ -62,25 +64,25 @@ func (rec *Recorder) address(u *url.URL) string {
 	return rec.bounded(text)
 }
 
-// clean returns what is kept of a header's value.
+// clean returns the part of a header's value that is kept.
 func (rec *Recorder) clean(value string) string { return rec.bounded(fail.Value(value)) }
 
-// bounded returns what is kept of a text that has no password in it. A URL that
-// stands in a text of others ends where that ends: which character it may have is
-// not known of a URL that is broken.
+// bounded returns the part that is kept of a text without passwords. With
+// RedactQuery it treats everything after the first "?" or "#" as a query: a URL
+// inside the text may be broken, and nothing tells where it ends.
 func (rec *Recorder) bounded(text string) string {
 	if rec.RedactQuery {
 		if n := strings.IndexAny(text, "?#"); n >= 0 {
 			text = text[:n] + withoutValues(text[n:])
 		}
 	}
-	if len(text) > maxText { // not before: half a password is one too
+	if len(text) > maxText { // last: half a password must not be shown either
 		return strings.Clone(strings.ToValidUTF8(text[:maxText], ""))
 	}
 	return text
 }
 
-// withoutValues is a query and a fragment without their values.
+// withoutValues returns a query and a fragment without their values.
 func withoutValues(after string) string {
 	var b strings.Builder
 	for after != "" {

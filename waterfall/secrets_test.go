@@ -19,8 +19,8 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-// written is everything that a recorder writes, and what it adds to an execution
-// trace while use runs.
+// written runs use and returns everything that rec writes, and the execution
+// trace of use.
 func written(t *testing.T, rec *waterfall.Recorder, use func()) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -38,8 +38,8 @@ func written(t *testing.T, rec *waterfall.Recorder, use func()) string {
 	return b.String()
 }
 
-// Every place that may have a secret has one of its own, in a client that uses them
-// all, against a server that answers with more.
+// Every place that can hold a secret holds its own. The client uses all of
+// these places, and the server answers with more.
 func TestNoSecretIsWritten(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -90,26 +90,26 @@ func TestNoSecretIsWritten(t *testing.T) {
 		never []string
 		shown []string
 	}{
-		{"as it is", &waterfall.Recorder{Redact: []string{"x-tOKEN"}}, []string{"secret-"}, []string{"key=query-asked", "key=query-location"}},
+		{"with queries", &waterfall.Recorder{Redact: []string{"x-tOKEN"}}, []string{"secret-"}, []string{"key=query-asked", "key=query-location"}},
 		{"without queries", &waterfall.Recorder{Redact: []string{"X-Token"}, RedactQuery: true}, []string{"secret-", "query-"}, []string{"key=***"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := written(t, tt.rec, use(tt.rec))
 			for _, never := range tt.never {
 				if i := strings.Index(got, never); i >= 0 {
-					t.Errorf("%q is in what is written: ...%q", never, got[max(0, i-100):min(len(got), i+40)])
+					t.Errorf("the output has %q: ...%q", never, got[max(0, i-100):min(len(got), i+40)])
 				}
 			}
 			for _, shown := range append(tt.shown, `"`+srv.URL+"/?key=", `"Authorization"`, `"Cookie"`, `"Set-Cookie"`, `"X-Token"`, `"Proxy-Authorization"`) {
 				if !strings.Contains(got, shown) {
-					t.Errorf("%q is not in what is written", shown)
+					t.Errorf("the output lacks %q", shown)
 				}
 			}
 		})
 	}
 }
 
-// Without Bodies there are none, with it as much of each as it says.
+// Bodies limits how much of each body is kept. Without it none is.
 func TestBodiesOnRequest(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/moved" {
@@ -125,7 +125,7 @@ func TestBodiesOnRequest(t *testing.T) {
 		path, body string
 		want       harText
 	}{
-		{"not asked for", 0, "/", "sent and answered", harText{}},
+		{"none", 0, "/", "sent and answered", harText{}},
 		{"whole", 17, "/", "sent and answered", harText{Text: "sent and answered"}},
 		{"in part", 4, "/", "sent and answered", harText{Text: "sent", Comment: "the first 4 bytes of 17"}},
 		{"up to a character", 2, "/", "aé", harText{Text: "a", Comment: "the first 2 bytes of 3"}},
@@ -140,26 +140,26 @@ func TestBodiesOnRequest(t *testing.T) {
 			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 				b, err := p.Post(tt.path, parallel.Body("text/plain", strings.NewReader(tt.body))).Bytes()
 				if string(b) != tt.body || err != nil {
-					t.Errorf("the answer is %q, %v; want %q", b, err, tt.body)
+					t.Errorf("the response is %q, %v; want %q", b, err, tt.body)
 				}
 				return nil
 			})
 			e := parseHAR(t, &rec)[0]
 			if got := *e.Response.Content; got.Text != tt.want.Text || got.Encoding != tt.want.Encoding || got.Comment != tt.want.Comment {
-				t.Errorf("what came is %+v, want %+v", got, tt.want)
+				t.Errorf("the response body is %+v, want %+v", got, tt.want)
 			}
 			sent := e.Request.PostData
 			if (sent == nil) != (tt.bodies == 0) {
-				t.Errorf("what was sent is %+v", sent)
+				t.Errorf("the request body is %+v", sent)
 			} else if sent != nil && (sent.Text != tt.want.Text || sent.MimeType != "text/plain" || sent.Comment != tt.want.Comment) {
-				t.Errorf("what was sent is %+v, want %+v", sent, tt.want)
+				t.Errorf("the request body is %+v, want %+v", sent, tt.want)
 			}
 		})
 	}
 }
 
-// A transport that sends a body twice, as net/http's does when a kept connection turns
-// out to be broken, and reads and answers a byte at a time.
+// twice is a transport that sends a body twice, as net/http does when a kept
+// connection turns out to be broken. It reads and answers a byte at a time.
 type twice struct{}
 
 func (twice) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -183,14 +183,15 @@ func TestBodyThatIsSentAgainIsKeptOnce(t *testing.T) {
 	})
 	e := parseHAR(t, &rec)[0]
 	if got, want := *e.Request.PostData, (harText{MimeType: "application/json", Text: `"sent"`}); got != want {
-		t.Errorf("what was sent is %+v, want %+v", got, want)
+		t.Errorf("the request body is %+v, want %+v", got, want)
 	}
 	if got := *e.Response.Content; got.Text != "answer" || got.Comment != "the first 6 bytes of 8" {
-		t.Errorf("what came is %+v", got)
+		t.Errorf("the response body is %+v", got)
 	}
 }
 
-// How long a body was on its way is not known if the transport decompressed it.
+// The size of a body on the network is not known if the transport decompressed
+// it.
 func TestSizes(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/packed" {
@@ -218,7 +219,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// A body that is too large has a status all the same.
+// A response whose body is too large still has its status.
 func TestTooLarge(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 1000)) }))
 	defer srv.Close()
@@ -229,12 +230,12 @@ func TestTooLarge(t *testing.T) {
 		return drain(p)
 	})
 	if e := parseHAR(t, &rec)[0]; *e.Response.Status != 200 || e.Comment != "too large" || e.Response.Error == "" {
-		t.Errorf("it is %+v", e)
+		t.Errorf("the entry is %+v", e)
 	}
 }
 
-// From close by, the status of a response is known also if its body breaks off, and the
-// header is the one that was sent.
+// Transport sees the status of a response whose body breaks off, and the header
+// that was sent.
 func TestTransportSeesMore(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "9")
@@ -249,13 +250,13 @@ func TestTransportSeesMore(t *testing.T) {
 		p.Get("/")
 		return drain(p)
 	})
-	resp, err := hc.Get(srv.URL) // passes unseen
+	resp, err := hc.Get(srv.URL) // not observed
 	if err != nil {
 		t.Fatal(err)
 	}
 	resp.Body.Close()
 	entries := parseHAR(t, &rec)
 	if e := entries[0]; len(entries) != 1 || e.Comment != "cut off" || *e.Response.Status != 200 || *(*e.Request.Headers)[0].Value != "its own" {
-		t.Errorf("from close by is seen: %+v", entries)
+		t.Errorf("with Transport the entries are %+v", entries)
 	}
 }

@@ -12,31 +12,31 @@ import (
 	"github.com/abreast-go/abreast/internal/fail"
 )
 
-// Sizes of an SVG, in its units.
+// Sizes in an SVG, in its own units.
 const (
 	svgWidth  = 900
 	margin    = 16
 	columnGap = 14
 	rowHeight = 22
-	thick     = 12   // a bar
-	thin      = 4    // and where nothing was asked of the network
-	character = 7.25 // of the labels, which are monospaced
+	thick     = 12   // height of a bar
+	thin      = 4    // height of a bar while the request is queued or held
+	character = 7.25 // width of one, in the monospaced labels
 	mostLabel = 44   // characters
 	crossGap  = 9
 	leastTick = 70
 )
 
-// Fonts are attributes and not style, as colors are: see [paint].
+// Fonts are attributes and not styles, like colors: see [paint].
 const (
 	fontAttrs  = `font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="12"`
 	titleAttrs = `font-family="system-ui, -apple-system, 'Segoe UI', sans-serif" font-size="14" font-weight="600"`
 )
 
-// A color is the value of an attribute, in light, and what a style has in its place
-// in the dark.
+// A color is an attribute with its value in light mode. A style replaces it
+// with dark in dark mode.
 type color struct{ name, attr, light, dark string }
 
-// colors are by the class of what has them. One class may have two.
+// colors maps classes to colors. One class may have two.
 var colors = []color{
 	{"title", "fill", "#1f2328", "#e6edf3"},
 	{"ink", "fill", "#1f2328", "#e6edf3"},
@@ -58,9 +58,9 @@ var colors = []color{
 	{"body", "fill", "#1f74d8", "#4c9bf5"},
 }
 
-// paint returns the attributes that give an element the colors of a class. They are
-// plain, because many viewers know no CSS variables and no media queries. Where
-// these are known, svgStyle overrides them in the dark.
+// paint returns the attributes that give an element the colors of a class. They
+// are plain, because many viewers know no CSS variables and no media queries.
+// Where these are known, svgStyle overrides them in the dark.
 func paint(class string) string {
 	attrs := fmt.Sprintf(`class="%s"`, class)
 	for _, c := range colors {
@@ -71,8 +71,8 @@ func paint(class string) string {
 	return attrs
 }
 
-// svgStyle has every rule within the picture, so that it can be put into a page as it
-// is.
+// svgStyle has every rule within the picture, so a page can include the picture
+// as it is.
 var svgStyle = func() string {
 	style := "\n.waterfall g:hover > .hover { opacity: .06 }\n@media (prefers-color-scheme: dark) {\n.waterfall .hover { fill: #e6edf3 }\n"
 	for _, c := range colors {
@@ -81,14 +81,17 @@ var svgStyle = func() string {
 	return style + "}\n"
 }()
 
-// SVG writes a picture to w: a row for each request, in the order in which they were
-// made, its phases in colors that a legend explains, and more about it where the
-// pointer rests. What is still in flight is drawn up to now.
+// SVG writes a picture to w. It has a row for each request, in the order in
+// which the requests were made. The row shows the phases in colors, which a
+// legend explains, and more details where the pointer rests. A request in
+// flight is drawn up to now.
 //
-// It is one <svg> element, 900 wide in its own units, that needs nothing else, and is
-// good as a file, in an <img> and within an HTML page. It is light or dark as the
-// reader's browser prefers. SVG may be called at any time, also while requests are
-// in flight; its only errors are those of w.
+// The picture is one <svg> element, 900 wide in its own units. It refers to
+// nothing else, and works as a file, in an <img> and within an HTML page. It is
+// light or dark as the reader's browser prefers.
+//
+// SVG may be called at any time, from any goroutine. It takes no lock while it
+// writes to w. It returns only errors of w.
 func (rec *Recorder) SVG(w io.Writer) error {
 	p := rec.picture()
 	d := drawing{picture: &p}
@@ -97,14 +100,15 @@ func (rec *Recorder) SVG(w io.Writer) error {
 	return err
 }
 
-// A drawing is a picture on its way to an SVG.
+// A drawing is an SVG that is being written.
 type drawing struct {
 	bytes.Buffer
 	*picture
-	labels      int     // characters of a label
-	left, right float64 // of the bars
+	labels      int     // the width of the labels, in characters
+	left, right float64 // where the bars begin and end
 }
 
+// draw writes the whole picture.
 func (d *drawing) draw() {
 	var label, took, outcome int
 	for i := range d.entries {
@@ -114,7 +118,7 @@ func (d *drawing) draw() {
 		outcome = max(outcome, utf8.RuneCountInString(e.outcome()))
 	}
 	d.labels = min(label, mostLabel)
-	tookAt := svgWidth - margin - float64(outcome)*character - columnGap // where it ends
+	tookAt := svgWidth - margin - float64(outcome)*character - columnGap // where the column of times ends
 	d.left = margin + float64(d.labels)*character + columnGap
 	d.right = tookAt - float64(took)*character - columnGap - crossGap
 	top := 62.0
@@ -135,23 +139,24 @@ func (d *drawing) draw() {
 	d.f("</svg>\n")
 }
 
+// f appends formatted text.
 func (d *drawing) f(format string, args ...any) { fmt.Fprintf(d, format, args...) }
 
-// esc returns text as XML has it, with escapes in place of what isn't printable: a
-// character that changes the direction of writing would change how all that follows
-// reads.
+// esc returns s escaped for XML, with escapes for unprintable characters: a
+// character that changes the writing direction would change how everything
+// after it reads.
 func esc(s string) string {
 	var b strings.Builder
-	for i, line := range strings.Split(s, "\n") { // a title may have lines
+	for i, line := range strings.Split(s, "\n") { // a title may have several lines
 		if i > 0 {
 			b.WriteString("&#xA;")
 		}
-		xml.EscapeText(&b, []byte(fail.Printable(line))) // a Builder has no errors
+		xml.EscapeText(&b, []byte(fail.Printable(line))) // a Builder returns no errors
 	}
 	return b.String()
 }
 
-// summary is the picture in words.
+// summary returns the picture in words.
 func (d *drawing) summary() string {
 	const most = 20
 	var rows []string
@@ -166,11 +171,12 @@ func (d *drawing) summary() string {
 	return strings.Join(rows, "; ")
 }
 
-// x is where a moment is.
+// x returns the position of a moment.
 func (d *drawing) x(t time.Duration) float64 {
 	return d.left + (d.right-d.left)*float64(t)/float64(d.span)
 }
 
+// axis draws the times above the rows, with a line for each.
 func (d *drawing) axis(top, bottom float64) {
 	for _, t := range d.ticks(int((d.right - d.left) / leastTick)) {
 		d.f(`<line %s x1="%.1f" x2="%.1[2]f" y1="%.0f" y2="%.0f"/>`, paint("grid"), d.x(t), top-6, bottom)
@@ -178,6 +184,7 @@ func (d *drawing) axis(top, bottom float64) {
 	}
 }
 
+// row draws the row of one request.
 func (d *drawing) row(e *entry, top, tookAt float64) {
 	middle := top + rowHeight/2
 	d.f("<g><title>%s</title>", esc(e.details()))
@@ -201,18 +208,19 @@ func (d *drawing) row(e *entry, top, tookAt float64) {
 	case failed, timedOut:
 		word = "bad"
 		d.cross("broken", end+crossGap, middle)
-	case cancelled:
+	case canceled:
 		d.cross("canceled", end+crossGap, middle)
 	}
 	d.f(`<text %s text-anchor="end" x="%.1f" y="%.0f">%s</text>`, paint("faint"), tookAt, middle+4, short(e.took))
 	d.f(`<text %s x="%.1f" y="%.0f">%s</text></g>`+"\n", paint(word), tookAt+columnGap, middle+4, esc(e.outcome()))
 }
 
-// cross is the end of a request that has no response.
+// cross marks the end of a request that has no response.
 func (d *drawing) cross(class string, x, y float64) {
 	d.f(`<path %s stroke-width="2" d="M%.1f %.0fl7 7m0 -7l-7 7"/>`, paint(class), x-3.5, y-3.5)
 }
 
+// colors draws the legend.
 func (d *drawing) colors(y float64) {
 	x := d.left
 	means := func(text string) {

@@ -10,22 +10,24 @@ import (
 	"unicode/utf8"
 )
 
-// glyphs are the phases in text.
+// glyphs are the signs for the phases.
 var glyphs = [phases]byte{'.', ':', 'n', 'd', 't', '>', '-', '='}
 
 const (
 	leastLabel, leastBar = 12, 20 // columns
 
-	broken = 'x' // the end of a request that has no response
+	broken = 'x' // marks the end of a request that has no response
 )
 
-// Text writes a line for each request to w, in the order in which they were made,
-// with a time axis above them and what the signs mean below. Lines are as long as
-// width says, in columns, if that leaves room for a picture: 100 is good, and less
-// than 80 is tight. What is still in flight is drawn up to now.
+// Text writes a line for each request to w, in the order in which the requests
+// were made, with a time axis above the lines and an explanation of the signs
+// below. A line is width columns long, or longer if that leaves no room for a
+// picture. 100 is a good width; less than 80 is tight. A request in flight is
+// drawn up to now.
 //
-// All but µ and ... is ASCII. Text may be called at any time, also while requests
-// are in flight; its only errors are those of w.
+// All characters are ASCII, except for µ. Text may be called at any time, from
+// any goroutine. It takes no lock while it writes to w. It returns only errors
+// of w.
 func (rec *Recorder) Text(w io.Writer, width int) error {
 	p := rec.picture()
 	var b bytes.Buffer
@@ -37,7 +39,7 @@ func (rec *Recorder) Text(w io.Writer, width int) error {
 	return err
 }
 
-// text writes what Text does below the title.
+// text writes everything below the title.
 func (p *picture) text(b *bytes.Buffer, width int) {
 	rows := make([][5]string, len(p.entries))
 	var wide [5]int
@@ -64,7 +66,7 @@ func (p *picture) text(b *bytes.Buffer, width int) {
 	line("%s", p.signs())
 }
 
-// axis is the times above the bars, each beginning where its moment is.
+// axis returns the times above the bars. Each begins at its moment.
 func (p *picture) axis(cells int) string {
 	axis := []rune(strings.Repeat(" ", cells+8))
 	for _, t := range p.ticks(cells / 10) {
@@ -73,19 +75,20 @@ func (p *picture) axis(cells int) string {
 	return string(axis)
 }
 
-// cell is where in a bar of so many cells a moment is.
+// cell returns the index of the moment t in a bar of so many cells.
 func (p *picture) cell(t time.Duration, cells int) int {
 	return int(p.fine(t, cells) / p.fine(p.span, 1))
 }
 
-// fine is n times t, in units that are small enough to be exact and large enough not
-// to overflow. In these a cell is as long as the span is.
+// fine returns n times t, in units that are small enough to be exact and large
+// enough not to overflow. In these units, one cell is as long as the span.
 func (p *picture) fine(t time.Duration, n int) int64 {
-	const bits = 40 // for a span; so many nanoseconds are 18 minutes
+	const bits = 40 // for a span; nanoseconds of 40 bits are 18 minutes
 	return int64(t/max(1, p.span>>bits)) * int64(n)
 }
 
-// bar is what a request did, in so many cells: in each what took most of its time.
+// bar returns what a request did, in so many cells. A cell shows the phase that
+// took most of its time.
 func (p *picture) bar(e *entry, cells int) string {
 	bar := []byte(strings.Repeat(" ", cells))
 	longest, cell := make([]int64, cells), p.fine(p.span, 1)
@@ -99,18 +102,18 @@ func (p *picture) bar(e *entry, cells int) string {
 	}
 	last := min(cells-1, p.cell(p.since(e)+e.took, cells))
 	if last > 0 && bar[last] == ' ' && bar[last-1] != ' ' {
-		last-- // it ended where this cell begins
+		last-- // the request ended where this cell begins
 	}
 	switch {
 	case e.broken():
 		bar[last] = broken
-	case bar[last] == ' ': // it took no time at all
+	case bar[last] == ' ': // the request took no time at all
 		bar[last] = glyphs[e.marks[len(e.marks)-1].phase]
 	}
 	return string(bar)
 }
 
-// signs says what the signs in use mean.
+// signs explains the signs in use.
 func (p *picture) signs() string {
 	var legend []string
 	for phase, means := range p.legend() {
@@ -122,7 +125,8 @@ func (p *picture) signs() string {
 	return strings.Join(legend, "  ")
 }
 
-// ascii is a text in which every character takes one column, and none moves the cursor.
+// ascii returns s with escapes, so that every character takes one column and
+// none moves the cursor.
 func ascii(s string) string {
 	quoted := strconv.QuoteToASCII(s)
 	return quoted[1 : len(quoted)-1]

@@ -7,16 +7,19 @@ import (
 	"unicode/utf8"
 )
 
-// Transport is next, seen from close by: what a request of next's has in its header,
-// with what Client.Header, Auth and a Jar put on, is kept in place of what was asked
-// for; the status of a response is known also where its body breaks off; and of the
-// bodies, sent and received, up to Bodies bytes are kept, for HAR. Of a request with
-// several hops it is the last one that is kept. (What net/http puts on below, such as
-// User-Agent and Accept-Encoding, is not seen.)
+// Transport returns a RoundTripper that sends requests with next and records
+// more about them than Observe can:
 //
-// It is for Client.HTTP, around client.NewTransport() or one's own; requests that
-// the Recorder doesn't observe pass through it unseen. A nil next is
-// http.DefaultTransport.
+//   - the header that was sent, with what Client.Header, Auth and a Jar added;
+//   - the status of a response whose body broke off;
+//   - up to Bodies bytes of each body, sent and received, for HAR.
+//
+// It keeps these of the last hop of a request. It does not see headers that
+// net/http adds below, such as User-Agent and Accept-Encoding.
+//
+// Use it as the Transport of Client.HTTP. next may be client.NewTransport() or
+// your own; nil means http.DefaultTransport. Requests that the Recorder does
+// not observe pass through unchanged.
 func (rec *Recorder) Transport(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
@@ -24,6 +27,7 @@ func (rec *Recorder) Transport(next http.RoundTripper) http.RoundTripper {
 	return &closeBy{rec, next}
 }
 
+// A closeBy is the RoundTripper that Transport returns.
 type closeBy struct {
 	rec  *Recorder
 	next http.RoundTripper
@@ -50,7 +54,7 @@ func (c *closeBy) RoundTrip(req *http.Request) (*http.Response, error) {
 					return nil, err
 				}
 				s.mu.Lock()
-				s.entry.sent = kept{} // it is sent once more
+				s.entry.sent = kept{} // it is sent again
 				s.mu.Unlock()
 				return &tee{body, s, &s.entry.sent}, nil
 			}
@@ -61,7 +65,7 @@ func (c *closeBy) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, err
 	}
 	s.mu.Lock()
-	s.answered(resp)
+	s.answeredLocked(resp)
 	s.mu.Unlock()
 	if c.rec.Bodies > 0 && resp.Body != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		resp.Body = &tee{resp.Body, s, &s.entry.came}
@@ -72,10 +76,10 @@ func (c *closeBy) RoundTrip(req *http.Request) (*http.Response, error) {
 // A kept is the beginning of a body.
 type kept struct {
 	bytes []byte
-	more  int64 // that were not kept
+	more  int64 // the number of bytes that were not kept
 }
 
-// A tee is a body of which the beginning is kept.
+// A tee is a body whose beginning is kept as it is read.
 type tee struct {
 	io.ReadCloser
 	record *record
@@ -92,9 +96,10 @@ func (t *tee) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// text is a body as JSON can have it: in what encoding, if it is not as it stands.
+// text returns the kept part of a body as JSON can hold it, and its encoding
+// unless it is plain text.
 func (k *kept) text() (text, encoding string) {
-	for cut := range utf8.UTFMax { // the last character may be kept in part
+	for cut := range utf8.UTFMax { // the last character may be incomplete
 		whole := k.bytes[:max(0, len(k.bytes)-cut)]
 		if utf8.Valid(whole) {
 			return string(whole), ""

@@ -78,7 +78,7 @@ func TestSignal_everyLineHasOutput(t *testing.T) {
 				t.Errorf("the folder has %q, want %q alone", names, first.File)
 			}
 			ended, _ := archiveIn(t, har)
-			if len(ended) != len(records) || ended[up+"/0"] != "cancelled" {
+			if len(ended) != len(records) || ended[up+"/0"] != "canceled" {
 				t.Errorf("the archive has %v", ended)
 			}
 			if n := strings.Count(p.stderr.String(), "\nGET "); n != len(records) {
