@@ -139,7 +139,7 @@ func TestHAR(t *testing.T) {
 }
 
 // A Recorder without requests writes a valid HAR.
-func TestHAROfNothing(t *testing.T) {
+func TestHAR_withoutRequests(t *testing.T) {
 	var rec waterfall.Recorder
 	if got := parseHAR(t, &rec); len(got) != 0 {
 		t.Errorf("HAR has entries: %v", got)

@@ -79,7 +79,7 @@ func elements(t *testing.T, rec *waterfall.Recorder) map[string]int {
 	}
 }
 
-func TestHostileTextStaysText(t *testing.T) {
+func TestHostileText_staysText(t *testing.T) {
 	rec := recordHostile()
 	rows := 8 * len(hostile)
 	count := elements(t, rec)
@@ -106,7 +106,7 @@ func TestHostileTextStaysText(t *testing.T) {
 }
 
 // A part of a password was kept where a long text was cut.
-func TestCutTextHasNoPassword(t *testing.T) {
+func TestCutText_hasNoPassword(t *testing.T) {
 	var rec waterfall.Recorder
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for n := 8100; n < 8200; n++ {
@@ -121,7 +121,7 @@ func TestCutTextHasNoPassword(t *testing.T) {
 }
 
 // An error whose Error method panics must not break other requests.
-func TestErrorThatPanics(t *testing.T) {
+func TestError_panics(t *testing.T) {
 	var rec waterfall.Recorder
 	_, end := rec.Observe(httptest.NewRequest(http.MethodGet, "/", nil))
 	func() {
@@ -143,7 +143,7 @@ type panicking struct{}
 func (panicking) Error() string { panic("no text") }
 
 // Texts that others determine are kept up to a limit.
-func TestMemoryOfOneRequestIsBounded(t *testing.T) {
+func TestMemory_boundedPerRequest(t *testing.T) {
 	var rec waterfall.Recorder
 	header := make(http.Header)
 	for n := range 1000 {
@@ -164,7 +164,7 @@ func TestMemoryOfOneRequestIsBounded(t *testing.T) {
 }
 
 // Redirects cannot add phases without end.
-func TestPhasesOfOneRequestAreBounded(t *testing.T) {
+func TestPhases_boundedPerRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec waterfall.Recorder
 		ctx, _ := rec.Observe(httptest.NewRequest(http.MethodGet, "/", nil))
@@ -186,7 +186,7 @@ func TestPhasesOfOneRequestAreBounded(t *testing.T) {
 }
 
 // The picture of a thousand requests is no larger than it must be.
-func TestThousandRows(t *testing.T) {
+func TestPicture_thousandRows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec waterfall.Recorder
 		for n := range 1000 {

@@ -72,7 +72,7 @@ func (canned) RoundTrip(*http.Request) (*http.Response, error) {
 // The timings of a request, in milliseconds of fake time, and how it ended. The
 // request is the last one that the block makes. Phases that took no time are
 // left out.
-func TestWhereTheTimeGoes(t *testing.T) {
+func TestTimings(t *testing.T) {
 	const url = "http://a.test/"
 	get := func(url string, opts ...parallel.Option) func(*parallel.Parallel) {
 		return func(p *parallel.Parallel) { p.Get(url, opts...); drain(p) }
@@ -170,7 +170,7 @@ func paths(t *testing.T, rec *waterfall.Recorder) (paths []string) {
 	return paths
 }
 
-func TestTheOldestGoesFirst(t *testing.T) {
+func TestMax_forgetsOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := waterfall.Recorder{Max: 3}
 		c := client.Client{HTTP: &http.Client{Transport: canned{}}, Observe: rec.Observe}
@@ -192,7 +192,7 @@ func TestTheOldestGoesFirst(t *testing.T) {
 	})
 }
 
-func TestAThousandAreKept(t *testing.T) {
+func TestMax_default(t *testing.T) {
 	var rec waterfall.Recorder
 	for n := range 1100 {
 		r := httptest.NewRequest(http.MethodGet, fmt.Sprint("http://h.test/", n), nil)
@@ -204,7 +204,7 @@ func TestAThousandAreKept(t *testing.T) {
 }
 
 // A request in flight is drawn up to now.
-func TestInFlight(t *testing.T) {
+func TestText_inFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec waterfall.Recorder
 		c := client.Client{HTTP: newNetwork(t, certificate(), site).Client(), Limit: 1, Observe: rec.Observe}
@@ -232,7 +232,7 @@ GET /2 |...............................................|  60ms  in flight
 }
 
 // net/http may report events in an unusual order.
-func TestOddTraces(t *testing.T) {
+func TestTrace_unusualOrder(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		tell func(*httptrace.ClientTrace)
@@ -308,7 +308,7 @@ func TestOddTraces(t *testing.T) {
 
 // A Recorder works beside other traces and other recorders, and does not
 // disturb them. Traces are set in the context of the request or of the block.
-func TestOthersTraceToo(t *testing.T) {
+func TestTrace_besideOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var theirs atomic.Int32
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { theirs.Add(1) }})
@@ -337,7 +337,7 @@ func TestOthersTraceToo(t *testing.T) {
 
 // A Recorder is used by many goroutines and read meanwhile, over real HTTP/2
 // connections.
-func TestManyGoroutinesOverHTTP2(t *testing.T) {
+func TestRecorder_manyGoroutinesOverHTTP2(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
@@ -376,7 +376,7 @@ func TestManyGoroutinesOverHTTP2(t *testing.T) {
 }
 
 // The first line had no µ where the other lines had one.
-func TestTextOfLessThanAMillisecond(t *testing.T) {
+func TestText_microseconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(250 * time.Microsecond) }))
 		var rec waterfall.Recorder

@@ -15,7 +15,7 @@ import (
 
 // While an execution trace is being taken, each block has a task, from its
 // first request until its last one is done, and each request has a region.
-func TestABlockHasATask(t *testing.T) {
+func TestTask_perBlock(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer srv.Close()
 	var rec Recorder
@@ -57,7 +57,7 @@ func TestABlockHasATask(t *testing.T) {
 }
 
 // A task whose block has ended is forgotten. It ends with the last request.
-func TestATaskEnds(t *testing.T) {
+func TestTask_endsWithLastRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var rec Recorder
 		ctx, endBlock := context.WithCancel(t.Context())

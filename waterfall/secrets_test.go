@@ -40,7 +40,7 @@ func written(t *testing.T, rec *waterfall.Recorder, use func()) string {
 
 // Every place that can hold a secret holds its own. The client uses all of
 // these places, and the server answers with more.
-func TestNoSecretIsWritten(t *testing.T) {
+func TestSecrets_notWritten(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Set-Cookie", "session=secret-set-cookie")
@@ -110,7 +110,7 @@ func TestNoSecretIsWritten(t *testing.T) {
 }
 
 // Bodies limits how much of each body is kept. Without it none is.
-func TestBodiesOnRequest(t *testing.T) {
+func TestBodies_limit(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/moved" {
 			http.Redirect(w, r, "/", http.StatusTemporaryRedirect)
@@ -174,7 +174,7 @@ func (twice) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Body: io.NopCloser(iotest.OneByteReader(strings.NewReader("answered")))}, nil
 }
 
-func TestBodyThatIsSentAgainIsKeptOnce(t *testing.T) {
+func TestBodies_sentAgainKeptOnce(t *testing.T) {
 	rec := waterfall.Recorder{Bodies: 6}
 	c := client.Client{HTTP: &http.Client{Transport: rec.Transport(twice{})}, Observe: rec.Observe}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -220,7 +220,7 @@ func TestSizes(t *testing.T) {
 }
 
 // A response whose body is too large still has its status.
-func TestTooLarge(t *testing.T) {
+func TestTooLarge_hasStatus(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 1000)) }))
 	defer srv.Close()
 	var rec waterfall.Recorder
@@ -236,7 +236,7 @@ func TestTooLarge(t *testing.T) {
 
 // Transport sees the status of a response whose body breaks off, and the header
 // that was sent.
-func TestTransportSeesMore(t *testing.T) {
+func TestTransport_seesMore(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "9")
 		io.WriteString(w, "a part")
