@@ -1,5 +1,5 @@
-// Package fail makes the errors that come out of this library: one type that
-// wraps the error of somebody else, and texts without passwords.
+// Package fail makes the errors that this library returns: it has one type that
+// wraps an error, and functions that return texts without passwords.
 package fail
 
 import (
@@ -7,27 +7,28 @@ import (
 	"errors"
 )
 
-// ErrNotSent is [pending.ErrNotSent], which says what it means.
+// ErrNotSent is [pending.ErrNotSent], where its meaning is documented.
 //
-// [pending.ErrNotSent]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#ErrNotSent
+// [pending.ErrNotSent]:
+// https://pkg.go.dev/github.com/abreast-go/abreast/pending#ErrNotSent
 var ErrNotSent = errors.New("request not sent")
 
-// An Error wraps err and changes what it matches or what its text is.
+// An Error wraps an error and changes what it matches or its text.
 //
-// It exists because url.Error asks its direct Err, and nothing below it, for
-// Timeout: an error of fmt.Errorf would lose that.
+// It exists because url.Error calls Timeout on its direct Err and on nothing
+// below it. An error of fmt.Errorf has no Timeout and would lose it.
 //
-// Most of its methods run user code: Error, Is, As, Unwrap and Timeout of an err
-// that a user's code made.
+// Error, Is, As and Timeout call methods of the wrapped error, which may be a
+// user's code. They must not be called under a lock.
 type Error struct {
 	err  error
-	text string // the text; if empty, it is made of is and err
-	is   error  // what the Error matches besides, or nil
-	not  error  // what it doesn't match although err does, or nil
+	text string // if empty, the text is that of is and err
+	is   error  // matched in addition to err; may be nil
+	not  error  // not matched, even if err matches it; may be nil
 }
 
-// NotSent returns err, which must not be nil, as an error that matches ErrNotSent.
-// It runs user code: the methods Is and Unwrap of err.
+// NotSent returns err, which must not be nil, as an error that matches
+// ErrNotSent. It runs user code: the methods Is and Unwrap of err.
 func NotSent(err error) error {
 	if errors.Is(err, ErrNotSent) {
 		return err
@@ -35,9 +36,9 @@ func NotSent(err error) error {
 	return &Error{err: err, is: ErrNotSent}
 }
 
-// MaybeSent returns err as an error that does not match ErrNotSent. err may be of
-// another request, one that a transport or a callback sent meanwhile. MaybeSent
-// runs user code: the methods Is and Unwrap of err.
+// MaybeSent returns err as an error that does not match ErrNotSent. err may
+// belong to another request, which a transport or a callback sent meanwhile.
+// MaybeSent runs user code: the methods Is and Unwrap of err.
 func MaybeSent(err error) error {
 	if !errors.Is(err, ErrNotSent) {
 		return err
@@ -45,12 +46,12 @@ func MaybeSent(err error) error {
 	return &Error{err: err, not: ErrNotSent}
 }
 
-// Ended returns the error of a request whose context ended: it matches err, which
-// is the context's Err, and cause. A cause that Ended made is returned as it is:
-// the deadline of a request's own context stays a timeout, and doesn't become a
-// cancellation because the request was canceled with it.
+// Ended returns the error of a request whose context ended. It matches err,
+// which is the context's Err, and cause. Ended runs no user code.
 //
-// Ended runs no user code.
+// If Ended itself made cause, it returns cause. If the deadline of a request's
+// own context ends the request, its error therefore stays a timeout, although
+// the request was canceled with that error as the cause.
 func Ended(err, cause error) error {
 	if e, ok := cause.(*Error); ok && e.text == "" && (e.is == context.Canceled || e.is == context.DeadlineExceeded) {
 		return e
@@ -58,9 +59,9 @@ func Ended(err, cause error) error {
 	return &Error{err: cause, is: err}
 }
 
-// Timeout returns err as an error that matches context.DeadlineExceeded and reports
-// true from Timeout if err, or an error that it wraps, reports a timeout. Otherwise
-// it returns err. It runs user code: all methods of err.
+// Timeout returns err as an error that matches context.DeadlineExceeded and
+// reports true from Timeout, if err or an error that it wraps reports a
+// timeout. Otherwise it returns err. It runs user code: all methods of err.
 func Timeout(err error) error {
 	if !isTimeout(err) {
 		return err
@@ -71,14 +72,15 @@ func Timeout(err error) error {
 	return &Error{err: err, text: err.Error(), is: context.DeadlineExceeded}
 }
 
-// isTimeout runs user code: the methods As, Unwrap and Timeout of err.
+// isTimeout reports whether err or an error that it wraps is a timeout. It runs
+// user code: the methods As, Unwrap and Timeout of err.
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// Error returns the text: without one of its own, that of err, after that of is
-// unless err matches is by itself.
+// Error returns e's own text, if it has one. Otherwise it returns the text of
+// is and the text of err, or only the latter if err matches is anyway.
 func (e *Error) Error() string {
 	switch {
 	case e.text != "":
@@ -89,10 +91,10 @@ func (e *Error) Error() string {
 	return e.is.Error() + ": " + e.err.Error()
 }
 
-// Unwrap returns err, unless somebody who walks from error to error would find
-// there what must not be found: a text that is replaced, or a match that is taken
-// away. Is and As look into err themselves then. (If they did it in any case, every
-// wrapper would double their work.)
+// Unwrap returns err. It returns nil if e replaces err's text or removes a
+// match, because a caller who unwraps errors one by one must not find the old
+// text or match. Is and As then look into err themselves. They do so only in
+// that case: otherwise, every wrapper would double the work of errors.Is.
 func (e *Error) Unwrap() error {
 	if e.closed() {
 		return nil
@@ -100,8 +102,10 @@ func (e *Error) Unwrap() error {
 	return e.err
 }
 
+// closed reports whether Unwrap must not return err.
 func (e *Error) closed() bool { return e.text != "" || e.not != nil }
 
+// Is reports whether e matches target although Unwrap does not lead there.
 func (e *Error) Is(target error) bool {
 	switch {
 	case e.not != nil && target == e.not:
@@ -112,19 +116,23 @@ func (e *Error) Is(target error) bool {
 	return e.closed() && errors.Is(e.err, target)
 }
 
+// As is like Is, for errors.As.
 func (e *Error) As(target any) bool { return e.closed() && errors.As(e.err, target) }
 
+// Timeout reports whether is or err is a timeout.
 func (e *Error) Timeout() bool { return e.is != nil && isTimeout(e.is) || isTimeout(e.err) }
 
-// A Refusal is the error of a request that was refused before it came to the transport. It
-// leaves a block as an ErrNotSent; only a program that uses NewTransport by hand can see it.
+// A Refusal is the error of a request that was refused before it reached the
+// transport. A block returns it as an ErrNotSent. Only a program that uses
+// NewTransport without a block can see a Refusal.
 type Refusal struct{ Err error }
 
 func (e *Refusal) Error() string { return e.Err.Error() }
 func (e *Refusal) Unwrap() error { return e.Err }
 
-// Mark returns err as an error that matches ErrNotSent if notSent is set, and
-// doesn't otherwise. Unlike NotSent and MaybeSent it runs no user code.
+// Mark returns err as an error that matches ErrNotSent if notSent is true, and
+// that does not match it otherwise. Unlike NotSent and MaybeSent, it runs no
+// user code.
 func Mark(err error, notSent bool) error {
 	if notSent {
 		return &Error{err: err, is: ErrNotSent}

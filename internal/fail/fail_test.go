@@ -19,8 +19,8 @@ type coded struct{ code int }
 
 func (e coded) Error() string { return fmt.Sprint("code ", e.code) }
 
-// url.Error asks its direct Err alone for Timeout, and errors.Is and errors.As look
-// at what each error says of itself.
+// url.Error calls Timeout on its direct Err alone, and errors.Is and errors.As
+// use the methods of each error on their way.
 func TestError_matches(t *testing.T) {
 	type facts struct {
 		Text                                                string
@@ -39,7 +39,7 @@ func TestError_matches(t *testing.T) {
 		"maybe sent":                    {fail.MaybeSent(fail.NotSent(errBroken)), facts{Text: "request not sent: broken", Broken: true}},
 		"maybe sent, of a type":         {fail.MaybeSent(fmt.Errorf("%w: %w", fail.ErrNotSent, coded{7})), facts{Text: "request not sent: code 7", Coded: true}},
 		"maybe sent, a timeout":         {fail.MaybeSent(fail.NotSent(context.DeadlineExceeded)), facts{Text: "request not sent: context deadline exceeded", Timeout: true, Deadline: true}},
-		"nobody says not sent":          {fail.MaybeSent(errBroken), facts{Text: "broken", Broken: true}},
+		"maybe sent anyway":             {fail.MaybeSent(errBroken), facts{Text: "broken", Broken: true}},
 		"ended, with a cause":           {fail.Ended(context.Canceled, errBroken), facts{Text: "context canceled: broken", Canceled: true, Broken: true, Unwraps: true}},
 		"ended, not sent":               {fail.NotSent(own), facts{Text: "request not sent: context deadline exceeded: broken", NotSent: true, Deadline: true, Timeout: true, Broken: true, Unwraps: true}},
 		"canceled with an own deadline": {fail.Ended(context.Canceled, own), facts{Text: "context deadline exceeded: broken", Deadline: true, Timeout: true, Broken: true, Unwraps: true}},
@@ -67,8 +67,8 @@ func TestError_matches(t *testing.T) {
 	}
 }
 
-// Is and As of a wrapper that Unwrap gives up as well would double the work with
-// each wrapper.
+// If Is looks into an error that Unwrap returns as well, each wrapper doubles
+// the work.
 func TestError_asksOncePerWrapper(t *testing.T) {
 	asked := 0
 	err := error(counting{&asked})
@@ -77,7 +77,7 @@ func TestError_asksOncePerWrapper(t *testing.T) {
 	}
 	asked = 0
 	if errors.Is(err, errBroken) || asked != 1 {
-		t.Errorf("errors.Is asked the innermost error %d times, want once", asked)
+		t.Errorf("errors.Is called the innermost error %d times, want once", asked)
 	}
 }
 

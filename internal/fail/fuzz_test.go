@@ -12,12 +12,14 @@ import (
 	"github.com/abreast-go/abreast/internal/fail"
 )
 
-// planted is in every password. It is looked for in all that is shown.
+// planted is a part of every password, and must not appear in any text that is
+// shown.
 const planted = "zq7secret7qz"
 
-// FuzzRedact plants a password in URLs that are odd or broken, in every place where
-// one may stand, and looks for it in all that fail shows of them. FuzzSecrets, in
-// package client, does the same with whole requests, a thousand times slower.
+// FuzzRedact plants a password in unusual and broken URLs, in every place where
+// one can be, and looks for it in everything that fail shows of them.
+// FuzzSecrets, in package client, does the same with whole requests, a thousand
+// times slower.
 func FuzzRedact(f *testing.F) {
 	for _, seed := range [][5]string{
 		{"https://", "user", "", "", "h.test/"},
@@ -34,7 +36,7 @@ func FuzzRedact(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, prefix, user, before, after, rest string) {
 		if alsoHarmless(prefix + user) {
-			t.Skip("it reads like a URL without a password")
+			t.Skip("can be read as a URL without a password")
 		}
 		raw := prefix + user + ":" + before + planted + after + "@" + rest
 		part := strings.ReplaceAll(before+planted+after, "@", "") // as net/url quotes one
@@ -62,17 +64,18 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// endsLikeAHost matches what may end in a scheme or a host.
+// endsLikeAHost matches texts that may end in a scheme or a host.
 var endsLikeAHost = regexp.MustCompile(`(?i)(^|[^a-z0-9+.-])(https?|wss?|ftp|socks5h?|localhost|)$`)
 
-// alsoHarmless reports whether start may end in a scheme, or in a host with a port
-// behind it: http://a/b@c, http://localhost:8/b@c.
+// alsoHarmless reports whether start may end in a scheme, or in a host with a
+// port behind it, as in http://a/b@c and http://localhost:8/b@c.
 func alsoHarmless(start string) bool {
 	word := start[strings.LastIndexAny(start, "/@")+1:]
 	_, err := netip.ParseAddr(word)
 	return err == nil || strings.Contains(start, "[") || endsLikeAHost.MatchString(start)
 }
 
+// shows reports an error if text has the password.
 func shows(t *testing.T, raw, what, text string) {
 	t.Helper()
 	if strings.Contains(strings.ToLower(text), planted) {

@@ -7,12 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// MaxText is how many bytes of a text that somebody else wrote are shown. It is cut
-// last: half a password is one as well.
+// MaxText is the number of bytes that are shown of a text that somebody else
+// wrote. A text is cut only after passwords are removed: half a password must
+// not be shown either.
 const MaxText = 8 << 10
 
-// Quoted returns text, which somebody else wrote, as Text does, within quotes if it
-// has anything in it that isn't printable.
+// Quoted returns text, which somebody else wrote, as Text does. It adds quotes
+// if something in text is not printable.
 func Quoted(text string) string {
 	text = redact(text, true)
 	if isPrintable(text) {
@@ -21,9 +22,9 @@ func Quoted(text string) string {
 	return `"` + printable(text) + `"`
 }
 
-// Printable returns text with escapes, as %q has them, in place of control
-// characters, of those that change the direction of writing, and of all else that
-// isn't printable.
+// Printable returns text with escapes, as in %q, for everything that is not
+// printable: control characters, characters that change the writing direction,
+// and others.
 func Printable(text string) string {
 	if isPrintable(text) {
 		return text
@@ -42,6 +43,8 @@ func Printable(text string) string {
 	return b.String()
 }
 
+// isPrintable reports whether text is valid UTF-8 and has only printable
+// characters.
 func isPrintable(text string) bool {
 	for _, r := range text {
 		if !strconv.IsPrint(r) {
@@ -53,11 +56,11 @@ func isPrintable(text string) bool {
 
 // printable returns Printable(text), cut.
 func printable(text string) string {
-	return cut(Printable(text[:min(len(text), MaxText+utf8.UTFMax)]), len(text)) // more can't be shown
+	return cut(Printable(text[:min(len(text), MaxText+utf8.UTFMax)]), len(text)) // the rest would be cut
 }
 
-// cut returns what can be shown of a text that had so many bytes, with a mark if
-// that isn't all.
+// cut returns the part of text that can be shown, with a mark if something is
+// missing. had is the length of the whole text in bytes.
 func cut(text string, had int) string {
 	if len(text) <= MaxText && had <= MaxText {
 		return text

@@ -9,32 +9,34 @@ import (
 	"github.com/sourcegraph/conc/panics"
 )
 
-// A URL has its password between a ":" and an "@". A URL that somebody wrote by
-// hand may have anything in between, a "/" or a quote as well, and net/url may then
-// take a part of the password for a host, a port, a path, a query or a fragment, and
-// quote it in an error. So nothing here looks for where a password begins and ends
-// by the syntax of a URL. All that stands between the first ":" that may be one
-// before a password and the last "@" is left out, and what remains is harmless.
+// The password of a URL is between a ":" and an "@". If somebody wrote the URL
+// by hand, the password may contain anything, even a "/" or a quote. net/url
+// may then mistake a part of the password for a host, a port, a path, a query
+// or a fragment, and quote it in an error. The code below therefore does not
+// use the syntax of URLs to find a password. It hides everything between the
+// first ":" that can precede a password, which is called suspect here, and the
+// last "@". The rest is harmless.
 
 const (
 	hidden  = "***"
 	omitted = "details omitted: they may contain a password"
 )
 
-// URL returns the text of u without what may be a password. An "@" in a path, a
-// query or a fragment stays if there is no ":" before it but that of http:// or of
-// the port of an IP address or of localhost: https://h/users/me@example.org has no
-// password in any reading, and https://user:8/secret@h may.
+// URL returns the text of u without anything that may be a password. An "@" in
+// a path, a query or a fragment is shown if no ":" precedes it except that of
+// http:// or that of the port of an IP address or of localhost. Thus
+// https://h/users/me@example.org is shown, which cannot be read as a URL with a
+// password, and https://user:8/secret@h is not.
 func URL(u *url.URL) string {
 	text := u.Redacted()
-	if strings.Contains(u.Host, "@") { // no URL that was parsed
+	if strings.Contains(u.Host, "@") { // url.Parse returns no such URL
 		return BadURL(text)
 	}
 	return hide(text, true)
 }
 
-// BadURL returns raw, which cannot be parsed as a URL, without what may be a
-// password: its scheme, and what stands behind the last "@".
+// BadURL returns raw, which cannot be parsed as a URL, without anything that
+// may be a password. It keeps the scheme and the text from the last "@" on.
 func BadURL(raw string) string {
 	at := max(strings.LastIndexByte(raw, '@'), lastEscapedAt(raw))
 	if at < 0 {
@@ -47,13 +49,13 @@ func BadURL(raw string) string {
 	return scheme + "//" + hidden + raw[at:]
 }
 
-// notOfScheme reports whether r ends the scheme of a URL.
+// notOfScheme reports whether r cannot be part of a URL's scheme.
 func notOfScheme(r rune) bool {
 	return !('a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' || strings.ContainsRune("+-.", r))
 }
 
-// ParseError returns err, which url.Parse(raw) returned, without raw, and without
-// the part of raw that it quotes if that may be a part of a password.
+// ParseError returns err, which url.Parse(raw) returned, without raw. If raw
+// may contain a password, it also leaves out the part of raw that err quotes.
 func ParseError(raw string, err error) error {
 	var parse *url.Error
 	if !errors.As(err, &parse) {
@@ -65,9 +67,10 @@ func ParseError(raw string, err error) error {
 	return parse.Err
 }
 
-// Host returns err, with which a request of u failed, without its text if the host of
-// u may be a part of a password, as b is in http://user:a@b/c@h: a dialer names it. A
-// Refusal stays what it is. Host runs no user code.
+// Host returns err, the error of a request of u. A dialer names the host, and
+// in http://user:a@b/c@h the host b is a part of the password. If the host of u
+// may be such a part, Host replaces the text of err. It returns a Refusal
+// unchanged. Host runs no user code.
 func Host(u *url.URL, err error) error {
 	if u == nil || u.Host == "" {
 		return err
@@ -81,11 +84,11 @@ func Host(u *url.URL, err error) error {
 	return &Error{err: err, text: omitted}
 }
 
-// Redact returns err with a text that is fit to be shown: see Text. If err has such
-// a text, Redact returns err. It runs user code: the method Error of err.
+// Redact returns err with the text that [Text] returns for its text, or err
+// itself if the text is the same. It runs user code: the method Error of err.
 func Redact(err error) error {
 	text, stack := err.Error(), ""
-	if p, ok := err.(*panics.ErrRecovered); ok { // the stack has lines, and paths with "@"
+	if p, ok := err.(*panics.ErrRecovered); ok { // its stack has newlines, and paths with "@"
 		stack = "\nstacktrace:\n" + string(p.Stack) + "\n"
 		var cut bool
 		if text, cut = strings.CutSuffix(text, stack); !cut {
@@ -98,17 +101,20 @@ func Redact(err error) error {
 	return err
 }
 
-// Text returns a text that somebody else wrote as it is fit to be shown, in an error,
-// a log or a terminal: without what may be a password of a URL, with escapes in place
-// of what isn't printable, and at most MaxText bytes of it.
+// Text returns a text that somebody else wrote in a form that can be shown in
+// an error, a log or a terminal. It hides everything that may be the password
+// of a URL, escapes everything unprintable, and returns at most MaxText bytes
+// of the text and a note that it was cut.
 func Text(text string) string { return printable(redact(text, false)) }
 
-// Value returns the value of a header without what may be a password of a URL.
+// Value returns the value of a header without anything that may be the password
+// of a URL.
 func Value(value string) string { return redact(value, true) }
 
-// redact hides what may be a password in a text, and all userinfo that stands where
-// a URL has it. A text that is foreign throughout is suspect from its beginning; the
-// prose of an error is where a quoted text or "//" begins.
+// redact hides everything that may be a password in text, and all userinfo
+// where a URL has it. If foreign is true, all of text is suspect, from its
+// beginning. Otherwise text is the prose of an error, and suspect from the
+// first quoted text or "//" on.
 func redact(text string, foreign bool) string {
 	if !foreign {
 		text = hideUnparsed(text)
@@ -138,9 +144,9 @@ func redact(text string, foreign bool) string {
 	}
 }
 
-// hide returns text without what stands between the first suspect ":" and the last
-// "@". Then it does the same for the escaped "@" that are behind that: a URL that is
-// a value in the query of another is escaped.
+// hide returns text without the part between the first suspect ":" and the last
+// "@". It then does the same with escaped "@" after that: a URL that is a value
+// in another URL's query is escaped.
 func hide(text string, foreign bool) string {
 	head, tail := "", text
 	if end := strings.LastIndexByte(text, '@'); end >= 0 {
@@ -148,7 +154,7 @@ func hide(text string, foreign bool) string {
 		s := scan{text: head, suspect: foreign}
 		for from := s.colon(); from >= 0; from = s.colon() {
 			at, after := end, len(text)
-			if s.quoted && !foreign { // it ends with what is quoted
+			if s.quoted && !foreign { // the suspect part ends with the quoted text
 				after = from + endOfQuoted(text[from:])
 				part := text[from:after]
 				if at = max(strings.LastIndexByte(part, '@'), lastEscapedAt(part)); at < 0 {
@@ -157,7 +163,7 @@ func hide(text string, foreign bool) string {
 				}
 				at += from
 			}
-			if was := text[from:at]; was == "xxxxx" || was == hidden { // it was here, or net/url
+			if was := text[from:at]; was == "xxxxx" || was == hidden { // hidden before, here or by net/url
 				s.i = at
 				continue
 			}
@@ -180,10 +186,11 @@ func hide(text string, foreign bool) string {
 	return head + tail
 }
 
-// hideUnparsed returns text, which may have errors of url.Parse in it, without what is
-// behind the first suspect ":" of their URL. url.Parse leaves out the fragment of the
-// URL that it quotes, and the last "@" may have been there. If the whole
-// URL stands before, as net/http quotes a Location, hide sees it.
+// hideUnparsed handles URLs that errors of url.Parse quote in text. It hides
+// the part of such a URL that follows its first suspect ":". url.Parse leaves
+// out the fragment of the URL that it quotes, and the last "@" may have been
+// there. If the whole URL precedes the error, as when net/http quotes a
+// Location, hideUnparsed leaves it to hide, which finds the "@".
 func hideUnparsed(text string) string {
 	const parse = `parse "`
 	for start := 0; ; {
@@ -204,7 +211,8 @@ func hideUnparsed(text string) string {
 	}
 }
 
-// endOfQuoted returns where the quoted text ends that text is the rest of.
+// endOfQuoted returns the index of the closing quote in text, which begins
+// inside a quoted text. Without a closing quote it returns the length of text.
 func endOfQuoted(text string) int {
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
@@ -217,9 +225,10 @@ func endOfQuoted(text string) int {
 	return len(text)
 }
 
-// withoutQuotes returns what follows a hidden text. If it has more than one quote,
-// something else is quoted in it, which may be a part of what was hidden: net/url
-// quotes the part of a URL that is wrong. So may be what is before another "@".
+// withoutQuotes returns tail, which follows a hidden text, up to its first
+// quote if it has another quote or "@" after that. A text quoted there may be a
+// part of what was hidden: net/url quotes the wrong part of a URL. Text before
+// another "@" may also be a part of it.
 func withoutQuotes(tail string) string {
 	first := strings.IndexByte(tail, '"')
 	if first < 0 || !strings.ContainsAny(tail[first+1:], `"@`) && lastEscapedAt(tail[first+1:]) < 0 {
@@ -228,21 +237,21 @@ func withoutQuotes(tail string) string {
 	return tail[:first+1] + " (" + omitted + ")"
 }
 
-// A scan looks for the first ":" in a text that may be one before a password. It
-// looks at each byte a few times at most, whatever the text: a server can make texts
+// A scan looks for the first ":" in a text that can precede a password. It
+// looks at each byte at most a few times, for any text: a server can send texts
 // of a megabyte.
 type scan struct {
 	text    string
-	suspect bool // any ":" may be it; else not one before a space, as prose has it
-	ports   bool // a ":" before a number may be that of any host's port
-	quoted  bool // within a text that is quoted as by %q
-	before  bool // suspect, before the quoted text
+	suspect bool // any ":" counts; otherwise not one before a space, as in prose
+	ports   bool // a ":" before a number may belong to the port of any host
+	quoted  bool // inside a text quoted with %q
+	before  bool // the value of suspect before the quoted text
 
 	i      int
-	looked int // bytes; for tests
+	looked int // the number of bytes looked at, for tests
 }
 
-// colon returns where what follows the ":" begins, or -1.
+// colon returns the index after the next suspect ":", or -1.
 func (s *scan) colon() int {
 	for ; s.i < len(s.text); s.i++ {
 		s.looked++
@@ -275,8 +284,8 @@ func (s *scan) colon() int {
 	return -1
 }
 
-// skip skips n bytes, and the host and port behind them if they are certain to be
-// that. The next byte is that before what colon looks at next.
+// skip skips n bytes, and a host and port after them if they are certain to be
+// that. It leaves s.i one byte early, because the loop of colon increments it.
 func (s *scan) skip(n int) {
 	s.i += n
 	host := s.text[s.i:]
@@ -288,8 +297,8 @@ func (s *scan) skip(n int) {
 	s.i--
 }
 
-// endOfAuthority returns how long the authority (userinfo, host and port) is that a
-// text begins with.
+// endOfAuthority returns the length of the authority (userinfo, host and port)
+// at the beginning of text.
 func endOfAuthority(text string) int {
 	if n := strings.IndexAny(text, "/?#\\ \t\r\n\"<>"); n >= 0 {
 		return n
@@ -297,8 +306,9 @@ func endOfAuthority(text string) int {
 	return len(text)
 }
 
-// certainHost reports whether an authority is a host and its port, and not the
-// beginning of a userinfo: "user:8" may be one, "127.0.0.1:8" is not.
+// certainHost reports whether authority can only be a host and its port, and
+// not the beginning of a userinfo. "127.0.0.1:8" is certain, and "user:8" is
+// not.
 func certainHost(authority string, ports bool) bool {
 	if address, ok := strings.CutPrefix(authority, "["); ok && strings.HasSuffix(address, "]") {
 		_, err := netip.ParseAddr(address[:len(address)-1])
@@ -311,9 +321,10 @@ func certainHost(authority string, ports bool) bool {
 	return ok && port != "" && (ports || strings.EqualFold(host, "localhost")) && strings.Trim(port, "0123456789") == ""
 }
 
-// knownScheme reports whether text ends in a scheme that is certain to be one: of
-// another, "user://secret@h", it may be that a scheme was forgotten. Directly behind
-// a "//" it is where a host should be.
+// knownScheme reports whether text ends in one of the usual schemes. Another
+// word before "://" may be a user name after a forgotten scheme, as in
+// "user://secret@h". Directly after "//" there should be a host, so that a
+// scheme there does not count.
 func knownScheme(text string) bool {
 	start := len(text)
 	for start > 0 && len(text)-start < 8 && !notOfScheme(rune(text[start-1])) {
@@ -326,8 +337,8 @@ func knownScheme(text string) bool {
 	return false
 }
 
-// escaped returns the length of c at the beginning of text, as it is or escaped any
-// number of times; 0 if it is not there.
+// escaped returns the length of c at the beginning of text, either plain or
+// escaped any number of times. It returns 0 if c is not there.
 func escaped(text string, c byte, hex string) int {
 	if text[0] == c {
 		return 1
@@ -345,7 +356,7 @@ func escaped(text string, c byte, hex string) int {
 	return n + 2
 }
 
-// lastEscapedAt returns where the last escaped "@" of text begins, or -1.
+// lastEscapedAt returns the index of the last escaped "@" in text, or -1.
 func lastEscapedAt(text string) int {
 	for end := len(text); ; {
 		i := strings.LastIndexByte(text[:end], '%')

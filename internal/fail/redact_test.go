@@ -44,8 +44,8 @@ func TestBadURL(t *testing.T) {
 	}
 }
 
-// The error of url.Parse comes back without the URL; what it quotes is left out
-// where it may be a part of a password.
+// The error of url.Parse is returned without the URL. It also quotes a part of
+// the URL, which is left out if it may be a part of a password.
 func TestParseError(t *testing.T) {
 	for _, raw := range []string{
 		"http://h/%zz", "http://h:port/", "7:b", "http://h/\x7f", "http://[::1/", "http://a b/",
@@ -65,7 +65,7 @@ func TestParseError(t *testing.T) {
 	} {
 		_, err := url.Parse(raw)
 		if err == nil {
-			t.Fatalf("url.Parse(%q) is no error", raw)
+			t.Fatalf("url.Parse(%q) returned no error", raw)
 		}
 		if got := fail.ParseError(raw, err).Error(); got == "" || strings.Contains(got, `"`) {
 			t.Errorf("ParseError(%q) = %q, which quotes a part", raw, got)
@@ -76,12 +76,12 @@ func TestParseError(t *testing.T) {
 	}
 }
 
-// What has no password in its text comes back as it is; a text that has one is
-// changed, and what the error is stays.
+// An error without a password in its text is returned as it is. Otherwise its
+// text changes, and not what it matches.
 func TestRedact(t *testing.T) {
 	location := func(loc string) error {
 		_, err := url.Parse(loc)
-		return fmt.Errorf("failed to parse Location header %q: %v", loc, err) // as net/http does it
+		return fmt.Errorf("failed to parse Location header %q: %v", loc, err) // as net/http does
 	}
 	parse := func(raw string) error {
 		_, err := url.Parse(raw)
@@ -94,7 +94,7 @@ func TestRedact(t *testing.T) {
 		parse("http://h/%zz"),
 	} {
 		if got := fail.Redact(err); got.Error() != err.Error() {
-			t.Errorf("Error(%v) = %v, want what was given", err, got)
+			t.Errorf("Redact(%v) = %v, want the same text", err, got)
 		}
 	}
 	for _, err := range []error{
@@ -117,15 +117,15 @@ func TestRedact(t *testing.T) {
 	} {
 		got := fail.Redact(err)
 		if strings.Contains(got.Error(), "secret") || got.Error() == "" {
-			t.Errorf("Error(%v) = %v, which shows the password", err, got)
+			t.Errorf("Redact(%v) = %v, which shows the password", err, got)
 		}
 		if !errors.Is(got, err) {
-			t.Errorf("Error(%v) is another error", err)
+			t.Errorf("Redact(%v) does not match it", err)
 		}
 	}
 }
 
-// url.Error asks its direct Err for Timeout.
+// url.Error calls Timeout on its direct Err.
 func TestRedact_keepsTimeout(t *testing.T) {
 	for err, want := range map[error]bool{context.DeadlineExceeded: true, io.EOF: false} {
 		got := fail.Redact(fmt.Errorf("http://user:secret@h/: %w", err))
@@ -136,7 +136,7 @@ func TestRedact_keepsTimeout(t *testing.T) {
 	}
 }
 
-// A URL shows what is no password in any reading.
+// URL hides nothing in a URL that cannot be read as one with a password.
 func TestURL(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://h/users/me@example.org":                        "https://h/users/me@example.org",
@@ -213,7 +213,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// A reason phrase looks as it did, unless it could move a terminal's cursor.
+// A reason phrase is unchanged, unless it could move a terminal's cursor.
 func TestQuoted(t *testing.T) {
 	for text, want := range map[string]string{
 		"404 Not Found":             "404 Not Found",
@@ -228,7 +228,7 @@ func TestQuoted(t *testing.T) {
 	}
 }
 
-// Nobody who walks from error to error finds the text that was replaced.
+// Unwrapping does not lead to the text that was replaced.
 func TestRedact_hidesTheChain(t *testing.T) {
 	_, parse := url.Parse("http://user:my secret@h/")
 	err := fail.Redact(fmt.Errorf("%w: %w", parse, io.EOF))
@@ -242,7 +242,7 @@ func TestRedact_hidesTheChain(t *testing.T) {
 	}
 }
 
-// The stack of a panic has lines, and paths with "@".
+// The stack of a panic has newlines, and paths with "@".
 func TestRedact_keepsTheStack(t *testing.T) {
 	r := panics.NewRecovered(0, errors.New("at http://user:secret@h/:\x1b"))
 	text := fail.Redact(r.AsError()).Error()
@@ -252,7 +252,8 @@ func TestRedact_keepsTheStack(t *testing.T) {
 	}
 }
 
-// With a "@" in the password and a "/" behind it, a dialer names a part of it.
+// If a password has an "@" and a "/" after it, a dialer names a part of the
+// password.
 func TestHost(t *testing.T) {
 	lookup := errors.New("lookup secret: no such host")
 	for raw, shown := range map[string]bool{

@@ -1,34 +1,35 @@
-// Package fifo is a first-in, first-out queue whose elements carry their own
-// links, so that pushing allocates nothing and an element can be taken out of
-// the middle in constant time. (container/list allocates for every element and
-// boxes its value.)
+// Package fifo has a first-in, first-out queue whose elements carry their own
+// links. Pushing an element therefore allocates nothing, and an element can be
+// removed from the middle in constant time. (container/list allocates for every
+// element and boxes its value.)
 package fifo
 
-// A Node is one element's place in a queue. The zero Node, with Item set, is in
-// no queue; it can be in one queue at a time.
+// A Node is the place of one item in a queue. The zero Node is in no queue. A
+// Node can be in one queue at a time.
 type Node[T any] struct {
 	Item T
 
 	prev, next *Node[T]
-	in         *Queue[T] // nil when in no queue
+	in         *Queue[T] // nil if the Node is in no queue
 }
 
 // A Queue is a queue of Nodes. The zero Queue is empty and ready to use. It is
-// not safe for several goroutines at once.
+// not safe for use by multiple goroutines.
 type Queue[T any] struct {
 	first, last *Node[T]
 	n           int
 }
 
-// Len is the number of nodes in the queue.
+// Len returns the number of nodes in the queue.
 func (q *Queue[T]) Len() int { return q.n }
 
-// Push adds n, which must be in no queue, at the end.
+// Push adds n at the end. It panics if n is in a queue.
 func (q *Queue[T]) Push(n *Node[T]) { q.insert(q.last, n, nil) }
 
-// PushFront adds n, which must be in no queue, before all others.
+// PushFront adds n before all others. It panics if n is in a queue.
 func (q *Queue[T]) PushFront(n *Node[T]) { q.insert(nil, n, q.first) }
 
+// insert adds n between prev and next, each of which may be nil.
 func (q *Queue[T]) insert(prev, n, next *Node[T]) {
 	if n.in != nil {
 		panic("fifo: node is in a queue already")
@@ -47,10 +48,12 @@ func (q *Queue[T]) insert(prev, n, next *Node[T]) {
 	q.n++
 }
 
-// First returns the first node, or nil if the queue is empty. It stays in the queue.
+// First returns the first node without removing it, or nil if the queue is
+// empty.
 func (q *Queue[T]) First() *Node[T] { return q.first }
 
-// Pop takes the first node out and returns it, or nil from an empty queue.
+// Pop removes the first node and returns it, or returns nil if the queue is
+// empty.
 func (q *Queue[T]) Pop() *Node[T] {
 	n := q.first
 	if n != nil {
@@ -62,8 +65,7 @@ func (q *Queue[T]) Pop() *Node[T] {
 // Queued reports whether n is in a queue.
 func (n *Node[T]) Queued() bool { return n.in != nil }
 
-// Remove takes n out of the queue it is in, if it is in one, and reports
-// whether it was.
+// Remove removes n from its queue and reports whether it was in one.
 func (n *Node[T]) Remove() bool {
 	q := n.in
 	if q == nil {

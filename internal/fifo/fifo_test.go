@@ -10,7 +10,7 @@ import (
 	"github.com/abreast-go/abreast/internal/fifo"
 )
 
-// popAll empties q.
+// popAll empties q and returns its items in order.
 func popAll(q *fifo.Queue[int]) (items []int) {
 	for n := q.Pop(); n != nil; n = q.Pop() {
 		items = append(items, n.Item)
@@ -18,7 +18,7 @@ func popAll(q *fifo.Queue[int]) (items []int) {
 	return items
 }
 
-// filled is a queue of nodes with the items 0 to n-1.
+// filled returns a queue with the items 0 to n-1, and its nodes.
 func filled(n int) (*fifo.Queue[int], []*fifo.Node[int]) {
 	q := new(fifo.Queue[int])
 	nodes := make([]*fifo.Node[int], n)
@@ -39,12 +39,12 @@ func TestFirstInIsFirstOut(t *testing.T) {
 		t.Errorf("popped (-want +got):\n%s", diff)
 	}
 	if n := q.Pop(); n != nil || q.Len() != 0 {
-		t.Errorf("Pop() = %v with %d left; want nil and none", n, q.Len())
+		t.Errorf("Pop() = %v with %d nodes in the queue; want nil and 0", n, q.Len())
 	}
 	if nodes[0].Queued() {
-		t.Error("a node that was popped says it is in a queue")
+		t.Error("Queued() = true for a node that was popped")
 	}
-	q.PushFront(nodes[1]) // into one that is empty again
+	q.PushFront(nodes[1]) // into a queue that is empty again
 	q.Push(nodes[2])
 	if diff := cmp.Diff([]int{1, 2}, popAll(q)); diff != "" {
 		t.Errorf("popped from a queue used again (-want +got):\n%s", diff)
@@ -63,22 +63,22 @@ func TestRemoveTakesANodeOutOfTheMiddle(t *testing.T) {
 		q, nodes := filled(3)
 		n := nodes[test.remove]
 		if !n.Queued() || !n.Remove() || n.Queued() {
-			t.Errorf("Remove of node %d did not take it out", test.remove)
+			t.Errorf("Remove of node %d did not remove it", test.remove)
 		}
 		if n.Remove() || q.Len() != 2 {
-			t.Errorf("a second Remove of node %d did something: %d are left", test.remove, q.Len())
+			t.Errorf("a second Remove of node %d changed the queue to %d nodes", test.remove, q.Len())
 		}
-		q.Push(n) // a node that was taken out can be put in again
+		q.Push(n) // a node that was removed can be added again
 		if diff := cmp.Diff(append(test.want, test.remove), popAll(q)); diff != "" {
 			t.Errorf("after Remove of node %d, popped (-want +got):\n%s", test.remove, diff)
 		}
 	}
 	q, nodes := filled(1)
 	if !nodes[0].Remove() || q.Len() != 0 || q.Pop() != nil {
-		t.Error("the only node was removed, and the queue is not empty")
+		t.Error("the queue is not empty although its only node was removed")
 	}
 	if new(fifo.Node[int]).Remove() {
-		t.Error("a node of no queue was removed")
+		t.Error("Remove of a node in no queue returned true")
 	}
 }
 
@@ -99,7 +99,7 @@ func TestANodeIsInOneQueueAtATime(t *testing.T) {
 	}
 }
 
-// Any sequence of operations does to a queue what it does to a slice.
+// Any sequence of operations has the same effect as on a slice.
 func TestQueueIsASlice(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	_, nodes := filled(20)

@@ -1,5 +1,5 @@
-// Package kind sorts the errors of requests. Pictures and programs name a failure in a
-// word or two, and agree on which it is.
+// Package kind sorts the errors of requests by their kind, so that pictures and
+// programs use the same names.
 package kind
 
 import (
@@ -18,19 +18,19 @@ import (
 type Kind string
 
 const (
-	TooLarge Kind = "too large" // the body
+	TooLarge Kind = "too large" // the body exceeds MaxBody
 	Timeout  Kind = "timeout"
 	Canceled Kind = "canceled"
 	DNS      Kind = "dns"
-	Refused  Kind = "refused" // the connection, by the host
+	Refused  Kind = "refused" // the host refused the connection
 	Reset    Kind = "reset"
-	CutOff   Kind = "cut off" // the body, or the response before its header was complete
+	CutOff   Kind = "cut off" // the header or the body is incomplete
 	TLS      Kind = "tls"
 	Connect  Kind = "connect" // any other failure to connect
 	Other    Kind = "other"
 )
 
-// Of returns the kind of the error of a request, which must not be nil.
+// Of returns the kind of err, which must be the error of a request and not nil.
 func Of(err error) Kind {
 	var op *net.OpError
 	errors.As(err, &op)
@@ -58,18 +58,20 @@ func Of(err error) Kind {
 	return Other
 }
 
+// as reports whether err matches the type E.
 func as[E error](err error) bool {
 	var e E
 	return errors.As(err, &e)
 }
 
-// Windows has values of its own for ECONNREFUSED and ECONNRESET, which package syscall's
-// constants do not equal.
+// On Windows, ECONNREFUSED and ECONNRESET have values that differ from the
+// constants of package syscall.
 const (
 	wsaConnRefused = syscall.Errno(10061)
 	wsaConnReset   = syscall.Errno(10054)
 )
 
+// isErrno reports whether err is one of these error numbers of this system.
 func isErrno(err error, unix, windows syscall.Errno) bool {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {

@@ -5,16 +5,18 @@ import (
 	"strings"
 )
 
-// Mend changes what net/http would put onto the wire as it is, although no URL may
-// have it, and reports whether there was such a thing. It only scans a URL that is in
-// order.
+// Mend corrects the parts of u that net/http would send as they are, although
+// they are not valid in a URL. It reports whether it changed anything. For a
+// valid URL it only reads.
 //
-//   - A query is escaped as browsers escape it. net/http writes it onto the request
-//     line as it is, where a space would end the URL. Escapes stay, and so does a "%"
-//     that is none. An opaque URL is treated in the same way.
-//   - A path begins with "/". A proxy would be asked for "http://a.testpath".
+//   - It escapes the query, and an opaque URL, as browsers do. net/http writes
+//     the query on the request line as it is, where a space would end the URL.
+//     Escapes are kept, and so is a "%" that begins none.
+//   - It begins the path with "/". Otherwise, a proxy would be sent
+//     "http://a.testpath".
 //
-// All else in a path is escaped by net/url. The host stays as it is: see [Dialed].
+// net/url escapes the rest of the path. Mend does not change the host: see
+// [Dialed].
 func Mend(u *url.URL) bool {
 	was := *u
 	u.RawQuery = escape(u.RawQuery)
@@ -28,7 +30,7 @@ func Mend(u *url.URL) bool {
 	return *u != was
 }
 
-// WithoutEmptyPort returns host without a ":" after which there is no port.
+// WithoutEmptyPort returns host without a ":" at its end.
 func WithoutEmptyPort(host string) string {
 	if strings.HasSuffix(host, ":") && strings.LastIndexByte(host, ':') > strings.LastIndexByte(host, ']') {
 		return host[:len(host)-1]
@@ -36,8 +38,8 @@ func WithoutEmptyPort(host string) string {
 	return host
 }
 
-// WithoutZone returns host without the zone of an IPv6 address, which means something
-// on this machine only (RFC 6874, section 4).
+// WithoutZone returns host without the zone of an IPv6 address. A zone has a
+// meaning only on this machine (RFC 6874, section 4).
 func WithoutZone(host string) string {
 	zone := strings.IndexByte(host, '%')
 	end := strings.LastIndexByte(host, ']')
@@ -47,8 +49,8 @@ func WithoutZone(host string) string {
 	return host[:zone] + host[end:]
 }
 
-// escape returns query with the characters escaped that a browser escapes in a
-// query: the special-query percent-encode set of the WHATWG's URL standard.
+// escape returns query with escapes for the characters that browsers escape in
+// a query: the special-query percent-encode set of the WHATWG URL standard.
 func escape(query string) string {
 	n := 0
 	for i := range len(query) {
@@ -72,6 +74,7 @@ func escape(query string) string {
 	return string(b)
 }
 
+// inSet reports whether escape must escape c.
 func inSet(c byte) bool {
 	switch c {
 	case '"', '#', '\'', '<', '>':

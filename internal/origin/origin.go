@@ -1,5 +1,6 @@
-// Package origin tells where a URL leads. Credentials, limits and the gate all ask
-// it, so that none of them takes two hosts for one, or one host for two.
+// Package origin determines where a URL leads. Credentials, limits and the gate
+// all use it, so that none of them mistakes two hosts for one, or one host for
+// two.
 package origin
 
 import (
@@ -14,23 +15,24 @@ import (
 	"strings"
 )
 
-// An Origin is the identity of where a URL leads (RFC 6454). Two of them are equal
-// if net/http would dial the same host and port, and speak the same scheme there.
-// It is a valid map key.
+// An Origin identifies where a URL leads (RFC 6454). Two Origins are equal if
+// and only if net/http would dial the same host and port with the same scheme.
+// An Origin is a valid map key.
 type Origin struct {
 	Scheme string // in lower case
-	Host   string // in ASCII and lower case; an IP address in its usual form
-	Port   string // the scheme's default filled in; empty if the scheme has none
+	Host   string // in ASCII and lower case; an IP address in its canonical form
+	Port   string // explicit or the scheme's default; empty if the scheme has no default
 }
 
-// Of returns the origin of u.
+// Of returns the origin of u. It allocates nothing if the host is ASCII and in
+// lower case.
 //
-// For a host that is ASCII and in lower case it allocates nothing. Folding by Unicode,
-// as strings.EqualFold does, would be wrong for the others: it takes βόλος and βόλοσ,
-// straße and straẞe for one host each, and they are different hosts to IDNA.
+// Case is folded by IDNA and not by Unicode, as strings.EqualFold would.
+// EqualFold treats βόλος and βόλοσ as one host, and straße and straẞe, but they
+// are different hosts to IDNA.
 //
-// A trailing dot counts: a resolver may look for "a.test" in its search domains, and
-// looks for "a.test." in none. A name that IDNA refuses equals nothing but itself.
+// A trailing dot counts: a resolver may look for "a.test" in its search
+// domains, but not for "a.test.". A name that IDNA refuses equals only itself.
 func Of(u *url.URL) Origin {
 	o := Origin{Scheme: strings.ToLower(u.Scheme), Host: ascii(u), Port: u.Port()}
 	if isASCII(o.Host) {
@@ -47,28 +49,28 @@ func Of(u *url.URL) Origin {
 	return o
 }
 
-// HostPort returns the host and the port of o as one text.
+// HostPort returns the host and the port of o in one text.
 func (o Origin) HostPort() string {
 	return net.JoinHostPort(o.Host, cmp.Or(o.Port, o.Scheme))
 }
 
-// MaxUnicode is the longest host in bytes, of those that are not ASCII, for which IDNA
-// is asked. A name of the DNS has at most 253 bytes, and fewer characters. The time that
-// IDNA takes grows with the square of the length: a host of 60 kB takes seconds.
+// MaxUnicode is the maximum length in bytes of a host that is not ASCII. A name
+// in the DNS has at most 253 bytes, and fewer characters. The time that IDNA
+// takes grows with the square of the length: a host of 60 kB takes seconds.
 const MaxUnicode = 1024
 
-// TooLong reports whether the host of u is not ASCII and longer than [MaxUnicode]. Such
-// a URL must not come to net/http, which has no such limit.
+// TooLong reports whether the host of u is not ASCII and longer than
+// [MaxUnicode]. Such a URL must not reach net/http, which has no such limit.
 func TooLong(u *url.URL) bool {
 	return len(u.Host) > MaxUnicode && !isASCII(u.Host)
 }
 
-// Dialed returns the Host of u, its port included, with the name in the form in which
-// net/http dials it. It leaves out an empty port: "Host: a.test:" is not what a server
-// knows itself by (RFC 3986, section 6.2.3).
+// Dialed returns the Host of u, including its port, with the name in the form
+// in which net/http dials it. It leaves out an empty port, because a server
+// does not know itself by "Host: a.test:" (RFC 3986, section 6.2.3).
 //
-// Only what is sent is to have this form. In a text it would hide what a URL was: that of
-// "http://https://user:secret@h" has the host "https:".
+// Use this form only for what is sent. In a text it would hide what the URL
+// was: "http://https://user:secret@h" has the host "https:".
 func Dialed(u *url.URL) string {
 	if isASCII(u.Host) {
 		return WithoutEmptyPort(u.Host)
@@ -83,15 +85,16 @@ func Dialed(u *url.URL) string {
 	return host
 }
 
-// ascii returns the host of u, without its port, in the form in which net/http dials it.
-// It returns a host that has no such form as it is.
+// ascii returns the host of u, without its port, in the form in which net/http
+// dials it. If the host has no such form, ascii returns it unchanged.
 //
-// The ASCII form of an internationalized name is a matter of large tables, which
-// net/http has and doesn't export. It tells the form in two places: in the Host header
-// that Request.Write writes, and in the address that a Transport says it wants a
-// connection to. The two differ, since Request.Write maps no character to another: for
-// "BÜCHER.example" it writes another name than the Transport dials. What is dialed
-// counts. So a Transport that cannot dial is asked for a connection.
+// The ASCII form of an internationalized name depends on large tables, which
+// net/http has but does not export. It reveals the form in two places: in the
+// Host header that Request.Write writes, and in the address to which a
+// Transport wants a connection. They can differ, because Request.Write maps no
+// character to another: for "BÜCHER.example" it writes a name that the
+// Transport does not dial. The dialed name counts, so ascii requests a
+// connection from a Transport that cannot dial.
 func ascii(u *url.URL) string {
 	host := u.Hostname()
 	if isASCII(host) || TooLong(u) {
@@ -104,7 +107,7 @@ func ascii(u *url.URL) string {
 	cannotDial := http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			return nil, errors.New("not to be dialed")
+			return nil, errors.New("this transport cannot dial")
 		},
 	}
 	req := &http.Request{URL: &url.URL{Scheme: "http", Host: u.Host}, Header: make(http.Header)}
@@ -117,10 +120,10 @@ func ascii(u *url.URL) string {
 	return host
 }
 
-// canonical returns the one form of a host that is ASCII: names in lower case, and
-// an IPv6 address in the form of RFC 5952. An IPv4 address within IPv6 is the IPv4
-// address, as which package net dials it. The zone of an address is the name of an
-// interface, and keeps its case.
+// canonical returns the canonical form of an ASCII host. Names are in lower
+// case, and IPv6 addresses in the form of RFC 5952. An IPv4 address within IPv6
+// becomes the IPv4 address, because package net dials it as such. The zone of
+// an address is the name of an interface and keeps its case.
 func canonical(host string) string {
 	if strings.Contains(host, ":") {
 		if addr, err := netip.ParseAddr(host); err == nil {
@@ -134,7 +137,7 @@ func canonical(host string) string {
 	return strings.ToLower(host)
 }
 
-// number returns a port without leading zeros, as package net reads it.
+// number returns port without leading zeros, as package net reads it.
 func number(port string) string {
 	for len(port) > 1 && port[0] == '0' {
 		port = port[1:]
@@ -142,6 +145,7 @@ func number(port string) string {
 	return port
 }
 
+// isASCII reports whether s has only ASCII characters.
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {

@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// The hosts of one line are one host, and those of different lines are different ones.
+// hosts has lines of URLs. The URLs in one line have the same origin, and those
+// in different lines have different origins.
 var hosts = [][]string{
 	{"http://a.test", "http://a.test/", "HTTP://A.TEST/x?y#z", "http://a.test:80", "http://a.test:", "http://a.test:0080/", "http://u:p@a.test/", "http://ａ.test/", "http://a。test/", "http://A\u00ad.test/"},
 	{"https://a.test", "https://a.test:443", "https://A.test:0443/"},
@@ -22,7 +23,7 @@ var hosts = [][]string{
 	{"http://a.test:8"},
 	{"http://a.test:0"},
 	{"http://a.test:65616"}, // not 80
-	{"http://a.test."},      // a resolver has no search domains for it
+	{"http://a.test."},      // a resolver uses no search domains for it
 	{"http://sub.a.test"},
 	{"http://bücher.example", "http://xn--bcher-kva.example", "http://BÜCHER.example", "http://b%C3%BCcher.example:80/", "http://XN--BCHER-KVA.example", "http://bu\u0308cher.example"},
 	{"http://bücher.example.", "http://xn--bcher-kva.example."},
@@ -63,17 +64,17 @@ func TestOf(t *testing.T) {
 			}
 			o := Of(u)
 			if at, ok := lines[o]; ok && at != i {
-				t.Errorf("Of(%q) = %+v, like that of %q", raw, o, hosts[at][0])
+				t.Errorf("Of(%q) = %+v, the same as for %q", raw, o, hosts[at][0])
 			}
 			if first, err := url.Parse(line[0]); err != nil || Of(first) != o {
-				t.Errorf("Of(%q) = %+v, and Of(%q) = %+v; want one", raw, o, line[0], Of(first))
+				t.Errorf("Of(%q) = %+v, and Of(%q) = %+v; want the same", raw, o, line[0], Of(first))
 			}
 			lines[o] = i
 		}
 	}
 }
 
-// A URL that was not parsed may have anything for a host.
+// The host of a URL that was not parsed may be any text.
 func TestOf_unparsedURL(t *testing.T) {
 	for host, want := range map[string]Origin{
 		"":              {"http", "", "80"},
@@ -92,15 +93,15 @@ func TestOf_unparsedURL(t *testing.T) {
 	}
 }
 
-// A host that is not ASCII and very long kept net/http busy for minutes: IDNA takes the
-// square of its length.
+// A very long host that is not ASCII kept net/http busy for minutes, because
+// the time that IDNA takes grows with the square of the length.
 func TestOf_longHost(t *testing.T) {
 	u := &url.URL{Scheme: "http", Host: strings.Repeat("ü", MaxUnicode)}
 	if !TooLong(u) || Of(u).Host != u.Host || Dialed(u) != u.Host {
-		t.Errorf("IDNA was asked for a host of %d bytes", len(u.Host))
+		t.Errorf("IDNA was used for a host of %d bytes", len(u.Host))
 	}
 	if long := (&url.URL{Host: strings.Repeat("u", 10*MaxUnicode)}); TooLong(long) {
-		t.Error("a host that is ASCII is too long")
+		t.Error("TooLong = true for a host that is ASCII")
 	}
 }
 
@@ -122,8 +123,8 @@ func TestDialed(t *testing.T) {
 	}
 }
 
-// dialed returns the address that net/http dials for u, in the form that package net
-// makes of it, or "" if it dials none.
+// dialed returns the address that net/http dials for u, in the form that
+// package net gives it, or "" if net/http dials none.
 func dialed(u *url.URL) (addr string) {
 	tr := &http.Transport{
 		DisableKeepAlives: true,
@@ -132,7 +133,7 @@ func dialed(u *url.URL) (addr string) {
 			return nil, errors.New("no network")
 		},
 	}
-	// RoundTrip returns what the dial returned, and so after it.
+	// RoundTrip returns the dial's error, so addr is set then.
 	tr.RoundTrip(&http.Request{URL: u, Header: make(http.Header)})
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -151,7 +152,8 @@ func dialed(u *url.URL) (addr string) {
 	return host + " " + port
 }
 
-// Two URLs have one origin if, and only if, net/http dials one address for them.
+// Two URLs have the same origin if and only if net/http dials the same address
+// for them.
 func FuzzOf(f *testing.F) {
 	var all []string
 	for _, line := range hosts {
@@ -175,7 +177,7 @@ func FuzzOf(f *testing.F) {
 		if (oa == ob) != (da == db) {
 			t.Errorf("Of(%q) = %q, Of(%q) = %q; net/http dials %q and %q", a, oa, b, ob, da, db)
 		}
-		if Dialed(ua) != a { // and then it is dialed in the same way
+		if Dialed(ua) != a { // net/http must dial both in the same way
 			if d := dialed(&url.URL{Scheme: "http", Host: Dialed(ua)}); d != da {
 				t.Errorf("Dialed(%q) = %q, for which net/http dials %q, not %q", a, Dialed(ua), d, da)
 			}
@@ -212,7 +214,7 @@ func TestMend(t *testing.T) {
 	}
 }
 
-// What a URL that was not parsed may have in it.
+// A URL that was not parsed may have any text in its fields.
 func TestMend_unparsedURL(t *testing.T) {
 	for _, tc := range []struct {
 		url  url.URL
@@ -230,12 +232,12 @@ func TestMend_unparsedURL(t *testing.T) {
 		u.Scheme, u.Host = "http", "h"
 		Mend(&u)
 		if got := u.RequestURI(); got != tc.line {
-			t.Errorf("Mend(%#v) asks for %q, want %q", tc.url, got, tc.line)
+			t.Errorf("Mend(%#v) requests %q, want %q", tc.url, got, tc.line)
 		}
 	}
 }
 
-// No URL makes more of a request line than the three parts that it has.
+// No URL adds to the three parts of a request line.
 func FuzzMend(f *testing.F) {
 	for _, s := range []string{"", "/", "/a b", "a", "*", "q=a b", "%zz", "\r\nX: 1", "ü", "//x", "a#b?c", "\x00\x7f\xff"} {
 		for _, t := range []string{"", s, "/x"} {
@@ -256,10 +258,10 @@ func FuzzMend(f *testing.F) {
 		line, err := bufio.NewReader(strings.NewReader(wire.String())).ReadString('\n')
 		target, ok := strings.CutSuffix(strings.TrimPrefix(line, "GET "), " HTTP/1.1\r\n")
 		if err != nil || !ok || strings.ContainsFunc(target, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) {
-			t.Errorf("%#v goes as %q", u, line)
+			t.Errorf("%#v is sent as %q", u, line)
 		}
 		if opaque == "" && path != "*" && !strings.HasPrefix(target, "/") {
-			t.Errorf("%#v asks for %q", u, target)
+			t.Errorf("%#v requests %q", u, target)
 		}
 	})
 }

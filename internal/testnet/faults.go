@@ -22,52 +22,54 @@ import (
 	"time"
 )
 
-// Answers of what is well.
+// These are the bodies of healthy responses.
 const (
-	Healthy = "all is well"                                    // of /healthy
-	Held    = "all is well so far, and all is well in the end" // of /held
+	Healthy = "all is well"                                    // from /healthy
+	Held    = "all is well so far, and all is well in the end" // from /held
 	begins  = len("all is well so far")
 )
 
-// Faulty is a handler with one fault for each path; see answers and handlers.
+// A Faulty is a handler with one fault for each path. The paths are the keys of
+// answers and handlers.
 type Faulty struct {
 	stalled  chan string
 	received chan struct{} // closed by Received
 	released chan struct{} // closed by Release
 	once     [2]sync.Once
 
-	mu   sync.Mutex
-	came []*http.Request // guarded by mu
+	mu   sync.Mutex // guards the field below
+	came []*http.Request
 }
 
-// NewFaulty returns the handler alone, for New.
+// NewFaulty returns a handler for [New].
 func NewFaulty() *Faulty {
 	return &Faulty{stalled: make(chan string, 1000), received: make(chan struct{}), released: make(chan struct{})}
 }
 
-// Stalled yields the name of a fault each time one has come to where nothing more
-// will happen until the client goes away.
+// Stalled returns a channel that receives the name of a fault each time nothing
+// more will happen until the client goes away.
 func (f *Faulty) Stalled() <-chan string { return f.stalled }
 
-// Stall says that it has come to that.
+// Stall sends name to Stalled.
 func (f *Faulty) Stall(name string) { f.stalled <- name }
 
-// stall has r's client wait until it is gone, and ends without an answer: one that is
-// sent to a client on its way out may still reach it.
+// stall makes r's client wait until it is gone. It then aborts without a
+// response, because a response may still reach a client that is about to hang
+// up.
 func (f *Faulty) stall(name string, r *http.Request) {
 	f.Stall(name)
 	<-r.Context().Done()
 	panic(http.ErrAbortHandler)
 }
 
-// Received tells that a response's headers have come: what breaks in the body may
-// break now.
+// Received tells f that the header of a response has arrived, so that faults in
+// the body may happen now.
 func (f *Faulty) Received() { f.once[0].Do(func() { close(f.received) }) }
 
-// Release lets /held answer, and /never-reads end.
+// Release lets /held complete its response, and /never-reads return.
 func (f *Faulty) Release() { f.once[1].Do(func() { close(f.released) }) }
 
-// Came are the requests that came so far, without their bodies.
+// Came returns the requests that have arrived so far, without their bodies.
 func (f *Faulty) Came() []*http.Request {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -87,7 +89,7 @@ func (f *Faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// An answer is what a server says over HTTP/1, byte by byte, before it ends.
+// An answer is what a server sends over HTTP/1, byte by byte, and how it ends.
 type answer struct {
 	says string
 	end  func(*Faulty, net.Conn)
@@ -96,7 +98,7 @@ type answer struct {
 const (
 	ok      = "HTTP/1.1 200 OK\r\n"
 	chunked = ok + "Transfer-Encoding: chunked\r\n\r\n"
-	last    = "Connection: close\r\n" // or else what follows passes for the answer to the next request
+	last    = "Connection: close\r\n" // otherwise the excess would be read as the next response
 )
 
 var answers = map[string]answer{
@@ -117,7 +119,7 @@ var answers = map[string]answer{
 	"/chunks-half-end": {chunked + "5\r\nshort\r\n0\r\n", hangUp},
 	"/1TiB":            {ok + "Content-Length: 1099511627776\r\n\r\nshort", hangUp},
 
-	// What net/http alone decides.
+	// net/http alone decides about these.
 	"/nonsense/status-line":      {"What do you want?\r\n\r\n", hangUp},
 	"/nonsense/status-code":      {"HTTP/1.1 2OO OK\r\n\r\n", hangUp},
 	"/nonsense/version":          {"HTTP/one 200 OK\r\n\r\n", hangUp},
@@ -137,6 +139,7 @@ var answers = map[string]answer{
 		"5\r\nshort\r\n0\r\n\r\n", hangUp},
 }
 
+// give takes the connection over and sends the answer.
 func (a answer) give(f *Faulty, w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -147,20 +150,21 @@ func (a answer) give(f *Faulty, w http.ResponseWriter) {
 	a.end(f, conn)
 }
 
-// hangUp closes the connection in such a way that what was said arrives: a Close with
-// something unread would reset it.
+// hangUp closes the connection so that everything sent before arrives. A Close
+// with unread data would reset the connection.
 func hangUp(_ *Faulty, conn net.Conn) {
 	if c, ok := conn.(interface{ CloseWrite() error }); ok && c.CloseWrite() == nil {
 		io.Copy(io.Discard, conn)
 	}
 }
 
-// stay keeps the connection until the client is gone.
+// stay keeps the connection open until the client is gone.
 func stay(f *Faulty, conn net.Conn) {
 	f.Stall("an answer")
 	io.Copy(io.Discard, conn)
 }
 
+// reset closes the connection with a TCP reset.
 func reset(_ *Faulty, conn net.Conn) {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
@@ -169,12 +173,13 @@ func reset(_ *Faulty, conn net.Conn) {
 	conn.Close()
 }
 
+// resetOnceReceived resets the connection when the header has arrived.
 func resetOnceReceived(f *Faulty, conn net.Conn) {
 	<-f.received
 	reset(f, conn)
 }
 
-// handlers are the faults that every version of HTTP has.
+// handlers are the faults that exist in every version of HTTP.
 var handlers = map[string]func(f *Faulty, w http.ResponseWriter, r *http.Request){
 	"/healthy": func(_ *Faulty, w http.ResponseWriter, _ *http.Request) { io.WriteString(w, Healthy) },
 	"/held": func(f *Faulty, w http.ResponseWriter, r *http.Request) {
@@ -223,7 +228,7 @@ var handlers = map[string]func(f *Faulty, w http.ResponseWriter, r *http.Request
 		<-f.received
 		panic(http.ErrAbortHandler)
 	},
-	"/drip": func(_ *Faulty, w http.ResponseWriter, r *http.Request) { // a byte every 100 ms, ?n of them
+	"/drip": func(_ *Faulty, w http.ResponseWriter, r *http.Request) { // sends n bytes, one every 100 ms
 		n, _ := strconv.Atoi(r.FormValue("n"))
 		for range n {
 			select {
@@ -249,7 +254,7 @@ var handlers = map[string]func(f *Faulty, w http.ResponseWriter, r *http.Request
 	"/loop": func(_ *Faulty, w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/loop", http.StatusFound)
 	},
-	"/redirect": func(_ *Faulty, w http.ResponseWriter, r *http.Request) { // ?to, with ?status
+	"/redirect": func(_ *Faulty, w http.ResponseWriter, r *http.Request) { // redirects to the parameter "to", with "status"
 		status, err := strconv.Atoi(r.FormValue("status"))
 		if err != nil {
 			status = http.StatusFound
@@ -258,13 +263,13 @@ var handlers = map[string]func(f *Faulty, w http.ResponseWriter, r *http.Request
 		w.WriteHeader(status)
 	},
 	"/goaway": func(_ *Faulty, w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Connection", "close") // which over HTTP/2 sends GOAWAY
+		w.Header().Set("Connection", "close") // sends GOAWAY over HTTP/2
 		io.WriteString(w, Healthy)
 	},
 
 	"/never-reads": func(f *Faulty, _ http.ResponseWriter, _ *http.Request) {
 		f.Stall("/never-reads")
-		<-f.released // over HTTP/1 a server that doesn't read doesn't see the client go
+		<-f.released // over HTTP/1, a server that doesn't read can't see that the client is gone
 	},
 	"/reads": func(_ *Faulty, _ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) },
 	"/reads-on": func(f *Faulty, _ http.ResponseWriter, r *http.Request) {
@@ -279,11 +284,13 @@ var (
 	tooLong = strings.Repeat("x", 1<<20+4<<10)
 )
 
-// bomb is 1 MB of gzip that is 1 GiB unpacked: the same 1 MiB, 1024 times.
+// bomb returns 1 MB of gzip that decompresses to 1 GiB: the same 1 MiB, 1024
+// times.
 var bomb = sync.OnceValue(func() []byte {
 	return bytes.Repeat(gzipped(string(make([]byte, 1<<20))), 1<<10)
 })
 
+// gzipped returns content compressed.
 func gzipped(content string) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
@@ -292,6 +299,7 @@ func gzipped(content string) []byte {
 	return b.Bytes()
 }
 
+// packed returns a handler that sends content as gzip.
 func packed(content func() []byte) func(*Faulty, http.ResponseWriter, *http.Request) {
 	return func(_ *Faulty, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -299,11 +307,13 @@ func packed(content func() []byte) func(*Faulty, http.ResponseWriter, *http.Requ
 	}
 }
 
+// send sends text immediately.
 func send(w http.ResponseWriter, text string) {
 	io.WriteString(w, text)
 	http.NewResponseController(w).Flush()
 }
 
+// pour writes b until that fails.
 func pour(w io.Writer, b []byte) {
 	for {
 		if _, err := w.Write(b); err != nil {
@@ -312,26 +322,26 @@ func pour(w io.Writer, b []byte) {
 	}
 }
 
-// Faults are servers on loopback sockets, with one fault for each path of some, and
-// one for each of the others.
+// Faults are servers on loopback sockets. Some have the paths of Faulty. Each
+// of the others has one fault.
 type Faults struct {
 	*Faulty
 
-	// Origins are where they listen: "http", "https" (HTTP/1) and "h2" have the
-	// paths of Faulty, as has "h2 of one stream"; the others are faults in
-	// themselves, whatever the path.
+	// Origins has the addresses of the servers. "http", "https" (HTTP/1), "h2"
+	// and "h2 of one stream" have the paths of Faulty. The others have one
+	// fault each, for every path.
 	Origins map[string]string
-	Roots   *x509.CertPool // what signed the certificate of all
+	Roots   *x509.CertPool // for the certificate of all servers
 
 	asked atomic.Int64
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool // open; guarded by mu
+	mu    sync.Mutex        // guards the field below
+	conns map[net.Conn]bool // the open connections
 }
 
-// NewFaults starts the servers, which are closed when the test ends.
+// NewFaults starts the servers. They are closed when the test ends.
 func NewFaults(t testing.TB) *Faults {
-	bomb() // takes its time, and memory, once
+	bomb() // takes time and memory, once
 	cert, roots := certificate()
 	f := &Faults{Faulty: NewFaulty(), Origins: make(map[string]string), Roots: roots, conns: make(map[net.Conn]bool)}
 	t.Cleanup(f.close)
@@ -375,7 +385,7 @@ func NewFaults(t testing.TB) *Faults {
 	return f
 }
 
-// certificate is that of httptest, for 127.0.0.1.
+// certificate returns the certificate of httptest, which is for 127.0.0.1.
 var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	srv := httptest.NewTLSServer(nil)
 	defer srv.Close()
@@ -384,17 +394,18 @@ var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 	return srv.TLS.Certificates[0], roots
 })
 
-// Open is the number of connections that are open on the servers' side.
+// Open returns the number of connections that are open on the servers' side.
 func (f *Faults) Open() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.conns)
 }
 
-// Asked is the number of requests that came to those servers that are faults in
-// themselves.
+// Asked returns the number of requests that arrived at the servers that have
+// one fault each.
 func (f *Faults) Asked() int { return int(f.asked.Load()) }
 
+// close ends the connections that are still open.
 func (f *Faults) close() {
 	f.Received()
 	f.Release()
@@ -405,6 +416,7 @@ func (f *Faults) close() {
 	}
 }
 
+// listen returns a listener for the server called name.
 func (f *Faults) listen(t testing.TB, name string) net.Listener {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -419,9 +431,9 @@ func (f *Faults) listen(t testing.TB, name string) net.Listener {
 	return &counting{l, f}
 }
 
-// refusing returns an address that refuses connections until the test ends. Its port
-// is our end of a connection, so nobody can listen there. The port of a listener that
-// has been closed may be taken by another test.
+// refusing returns an address that refuses connections until the test ends. Its
+// port is our end of a connection, so nobody can listen there. A closed
+// listener would not do: another test may take its port.
 func refusing(t testing.TB) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -441,7 +453,8 @@ func refusing(t testing.TB) string {
 	return far.LocalAddr().String()
 }
 
-// serve has each connection that name accepts talked to, and closed.
+// serve calls talk for each connection to the server called name, and then
+// closes the connection.
 func (f *Faults) serve(t testing.TB, name string, talk func(net.Conn)) {
 	l := f.listen(t, name)
 	go func() {
@@ -458,8 +471,8 @@ func (f *Faults) serve(t testing.TB, name string, talk func(net.Conn)) {
 	}()
 }
 
-// answerOnce answers the first request of a connection, reads the second, and closes
-// the connection.
+// answerOnce answers the first request of a connection, reads the second, and
+// closes the connection.
 func (f *Faults) answerOnce(conn net.Conn) {
 	r := bufio.NewReader(conn)
 	for i := range 2 {
@@ -475,6 +488,7 @@ func (f *Faults) answerOnce(conn net.Conn) {
 	}
 }
 
+// counting is a listener whose open connections f counts.
 type counting struct {
 	net.Listener
 	f *Faults
@@ -492,6 +506,7 @@ func (l *counting) Accept() (net.Conn, error) {
 	return own, nil
 }
 
+// conn is a connection that f counts until it is closed.
 type conn struct {
 	*net.TCPConn
 	f *Faults
@@ -506,14 +521,14 @@ func (c *conn) Close() error {
 	return c.TCPConn.Close()
 }
 
-// Descriptors is the number of file descriptors that the process has open, 0 where
-// that cannot be known.
+// Descriptors returns the number of file descriptors that the process has open,
+// or 0 if that cannot be known.
 func Descriptors() int {
 	open, _ := os.ReadDir("/dev/fd")
 	return len(open)
 }
 
-// NowhereResolver knows of no host: it asks a server that says so, over a pipe.
+// NowhereResolver knows no host. It queries a server that says so, over a pipe.
 var NowhereResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 	client, server := net.Pipe()
 	go func() {
@@ -527,9 +542,9 @@ var NowhereResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, 
 			if _, err := io.ReadFull(server, m); err != nil {
 				return
 			}
-			m[2] |= 0x80                          // it is a response
+			m[2] |= 0x80                          // this is a response
 			m[3] = 0x83                           // NXDOMAIN
-			server.Write(append(length[:], m...)) // with the question as it was
+			server.Write(append(length[:], m...)) // with the question unchanged
 		}
 	}()
 	return client, nil

@@ -13,8 +13,8 @@ import (
 	"github.com/abreast-go/abreast/internal/testnet"
 )
 
-// The servers speak what their names say, serve what is well, and count what is open.
-// (That each fault is the one it should be is shown by the tests that use it.)
+// The servers speak the protocol of their name, serve /healthy, and count open
+// connections. (Tests that use a fault show that it is the right one.)
 func TestFaultsServeWhatIsWell(t *testing.T) {
 	for origin, proto := range map[string]string{
 		"http":                 "HTTP/1.1",
@@ -49,12 +49,13 @@ func TestFaultsServeWhatIsWell(t *testing.T) {
 				runtime.Gosched()
 			}
 			if n := len(f.Came()) + f.Asked(); n < 1 {
-				t.Error("nothing came, as the server has it")
+				t.Error("no server counted the request")
 			}
 		})
 	}
 }
 
+// request returns a GET of url.
 func request(t *testing.T, url string) *http.Request {
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {

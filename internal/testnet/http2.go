@@ -6,7 +6,7 @@ import (
 	"net"
 )
 
-// HTTP/2 by hand, as far as it takes to break it: RFC 9113, sections 4 and 6.
+// This file speaks just enough HTTP/2 to break it: RFC 9113, sections 4 and 6.
 
 const (
 	frameData     = 0x0
@@ -29,10 +29,10 @@ const (
 	noWindow        = "\x00\x04\x00\x00\x00\x00" // SETTINGS_INITIAL_WINDOW_SIZE is 0
 )
 
-// An http2Peer is the other end of an HTTP/2 connection.
+// An http2Peer is the server's end of an HTTP/2 connection.
 type http2Peer struct {
-	settings string // its own
-	// answer is called with each request; it reports whether to go on.
+	settings string // the payload of its SETTINGS frame
+	// answer is called for each request. It reports whether to continue.
 	answer func(p *http2Conn, stream uint32) bool
 }
 
@@ -40,14 +40,14 @@ type http2Conn struct {
 	net.Conn
 	f     *Faults
 	name  string
-	first bool // the first request that came to this peer, on any connection
+	first bool // whether this is the first request to any peer of f
 }
 
 var http2Peers = map[string]http2Peer{
 	"h2 that refuses": {answer: func(p *http2Conn, stream uint32) bool {
 		p.write(frameReset, 0, stream, code(codeRefusedStream))
 		if !p.first {
-			p.f.Stall(p.name) // net/http waits for a second now
+			p.f.Stall(p.name) // net/http now waits for a second
 		}
 		return true
 	}},
@@ -81,7 +81,7 @@ var http2Peers = map[string]http2Peer{
 		return false
 	}},
 	"h2 GOAWAY unseen": {answer: func(p *http2Conn, stream uint32) bool {
-		if p.first { // it was not, and will not be, looked at
+		if p.first { // the request was not processed and will not be
 			p.write(frameGoAway, 0, 0, code(0)+code(0))
 			return false
 		}
@@ -100,7 +100,7 @@ var http2Peers = map[string]http2Peer{
 	}},
 }
 
-// talk speaks HTTP/2 until the client hangs up or answer has enough.
+// talk speaks HTTP/2 until the client hangs up or answer returns false.
 func (peer http2Peer) talk(f *Faults, name string, conn net.Conn) {
 	p := &http2Conn{Conn: conn, f: f, name: name}
 	if _, err := io.CopyN(io.Discard, p, int64(len("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))); err != nil {
@@ -131,6 +131,7 @@ func (peer http2Peer) talk(f *Faults, name string, conn net.Conn) {
 	}
 }
 
+// write writes one frame.
 func (p *http2Conn) write(kind, flags byte, stream uint32, payload string) {
 	n := len(payload)
 	frame := []byte{byte(n >> 16), byte(n >> 8), byte(n), kind, flags}
@@ -138,5 +139,5 @@ func (p *http2Conn) write(kind, flags byte, stream uint32, payload string) {
 	p.Write(append(frame, payload...))
 }
 
-// code is a number of 32 bits, as error codes and streams are.
+// code returns a number of 32 bits, as error codes and streams are, as bytes.
 func code(n uint32) string { return string(binary.BigEndian.AppendUint32(nil, n)) }

@@ -1,6 +1,7 @@
-// Package testnet is a network for tests: the real http.Server and http.Transport
-// over pipes in memory, so that they run in the fake time of testing/synctest; and
-// servers on loopback that fail in every way a network can, one path a fault.
+// Package testnet has networks for tests. [New] connects the real http.Server
+// and http.Transport with pipes in memory, so that they run in the fake time of
+// testing/synctest. [NewFaults] starts servers on loopback that fail in every
+// way that a network can, with one fault for each path.
 package testnet
 
 import (
@@ -13,11 +14,11 @@ import (
 	"testing"
 )
 
-// A Server is an http.Server that is reached, under any host name, through its
-// Transport. Both belong to the test, and to the synctest bubble they were made in.
+// A Server is an http.Server that its Transport reaches under any host name.
+// Both belong to the test, and to the synctest bubble in which they were made.
 type Server struct {
-	// Transport dials this server, whatever the address. A test may change it
-	// before its first use.
+	// Transport dials this server for any address. A test may change it before
+	// its first use.
 	Transport *http.Transport
 
 	listener *listener
@@ -25,7 +26,8 @@ type Server struct {
 	open     atomic.Int64
 }
 
-// New starts a server with h, which is closed when the test ends.
+// New starts a server with the handler h. The server is closed when the test
+// ends.
 func New(t testing.TB, h http.Handler) *Server {
 	l := &listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	s := &Server{listener: l}
@@ -45,15 +47,15 @@ func New(t testing.TB, h http.Handler) *Server {
 	t.Cleanup(func() {
 		s.Transport.CloseIdleConnections()
 		srv.Close()
-		conns.Wait() // the server takes its time over some, which must pass in the bubble
+		conns.Wait() // the server takes time to close some, which must pass in the bubble
 	})
 	return s
 }
 
-// Client is an http.Client with the server's Transport.
+// Client returns an http.Client with the server's Transport.
 func (s *Server) Client() *http.Client { return &http.Client{Transport: s.Transport} }
 
-// Dial makes a connection to the server.
+// Dial returns a new connection to the server.
 func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
@@ -67,13 +69,13 @@ func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// Dials is the number of connections that were made.
+// Dials returns the number of connections that were made.
 func (s *Server) Dials() int { return int(s.dials.Load()) }
 
-// Open is the number of connections that the server has open.
+// Open returns the number of connections that the server has open.
 func (s *Server) Open() int { return int(s.open.Load()) }
 
-// Close stops accepting connections: the next dial is refused.
+// Close stops accepting connections. The next dial fails as if it was refused.
 func (s *Server) Close() { s.listener.Close() }
 
 type listener struct {

@@ -29,7 +29,7 @@ func TestTimeIsFake(t *testing.T) {
 		s.Close()
 		s.Transport.CloseIdleConnections()
 		if _, err := s.Client().Get("http://any/"); err == nil {
-			t.Error("a closed server was reached")
+			t.Error("a closed server accepted a connection")
 		}
 	})
 }
