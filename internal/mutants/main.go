@@ -1,13 +1,14 @@
-// Command mutants sees whether the tests bite. Each mutant in the files beside it
-// breaks one promise of the library by a small edit. The program makes the edits
-// one by one, and runs the test that the mutant names, which must fail.
+// Command mutants checks that the tests notice mistakes. Each mutant in the
+// files beside it breaks one promise of the library with a small edit. The
+// program makes the edits one by one and runs the test that the mutant names.
+// The test must fail.
 //
 //	go run ./internal/mutants                # all of them
 //	go run ./internal/mutants -run '^(01|23)-'
 //	go run ./internal/mutants -apply         # do the edits still apply?
 //
-// It exits with 1 if a mutant survives, doesn't apply or doesn't build, or if a
-// named test fails without it.
+// It exits with status 1 if a mutant survives, doesn't apply or doesn't build,
+// or if a test that a mutant names fails without any mutant.
 package main
 
 import (
@@ -35,8 +36,8 @@ var files embed.FS
 
 func main() {
 	pattern := flag.String("run", "", "run only the mutants whose names match this `regexp`")
-	applyOnly := flag.Bool("apply", false, "see whether the edits apply, and run no test")
-	timeout := flag.Duration("timeout", time.Minute, "for one run of a test; one that hangs is caught by it")
+	applyOnly := flag.Bool("apply", false, "check that the edits apply, and run no test")
+	timeout := flag.Duration("timeout", time.Minute, "limit for one run of a test; a mutant whose test reaches it is caught")
 	flag.Parse()
 	survived, err := run(*pattern, *applyOnly, *timeout)
 	if err != nil {
@@ -47,7 +48,8 @@ func main() {
 	}
 }
 
-// run tries the mutants that match pattern, and reports whether one was not caught.
+// run tries the mutants that match pattern, and reports whether one was not
+// caught.
 func run(pattern string, applyOnly bool, timeout time.Duration) (survived bool, err error) {
 	mutants, err := load(files, pattern)
 	if err != nil {
@@ -82,7 +84,7 @@ func run(pattern string, applyOnly bool, timeout time.Duration) (survived bool, 
 	return len(not) > 0, nil
 }
 
-// A verdict is what became of a mutant.
+// A verdict is the result of a mutant.
 type verdict string
 
 const (
@@ -93,18 +95,18 @@ const (
 	doesNotBuild verdict = "DOESN'T BUILD"
 )
 
-// work is what trying a mutant needs. The module itself is never changed: mutated
-// files are given to the go command in an overlay, so several mutants can be tried
-// at once.
+// work has what is needed to try a mutant. The module itself is never changed:
+// the go command gets mutated files in an overlay, so that several mutants can
+// be tried at once.
 type work struct {
-	root, dir string // of the module; of temporary files
+	root, dir string // the folders of the module and of temporary files
 	source    *source
 	applyOnly bool
 	timeout   time.Duration
 }
 
-// tryAll tries mutants, as many at once as there are processors, reports each, and
-// returns the names of those that were not caught.
+// tryAll tries as many mutants at once as there are processors, prints the
+// result of each, and returns the names of those that were not caught.
 func (w *work) tryAll(mutants []mutant) (not []string) {
 	type result struct {
 		verdict verdict
@@ -150,8 +152,8 @@ func (w *work) tryAll(mutants []mutant) (not []string) {
 	return not
 }
 
-// allPass returns an error unless every named test passes as long as nothing is
-// broken: one that fails in any case catches nothing.
+// allPass returns an error unless every named test passes without a mutant. A
+// test that always fails catches nothing.
 func (w *work) allPass(mutants []mutant) error {
 	tests := make(map[string][]string) // by folder
 	for _, m := range mutants {
@@ -184,7 +186,7 @@ func (w *work) allPass(mutants []mutant) error {
 // bare returns the name of a test without its package.
 func bare(test string) string { return test[strings.LastIndexByte(test, '.')+1:] }
 
-// try makes the edits of m and runs its test. dir is for its files.
+// try makes the edits of m and runs its test. It puts temporary files into dir.
 func (w *work) try(m mutant, dir string) (v verdict, detail string) {
 	folder, err := w.source.testFolder(m.test)
 	if err != nil {
@@ -217,8 +219,8 @@ func (w *work) try(m mutant, dir string) (v verdict, detail string) {
 	return caught, folder + " " + m.test + ": " + how(out)
 }
 
-// writeOverlay writes the changed files to dir, and the file that has the go
-// command build with them, which it returns.
+// writeOverlay writes the changed files to dir. It returns the name of the file
+// that makes the go command build with them.
 func writeOverlay(dir string, changed map[string][]byte) (overlay string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
@@ -256,20 +258,20 @@ func how(out []byte) string {
 	if len(said) > most {
 		said = strings.ToValidUTF8(said[:most], "") + "…"
 	}
-	return cmp.Or(said, "no more is said")
+	return cmp.Or(said, "no message")
 }
 
 var message = regexp.MustCompile(`^\w+_test\.go:\d+: `)
 
 // build builds the tests of the package in folder.
 func (w *work) build(folder, binary string, flags ...string) ([]byte, error) {
-	// The linker takes most of the time.
+	// The flags are for the linker, which takes most of the time.
 	c := exec.Command("go", append(append([]string{"test", "-c", "-ldflags=-s -w", "-o", binary}, flags...), folder)...)
 	c.Dir = w.root
 	return c.CombinedOutput()
 }
 
-// test runs the tests in binary that are called names, a pattern.
+// test runs the tests in binary whose names match the pattern names.
 func (w *work) test(folder, binary, names string) ([]byte, error) {
 	c := exec.Command(binary, "-test.v", "-test.timeout="+w.timeout.String(), "-test.run=^("+names+")$")
 	c.Dir = filepath.Join(w.root, folder)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A mutant breaks one promise. It is one section of the file of that promise;
+// A mutant breaks one promise. It is one section in the file of that promise.
 // README.md describes the format.
 type mutant struct {
 	name  string // "09-done-claims"
@@ -20,8 +20,8 @@ type mutant struct {
 // An edit replaces a piece of one declaration.
 type edit struct {
 	in       string // the declaration: "Parallel.leave" or "parallel.Parallel.leave"
-	old, new string // an edit without old adds new behind the declaration
-	imports  string // not an edit of text: the path that the file of in must import
+	old, new string // without old, new is added after the declaration
+	imports  string // if set, there is no text: the file of in must import this path
 }
 
 var heading = regexp.MustCompile(`^== (\d\d-[\w-]+)$`)
@@ -57,14 +57,14 @@ func load(fsys fs.FS, pattern string) (mutants []mutant, err error) {
 	return mutants, nil
 }
 
-// parse returns the mutants in text, the content of file.
+// parse returns the mutants in text, which is the content of file.
 func parse(file string, text []byte) (mutants []mutant, err error) {
 	var (
 		m        *mutant
 		in       string
 		old, new []string
 	)
-	// flush ends the edit that the lines before began.
+	// flush ends the current edit, if there is one.
 	flush := func() {
 		if old != nil || new != nil {
 			m.edits = append(m.edits, edit{in: in, old: strings.Join(old, "\n"), new: strings.Join(new, "\n")})
@@ -85,7 +85,7 @@ func parse(file string, text []byte) (mutants []mutant, err error) {
 			continue
 		}
 		if m == nil {
-			continue // what stands above the first mutant is a title
+			continue // text above the first mutant is a title
 		}
 		if line == "" {
 			flush()

@@ -60,8 +60,8 @@ func other() { println(two) }
 func TestMutate(t *testing.T) {
 	tests := []struct {
 		name, edits string
-		old, new    string // as one replacement in before, or
-		err         string // of this text
+		old, new    string // one replacement in before; or
+		err         string // part of the error
 	}{
 		{"a line", "in: T.read\n-if t.n > one {\n+if t.n > 2 {", "if t.n > one {", "if t.n > 2 {\n", ""},
 		{"a pointer receiver", "in: (*T).read\n-if t.n > one {\n+if t.n > 2 {", "if t.n > one {", "if t.n > 2 {\n", ""},

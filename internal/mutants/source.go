@@ -16,11 +16,11 @@ import (
 	"strings"
 )
 
-// A source is the Go code of a module as this system builds it, without the
-// modules inside it and without this program.
+// A source is the Go code of a module, as built on this system. It excludes the
+// modules inside that module, and this program.
 type source struct {
 	fset  *token.FileSet
-	decls map[string][]decl // by name, without and with the package
+	decls map[string][]decl // by name, both without and with the package
 	tests map[string][]string
 }
 
@@ -31,7 +31,7 @@ type decl struct {
 	pkg  string
 	text []byte // of the whole file
 	ast  *ast.File
-	// from and to are offsets in text. The comment above it is not part of it.
+	// from and to are offsets in text. They don't include the comment above.
 	from, to int
 }
 
@@ -60,7 +60,8 @@ func parseModule(root string) (*source, error) {
 	return s, err
 }
 
-// add adds what file declares: tests by their folder, other code by its names.
+// add adds the declarations of file: tests by their folder, other code by its
+// names.
 func (s *source) add(root, file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -115,7 +116,8 @@ func (s *source) add(root, file string) error {
 	return nil
 }
 
-// receiver returns the type that f is a method of, and a dot: "Parallel.".
+// receiver returns the type that f is a method of and a dot, as in "Parallel.".
+// It returns "" if f is no method.
 func receiver(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return ""
@@ -171,7 +173,7 @@ type splice struct {
 	text     string
 }
 
-// mutate returns the files that edits change, by their paths, as they are then.
+// mutate returns the new content of each file that edits change, by path.
 func (s *source) mutate(edits []edit) (map[string][]byte, error) {
 	splices := make(map[string][]splice)
 	original := make(map[string]decl) // one of the declarations of each file
@@ -189,7 +191,7 @@ func (s *source) mutate(edits []edit) (map[string][]byte, error) {
 	}
 	changed := make(map[string][]byte)
 	for file, of := range splices {
-		// Where an import and an edit begin is never the same place.
+		// An import and an edit never begin at the same offset.
 		slices.SortFunc(of, func(a, b splice) int { return a.from - b.from })
 		var text []byte
 		at := 0
@@ -210,7 +212,7 @@ func (s *source) mutate(edits []edit) (map[string][]byte, error) {
 	return changed, nil
 }
 
-// splice returns what e does to the file of d.
+// splice returns the effect of e on the file of d.
 func (d decl) splice(e edit) (splice, error) {
 	switch {
 	case e.imports != "":
@@ -244,13 +246,13 @@ func (d decl) splice(e edit) (splice, error) {
 		return splice{}, fmt.Errorf("%s has %d times: %s", e.in, len(found), e.old)
 	}
 	if e.new != "" {
-		found[0].text += "\n" // so that a comment at its end hides nothing
+		found[0].text += "\n" // so that a comment at the end hides no code
 	}
 	return found[0], nil
 }
 
-// A tok is one token. The scanner puts a semicolon where a statement ends with its
-// line: it has no length.
+// A tok is one token. The semicolon that the scanner inserts at the end of a
+// line has no length.
 type tok struct {
 	kind     token.Token
 	text     string
@@ -259,7 +261,7 @@ type tok struct {
 
 func (t tok) equal(other tok) bool { return t.kind == other.kind && t.text == other.text }
 
-// scan returns the tokens of text without its comments.
+// scan returns the tokens of text without comments.
 func scan(text []byte) (toks []tok) {
 	var s scanner.Scanner
 	file := token.NewFileSet().AddFile("", -1, len(text))
@@ -286,8 +288,8 @@ func scan(text []byte) (toks []tok) {
 	}
 }
 
-// dropImports returns text, the code of a file, with a blank in place of the name
-// of each import that it doesn't use.
+// dropImports returns text, the code of a file, with "_" as the name of each
+// import that the code does not use.
 func dropImports(text []byte) ([]byte, error) {
 	fset := token.NewFileSet()
 	f, err := parser.ParseFile(fset, "", text, parser.SkipObjectResolution)
