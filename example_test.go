@@ -746,7 +746,7 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Code that is given its client is tested with one that goes to an httptest server
 // (Example_handler), or, as here, to a transport with canned answers. Where time
-// matters, see TestInFakeTime in this file.
+// matters, see TestHandler_inFakeTime in this file.
 func Example_testing() {
 	services := client.Client{
 		BaseURL: "http://services.test",
@@ -776,7 +776,7 @@ func (o offline) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // How to test in fake time: an hour passes in no time at all, and durations are
 // exact. Here a service takes an hour, and the page is there after two seconds.
-func TestInFakeTime(t *testing.T) {
+func TestHandler_inFakeTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux := http.NewServeMux()
 		mux.HandleFunc("/user", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `"Ada"`) })

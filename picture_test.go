@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the README's picture anew")
 
 // The README's picture is that of Example_handler's page: drawn here, in fake time, so
 // that it comes out the same everywhere.
-func TestTheReadmesPicture(t *testing.T) {
+func TestReadme_picture(t *testing.T) {
 	const file = "docs/handler.svg"
 	synctest.Test(t, func(t *testing.T) {
 		const ms = time.Millisecond

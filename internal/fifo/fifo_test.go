@@ -29,7 +29,7 @@ func filled(n int) (*fifo.Queue[int], []*fifo.Node[int]) {
 	return q, nodes
 }
 
-func TestFirstInIsFirstOut(t *testing.T) {
+func TestQueue_firstInFirstOut(t *testing.T) {
 	q, nodes := filled(3)
 	q.PushFront(&fifo.Node[int]{Item: 7})
 	if n := q.Len(); n != 4 {
@@ -51,7 +51,7 @@ func TestFirstInIsFirstOut(t *testing.T) {
 	}
 }
 
-func TestRemoveTakesANodeOutOfTheMiddle(t *testing.T) {
+func TestRemove_fromTheMiddle(t *testing.T) {
 	for _, test := range []struct {
 		remove int
 		want   []int
@@ -82,7 +82,7 @@ func TestRemoveTakesANodeOutOfTheMiddle(t *testing.T) {
 	}
 }
 
-func TestANodeIsInOneQueueAtATime(t *testing.T) {
+func TestPush_panicsIfQueued(t *testing.T) {
 	_, nodes := filled(1)
 	for name, push := range map[string]func(*fifo.Queue[int], *fifo.Node[int]){
 		"Push":      (*fifo.Queue[int]).Push,
@@ -100,7 +100,7 @@ func TestANodeIsInOneQueueAtATime(t *testing.T) {
 }
 
 // Any sequence of operations has the same effect as on a slice.
-func TestQueueIsASlice(t *testing.T) {
+func TestQueue_model(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	_, nodes := filled(20)
 	for _, n := range nodes {

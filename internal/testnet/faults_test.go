@@ -15,7 +15,7 @@ import (
 
 // The servers speak the protocol of their name, serve /healthy, and count open
 // connections. (Tests that use a fault show that it is the right one.)
-func TestFaultsServeWhatIsWell(t *testing.T) {
+func TestFaults_healthy(t *testing.T) {
 	for origin, proto := range map[string]string{
 		"http":                 "HTTP/1.1",
 		"https":                "HTTP/1.1",
@@ -64,7 +64,7 @@ func request(t *testing.T, url string) *http.Request {
 	return r
 }
 
-func TestNowhereResolverKnowsNoHost(t *testing.T) {
+func TestNowhereResolver_notFound(t *testing.T) {
 	_, err := testnet.NowhereResolver.LookupHost(context.Background(), "nowhere.example")
 	var dns *net.DNSError
 	if !errors.As(err, &dns) || !dns.IsNotFound {

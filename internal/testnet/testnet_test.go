@@ -9,7 +9,7 @@ import (
 	"github.com/abreast-go/abreast/internal/testnet"
 )
 
-func TestTimeIsFake(t *testing.T) {
+func TestServer_inFakeTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			<-time.After(time.Hour)
