@@ -10,13 +10,14 @@ import (
 	"github.com/abreast-go/abreast/internal/origin"
 )
 
-// base is a parsed BaseURL.
+// A base is a parsed BaseURL.
 type base struct {
-	url    *url.URL      // nil without a BaseURL, or with a bad one
+	url    *url.URL      // nil if there is no BaseURL, or a bad one
 	origin origin.Origin // of url
-	err    error         // what is wrong with it
+	err    error         // why BaseURL is bad, or nil
 }
 
+// parseBase parses a BaseURL. If raw is bad, the base's err says why.
 func parseBase(raw string) base {
 	if raw == "" {
 		return base{}
@@ -38,8 +39,8 @@ func parseBase(raw string) base {
 	return base{err: fmt.Errorf("BaseURL: %w", err)}
 }
 
-// resolve is the URL that a reference stands for: itself if it is absolute, else
-// joined under the base.
+// resolve returns the URL that ref stands for: ref itself if it is absolute,
+// and otherwise ref joined to the base.
 func (b base) resolve(ref string) (*url.URL, error) {
 	if b.err != nil {
 		return nil, b.err
@@ -57,8 +58,9 @@ func (b base) resolve(ref string) (*url.URL, error) {
 	return join(b.url, r)
 }
 
-// join puts the escaped texts of two paths together at one "/". (JoinPath would
-// clean the result and lose escapes.)
+// join returns b with the path, query and fragment of r. It joins the escaped
+// texts of the two paths at one "/". JoinPath would clean the result and lose
+// escapes: "../../admin" would climb out of the base, and "a%2Fb" become "a/b".
 func join(b, r *url.URL) (*url.URL, error) {
 	u := *b
 	u.RawQuery, u.ForceQuery = r.RawQuery, r.ForceQuery
@@ -76,11 +78,15 @@ func join(b, r *url.URL) (*url.URL, error) {
 	return &u, nil
 }
 
-// climbs reports whether a segment of an escaped path is "." or ".." to a server. A
-// server may unescape a path before it splits it at its slashes (http.ServeMux does),
-// take a backslash for a slash, and cut off what follows a ";" in a segment, as path
-// parameters are (RFC 3986, section 3.3): Tomcat takes "/..;x/" for "/../", while a
-// proxy before it doesn't.
+// climbs reports whether a server may take a segment of an escaped path for "."
+// or "..". A server may
+//
+//   - unescape a path before it splits it at its slashes, as http.ServeMux
+//     does,
+//   - take a backslash for a slash,
+//   - cut off what follows a ";" in a segment, which are path parameters
+//     (RFC 3986, section 3.3): Tomcat takes "/..;x/" for "/../", and a proxy
+//     before it doesn't.
 func climbs(escaped string) bool {
 	for segment := range strings.SplitSeq(escaped, "/") {
 		text, err := url.PathUnescape(segment)

@@ -96,8 +96,8 @@ func TestReferenceIsJoinedUnderTheBase(t *testing.T) {
 	}
 }
 
-// Nothing climbs out of the base, nor goes elsewhere by half a URL: the error is that
-// of the request, which is not sent.
+// Nothing climbs out of the base, nor goes elsewhere by half a URL: the error
+// is that of the request, which is not sent.
 func TestReferenceThatIsRefused(t *testing.T) {
 	refs := []string{
 		"//other/x", "//other", "//user@h/x", "///x", "//",
@@ -126,8 +126,8 @@ func TestReferenceThatIsRefused(t *testing.T) {
 	}
 }
 
-// A bad BaseURL shows at each call site, of an absolute URL too: without a base its
-// credentials would be for whatever origin a URL names.
+// A bad BaseURL shows at each call site, of an absolute URL too: without a base
+// its credentials would be for whatever origin a URL names.
 func TestBadBaseURLShowsAtEachCallSite(t *testing.T) {
 	for _, base := range []string{
 		"h/v2", "/v2", "//h/v2", "https:", "https:///v2", "https:h/v2", "https://h/%zz", "https://h/v2?x=1", "https://h/v2?",
@@ -177,7 +177,8 @@ func TestRelativeURLNeedsABase(t *testing.T) {
 	}
 }
 
-// A link that a server sent is resolved with resp.Request.URL.Parse, not joined.
+// A link that a server sent is resolved with resp.Request.URL.Parse, not
+// joined.
 func TestLinkOfAServerIsResolvedAgainstItsRequest(t *testing.T) {
 	var w web
 	c := client.Client{BaseURL: "https://h/v2", HTTP: &http.Client{Transport: &w}}

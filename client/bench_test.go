@@ -15,9 +15,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What the library itself costs, on a transport that answers at once, beside the same
-// written with a WaitGroup and channels. (Beside the cost of a real request, see
-// bench/.)
+// What the library itself costs, on a transport that answers at once, beside
+// the same written with a WaitGroup and channels. (Beside the cost of a real
+// request, see bench/.)
 //
 //	go test ./client -run xxx -bench 'Block|Leave|Cancel|Each' -benchmem
 
@@ -33,8 +33,8 @@ func (canned) RoundTrip(r *http.Request) (*http.Response, error) {
 
 var cannedClient = client.Client{HTTP: &http.Client{Transport: canned{}}}
 
-// byHand gets a response of cannedClient's transport, with a timeout as the library has
-// one.
+// byHand gets a response of cannedClient's transport, with a timeout as the
+// library has one.
 func byHand(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, cannedTimeout)
 	defer cancel()
@@ -124,8 +124,8 @@ func (stuck) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// Leaving a block with one request in flight and 10,000 queued; by hand each is a
-// goroutine that waits for a semaphore. Making them is in the time.
+// Leaving a block with one request in flight and 10,000 queued; by hand each is
+// a goroutine that waits for a semaphore. Making them is in the time.
 func BenchmarkCancelTenThousandQueued(b *testing.B) {
 	const queued = 10_000
 	b.Run("abreast", func(b *testing.B) {

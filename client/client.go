@@ -16,137 +16,152 @@ const (
 	defaultMaxBody = 10 << 20
 )
 
-// A Client is what the requests of a block share. The zero Client is ready to use.
-// It is not to be changed once it is used; it is safe for many goroutines, and a
-// copy is another client. It keeps no state of its own: connections belong to the
-// transport of HTTP.
+// A Client holds the settings that the requests of a block share. The zero
+// Client is ready to use. A Client must not be changed after its first use. It
+// is safe for use by multiple goroutines. A copy is a separate client. A Client
+// has no state of its own: connections belong to the transport.
 type Client struct {
-	// BaseURL, where set, is what relative URLs are joined under: with
-	// "https://h/v2", "/users?x=1" and "users?x=1" are "https://h/v2/users?x=1",
-	// and "" is the base itself. An absolute URL stays as it is. The escaped texts
-	// are joined at one "/": nothing is unescaped or cleaned.
+	// BaseURL is the absolute URL that relative URLs are joined to. With
+	// "https://h/v2", the references "/users?x=1" and "users?x=1" make
+	// "https://h/v2/users?x=1", and "" stands for the base itself. An absolute
+	// URL does not change. The escaped texts are joined at one "/". Escapes are
+	// kept, and nothing is cleaned.
 	//
-	// A reference that has a host but no scheme, or a segment that is "." or ".."
-	// when unescaped and without its parameters ("..;x"), is an error of its request, so
-	// that nothing climbs out of the base with the client's credentials. Values go into
-	// a path through
-	// url.PathEscape. A link that a server sent is resolved with
-	// resp.Request.URL.Parse, not joined.
+	// A reference cannot climb out of the base with the client's credentials. A
+	// reference that has a host but no scheme is refused, and so is one with a
+	// segment "." or "..". The segment is looked at unescaped and without its
+	// parameters ("..;x"). Use url.PathEscape to put a value into a path. Use
+	// resp.Request.URL.Parse to resolve a link from a server: it is not joined.
 	//
-	// The userinfo of BaseURL is sent as Basic authorization with what is joined under
-	// it, unless Header or Auth set an Authorization of their own.
+	// Userinfo in BaseURL is sent as Basic authorization with every request
+	// that is joined to it, unless Header or Auth set an Authorization.
 	//
-	// BaseURL is absolute and has no query or fragment. A bad one is the error of
-	// every request.
+	// BaseURL must not have a query or a fragment. A bad BaseURL is the error
+	// of every request, even of one with an absolute URL.
 	BaseURL string
 
 	// Header is sent with every request to BaseURL's origin (scheme, host and
-	// port), or without a BaseURL to the origin that the request's URL names. Redirects
-	// within that origin have it. Once a redirect has led elsewhere, the request goes
-	// without it for good, back at the origin as well: another site must not choose a
-	// request that has your credentials. Headers that a request sets itself take
-	// precedence. Cookies of a Jar are sent beside a Cookie of Header.
+	// port). Without a BaseURL, it is sent to the origin of the URL that the
+	// caller passed. Headers that a request sets itself take precedence.
+	// Cookies of HTTP.Jar are sent beside a Cookie of Header.
+	//
+	// Redirects within that origin get Header as well. Once a redirect has led
+	// to another origin, Header is not sent again, not even if a later redirect
+	// leads back: another site must not choose a request that has your
+	// credentials.
 	Header http.Header
 
-	// Auth, where set, puts credentials on a request just before it is sent, at
-	// every hop that Header goes with. It is given a copy that it may
-	// change; a header of the request's own wins over Auth's, but for cookies, which
-	// add up. It is called on many goroutines at once and must heed the request's
-	// context. Its error is the request's, and at the first hop ErrNotSent too.
+	// Auth adds credentials to a request just before it is sent, at every hop
+	// that gets Header. It is called with a copy of the request, which it may
+	// change. Headers that the request sets itself take precedence over those
+	// of Auth. Cookies add up.
+	//
+	// Auth is called on many goroutines at once and must honor the request's
+	// context. Its error is the error of the request, and matches
+	// [pending.ErrNotSent] if no earlier hop was sent.
 	Auth func(*http.Request) error
 
-	// HTTP is how requests are dispatched: its Transport, CheckRedirect, Jar and
-	// Timeout are in force. A request's own Authorization, Cookie and
-	// Proxy-Authorization are taken off before CheckRedirect is asked about a hop
-	// to another scheme, host or port, and stay off from there on. CheckRedirect may put
-	// on what it wants. A fragment is kept along redirects.
+	// HTTP sends the requests: its Transport, CheckRedirect, Jar and Timeout
+	// apply. If HTTP is nil or has no Transport, the client uses a shared
+	// transport with the settings of [NewTransport]. A Transport of your own
+	// must honor the request's context, in the bodies of its responses as well,
+	// because a block that ends waits for it.
 	//
-	// As net/http does, a 301 or 302 makes a GET without a body of a PUT, PATCH or
-	// DELETE. A CheckRedirect can refuse that: see the example.
+	// A request's own Authorization, Cookie and Proxy-Authorization do not
+	// follow a redirect to another scheme, host or port, and are not added
+	// again after it. They are removed before CheckRedirect is called.
+	// Credentials that CheckRedirect adds are kept. A redirect keeps the
+	// fragment of the URL.
 	//
-	// If HTTP is nil or has no Transport, the client uses a shared transport with
-	// the settings of NewTransport. A Transport of your own must honor the request's
-	// context, also in the bodies of its responses: a block that ends waits for it.
+	// As in net/http, a 301 or 302 turns a PUT, PATCH or DELETE into a GET
+	// without a body. A CheckRedirect can refuse that: see the example.
 	//
-	// The first of many https requests to a host goes ahead of the others until it
-	// has a connection, for a quarter of a second at most, because HTTP/2 needs only
-	// that one. A hedge of a first request waits for it, too. This holds for each
-	// Transport, over all blocks that use it, and also below a wrapper that passes
-	// the request's context on. Below a wrapper the wait begins when a
-	// *http.Transport calls the httptrace hook GetConn, and a Transport that does
-	// not call GetConn has no such wait.
+	// HTTPS requests to one host that start at the same time wait for the first
+	// of them to get a connection, at most a quarter of a second, because
+	// HTTP/2 needs only that one. A hedge of the first request waits as well.
+	// This holds for each Transport, over all blocks that use it. It also holds
+	// below a wrapper that passes the request's context on: there the wait
+	// begins when a *http.Transport calls the httptrace hook GetConn. A
+	// Transport that does not call GetConn has no such wait.
 	HTTP *http.Client
 
-	// Limit is how many requests of one block are in flight at once. Two blocks
-	// have a Limit each. 0: 100; negative: no limit.
+	// Limit is the maximum number of requests in flight in one block. Each
+	// block has its own. 0 means 100; negative means no limit.
 	Limit int
 
-	// HostLimit is the same for each host (name and port). 0 or negative means no
-	// limit per host.
+	// HostLimit is the same for each host (name and port). 0 or negative means
+	// no limit per host.
 	//
-	// A redirect to another host counts there. It gives up its place at the first
-	// host and waits for one at the other. Meanwhile it keeps its slot of Limit, and
-	// its Timeout runs.
+	// A redirect to another host counts there. The hop gives up its place at
+	// the first host and waits for a place at the other. Meanwhile it keeps its
+	// slot of Limit, and its Timeout runs.
 	HostLimit int
 
-	// Timeout is the time for one request, from its send (when it has a slot and
-	// Wait has returned) to the last byte of its body, so large uploads and
-	// downloads need one of their own (parallel.Timeout). The error is then
-	// context.DeadlineExceeded. HTTP.Timeout runs too: the earlier wins. 0: 30 seconds;
-	// negative: none.
+	// Timeout is the time for one request. It starts when the request has a
+	// slot and Wait has returned, and ends with the last byte of the response
+	// body. Large uploads and downloads need a [parallel.Timeout] of their own.
+	// The error of a request that runs out of time matches
+	// context.DeadlineExceeded. HTTP.Timeout also applies: the earlier of the
+	// two wins. 0 means 30 seconds; negative means none.
 	Timeout time.Duration
 
-	// MaxBody is how many bytes of one decompressed body are kept in memory. A
-	// longer one is a *pending.BodyTooLargeError. Limit × MaxBody is the worst in
-	// flight, and as long as a block sends, it keeps up to 512 KiB for each slot in which
-	// long bodies were read. 0: 10 MiB; negative: no limit.
+	// MaxBody is the maximum number of bytes of one decompressed body that are
+	// kept in memory. A longer body fails with a [*pending.BodyTooLargeError].
+	// In the worst case, the bodies in flight take Limit × MaxBody. As long as
+	// a block sends requests, it also keeps up to 512 KiB for each slot in
+	// which long bodies were read. 0 means 10 MiB; negative means no limit.
 	MaxBody int64
 
-	// Wait, if set, is called before each request goes to a host, to pace the
-	// requests: for example limiter.Wait(r.Context()), with one limiter per host. It
-	// is called with a copy of the request that has no body, once for the request and
-	// once for each redirect to another host. The request holds its slot meanwhile:
-	// set a HostLimit, or the slowest host may take all slots.
+	// Wait is called before each request goes to a host, to pace the requests:
+	// for example limiter.Wait(r.Context()), with one limiter per host. It is
+	// called with a copy of the request that has no body, once for the request
+	// and once for each redirect to another host. The request holds its slot
+	// meanwhile: set a HostLimit, or the slowest host may take all slots.
 	//
-	// Wait is called on many goroutines at once, and must return when the context of
-	// its request ends. Its error is that of the request, which is not sent. (It
-	// matches pending.ErrNotSent unless an earlier hop was sent.)
+	// Wait is called on many goroutines at once, and must return when the
+	// context of its request ends. Its error is that of the request, which is
+	// not sent. The error matches [pending.ErrNotSent] unless an earlier hop
+	// was sent.
 	Wait func(*http.Request) error
 
-	// Observe, where set, is called for every request as it is made, also for one
-	// that fails at once, on the goroutine that makes it: for spans, metrics, logs.
-	// It is given a copy of the request, without a body; its URL may have a password
-	// in it (log URL.Redacted()). The context it returns
-	// (or nil) gives its values to the sending; the function it returns (or nil) is
-	// called exactly once, as the last thing before the handle is done: see
-	// pending.Outcome. Both are called on many goroutines at once; the second holds the
-	// request's slot, and must not wait for another request of the block. Without Observe
-	// no time is read.
+	// Observe is called for every request as it is made, on the goroutine that
+	// makes it, for spans, metrics and logs. It is also called for a request
+	// that fails at once. It is called with a copy of the request without a
+	// body. The URL may have a password in it: log URL.Redacted().
+	//
+	// The values of the context that Observe returns are visible while the
+	// request is sent. The function that it returns is called exactly once, as
+	// the last step before the handle is done, with the [pending.Outcome].
+	// Either may be nil. Both functions are called on many goroutines at once.
+	// The second runs while the request holds its slot, and must not wait for
+	// another request of the block. Without Observe, no time is read.
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 }
 
-// Parallel opens a block with a zero Client; see Client.Parallel.
+// Parallel opens a block with a zero Client: see [Client.Parallel].
 func Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
 	return new(Client).Parallel(ctx, fn)
 }
 
 // Parallel opens a block and calls fn with it, on the caller's goroutine. The
-// requests that fn makes are sent side by side. Parallel returns fn's own error,
-// unchanged; failures that fn didn't ask about stay silent.
+// requests that fn makes are sent concurrently. Parallel returns fn's error
+// unchanged. If a request fails and nobody asks for its result, its failure is
+// not reported.
 //
-// However fn is left, what is still pending is cancelled, and Parallel returns
-// once none of it is left inside the HTTP client. It does not wait for completion:
-// fifty Posts and "return nil" send nothing, but for what got away before the return.
-// This loop waits for everything:
+// However fn exits, requests that are still queued or in flight are canceled,
+// and Parallel waits for them to stop before it returns. It does not wait for
+// responses. If you start fifty POSTs and return nil at once, most of them are
+// never sent. This loop waits for all of them:
 //
 //	for p.HasPending() {
 //		resp, err := p.Next()
 //		...
 //	}
 //
-// The end of ctx cancels what is pending, with context.Cause(ctx) for an error; fn is
-// called, and goes on, all the same. A panic in what a request runs is raised here:
-// see parallel.Run. Parallel panics at once if ctx or fn is nil.
+// When ctx ends, requests that are not done fail with an error that matches
+// context.Cause(ctx). fn is called even if ctx has ended, and is not
+// interrupted. A panic in code that a request runs is raised by Parallel: see
+// [parallel.Run]. Parallel panics at once if ctx or fn is nil.
 func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error) error {
 	base := parseBase(c.BaseURL)
 	cfg := parallel.Config{
@@ -164,6 +179,7 @@ func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error
 	return parallel.Run(ctx, cfg, fn)
 }
 
+// orDefault returns v, or def if v is zero.
 func orDefault[T comparable](v, def T) T {
 	var zero T
 	if v == zero {

@@ -13,21 +13,24 @@ import (
 	"github.com/abreast-go/abreast/internal/origin"
 )
 
-// This file decides what each hop of a request goes with. There are three kinds of
-// credentials:
+// This file decides which credentials each hop of a request is sent with. There
+// are three kinds:
 //
-//   - the client's: Header and Auth. They are put on here, below http.Client, on a copy
-//     of the request. http.Client never sees them, and so it carries them nowhere.
-//   - the request's own: Authorization, Cookie and Proxy-Authorization headers.
-//     http.Client copies them from the first request to every hop, and
-//     settleCredentials removes them again.
-//   - a Jar's cookies. The Jar alone decides where they go.
+//   - The client's: Header and Auth. They are added here, below http.Client, to
+//     a copy of the request. http.Client never sees them, so it cannot carry
+//     them to another hop.
+//   - The request's own: the headers Authorization, Cookie and
+//     Proxy-Authorization. http.Client copies them from the first request to
+//     every hop. They are removed again by settleCredentials.
+//   - The cookies of a Jar. The Jar alone decides where they go.
 //
-// One predicate, stayed, decides about the first two. Nothing remembers its answer:
-// each hop asks it anew about all hops before, of which net/http keeps the chain.
+// One predicate, stayed, decides about the first two. No answer of it is kept.
+// It looks at all earlier hops each time, through the chain that net/http keeps
+// in Request.Response.
 
-// mayHave reports whether req may have the client's Header and Auth: it and all
-// requests whose redirects led to it go to the origin that they are for.
+// mayHave reports whether req may have the client's Header and Auth: whether it
+// and all requests whose redirects led to it go to the origin that these are
+// for.
 func (h *hop) mayHave(req *http.Request) bool {
 	if h.base.url != nil {
 		return stayed(req, h.base.origin)
@@ -35,13 +38,15 @@ func (h *hop) mayHave(req *http.Request) bool {
 	return stayed(req, origin.Of(first(req).URL))
 }
 
-// stayed reports whether req and all requests whose redirects led to it go to home.
+// stayed reports whether req and all requests whose redirects led to it go to
+// home.
 //
-// To look at req alone isn't enough. When a redirect leads to another site and back
-// again, that site has chosen the path, the query and with a 307 the method and the
-// body of a request, which must not go out in the name of the client. So a request
-// that was away once has no credentials for good. net/http decided the same about the
-// request's own (CVE-2024-45336).
+// It is not enough to look at req alone. If redirects lead to another site and
+// back again, that site has chosen the path and the query of req, and with a
+// 307 its method and body. Such a request must not be sent in the name of the
+// client. So once a redirect has led to another origin, no later hop has
+// credentials. net/http decided the same for the request's own
+// (CVE-2024-45336).
 func stayed(req *http.Request, home origin.Origin) bool {
 	for {
 		if origin.Of(req.URL) != home {
@@ -62,13 +67,13 @@ func first(req *http.Request) *http.Request {
 	return req
 }
 
-// dress returns req as it goes to the transport: req itself, or a copy with what the
-// client and its Jar add. The response's Request is req all the same, so that what was
-// added is in no log and in no hop to come.
+// dress returns req as it goes to the transport: req itself, or a copy with
+// what the client and its Jar add. The response's Request remains req, so that
+// what was added is not seen in logs, or carried to the next hop.
 //
-// The copy has the host in ASCII and no empty port. net/http finds connections of HTTP/2 by another form of
-// an internationalized host than it dials: for "https://BÜCHER.example" it dials again
-// and again, without end.
+// The copy has the host in ASCII and no empty port. net/http dials one form of
+// an internationalized host, and looks for its HTTP/2 connections by another:
+// for "https://BÜCHER.example" it dials again and again, without end.
 func (h *hop) dress(req *http.Request) (*http.Request, error) {
 	mayHave := (len(h.header) > 0 || h.auth != nil) && h.mayHave(req)
 	cookies := h.cookies(req)
@@ -77,7 +82,9 @@ func (h *hop) dress(req *http.Request) (*http.Request, error) {
 		return req, nil
 	}
 	out := req.Clone(req.Context())
-	out.Trailer = req.Trailer // filled while the body is read
+	// A body may set the values of Trailer while it is read. net/http sends
+	// those of the request that it was given, so the two share one map.
+	out.Trailer = req.Trailer
 	if out.Header == nil {
 		out.Header = make(http.Header)
 	}
@@ -99,18 +106,20 @@ func (h *hop) dress(req *http.Request) (*http.Request, error) {
 	if err := h.addAuth(out, req, own); err != nil {
 		return nil, err
 	}
-	if out.URL != nil { // Auth may have taken it away
+	if out.URL != nil { // Auth may have set it to nil
 		origin.Mend(out.URL)
 	}
 	return out, nil
 }
 
-// own returns the names of the headers that req has of its own, in their canonical
-// form: a header's key may be written in any way.
+// own returns the names of the request's own headers, which Header and Auth
+// must not replace. The names are canonical: a program may write a key in any
+// way.
 //
-// An Authorization that net/http has made of the userinfo of a URL is the request's own
-// only if the caller gave that URL. The userinfo of BaseURL is the client's, like Header,
-// and gives way to Header and Auth, which say more exactly who the client is. So does the
+// net/http makes an Authorization of the userinfo of a URL. It is the request's
+// own only if the caller passed that URL. The userinfo of BaseURL belongs to
+// the client, as Header does. Header and Auth take precedence over it, because
+// they say more exactly who the client is. They also take precedence over
 // userinfo that a server wrote into a Location.
 func (h *hop) own(req *http.Request) map[string]bool {
 	own := make(map[string]bool, len(req.Header))
@@ -126,16 +135,17 @@ func (h *hop) own(req *http.Request) map[string]bool {
 	return own
 }
 
+// sameUser reports whether a and b are the same userinfo, and not nil.
 func sameUser(a, b *url.Userinfo) bool { return a != nil && b != nil && *a == *b }
 
-// basic returns the header that net/http makes of the userinfo of a URL.
+// basic returns the Authorization that net/http makes of the userinfo of a URL.
 func basic(u *url.Userinfo) string {
 	password, _ := u.Password()
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password))
 }
 
-// addHeader puts the client's Header on out, a copy of req, without those that req has
-// of its own.
+// addHeader adds the client's Header to out, a copy of req, but for the names
+// in own. A Host is set only if req has no Host of its own.
 func (h *hop) addHeader(out, req *http.Request, own map[string]bool) {
 	for key, values := range h.header {
 		key = http.CanonicalHeaderKey(key)
@@ -149,20 +159,26 @@ func (h *hop) addHeader(out, req *http.Request, own map[string]bool) {
 	}
 }
 
-// addAuth has Auth put its credentials on out, a copy of req.
+// addAuth calls Auth with out, a copy of req.
 //
-// Auth may set what it likes, in any spelling, or give out another Header. So the
-// headers of req's own are put back after it, which is what lets them take precedence.
-// Cookies are not: those of the request, of the client, of the Jar and of Auth add up in
-// one header.
+// The request's own headers take precedence over those of Auth. Auth cannot be
+// kept from changing them: it may write a key in any way, delete it, or replace
+// the whole Header. So addAuth puts them back when Auth has returned, and first
+// deletes what Auth set under these names, in any spelling.
+//
+// The one exception is Cookie. The cookies of the request, of Header, of the
+// Jar and of Auth add up in one header.
+//
+// Auth runs with a context that does not track connections. It may send a
+// request for a token, whose connection would prove nothing about req.
 func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
-	signed := out.WithContext(conns.Unwatched(req.Context())) // Auth may fetch a token
+	signed := out.WithContext(conns.Unwatched(req.Context()))
 	err := h.auth(signed)
 	*out = *signed.WithContext(req.Context())
 	if err != nil {
-		err = fmt.Errorf("putting credentials on: %w", err)
+		err = fmt.Errorf("Auth: %w", err)
 	} else {
-		err = req.Context().Err() // Auth may have taken its time
+		err = req.Context().Err() // it may have ended during Auth
 	}
 	if err != nil {
 		if req.Response == nil { // the first hop
@@ -170,7 +186,7 @@ func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
 		}
 		return err
 	}
-	if out.Header == nil { // Auth's doing
+	if out.Header == nil { // Auth may have set it to nil
 		out.Header = make(http.Header)
 	}
 	for key := range own {
@@ -186,20 +202,22 @@ func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
 	return nil
 }
 
-// settleCredentials gives req, which is to follow a redirect, the request's own
-// credentials if it and all hops before it go to the origin of the first, and removes
-// them otherwise. begun is the request as it came to http.Client, without what that has
-// made of its userinfo.
+// settleCredentials decides about the request's own credentials when req is
+// about to follow a redirect. If req and all hops before it go to the origin of
+// the first, settleCredentials adds those that net/http has removed. Otherwise
+// it removes them all. begun is the request as http.Client was given it,
+// without the Authorization that http.Client makes of userinfo.
 //
-// net/http keeps them for another port of the host, for its subdomains, and from https
-// down to http. And it copies them from the first request for every hop, so that they
-// would be back after a hop without them. On the other hand it removes them if the host
-// is the same one in another spelling, "A.test" for "a.test". (With a Jar a cookie that
-// is missing may be one that a server has replaced. It stays so.)
+// net/http's rules are different. It keeps credentials for another port of the
+// host, for its subdomains, and from https to http. It copies them from the
+// first request for every hop, so they would be back after a hop without them.
+// And it removes them if the host is the same in another spelling, "A.test" for
+// "a.test". (If there is a Jar, a missing Cookie is not added again: a server
+// may have replaced it.)
 //
-// The Host that a request has in place of its URL's is removed as well. net/http keeps it
-// for a Location such as "//other.example/", where it would be sent to a host that it
-// doesn't name, and with it the cookies that a Jar has for that name.
+// The request's own Host is removed as well. net/http keeps it for a Location
+// such as "//other.example/". It would be sent to a host that it does not name,
+// and with it the cookies that the Jar has for that name.
 func (h *hop) settleCredentials(req, begun *http.Request) {
 	if !stayed(req, origin.Of(begun.URL)) {
 		req.Host = ""
@@ -213,8 +231,8 @@ func (h *hop) settleCredentials(req, begun *http.Request) {
 	}
 }
 
-// isCredential reports whether a header of the request's own is for one origin. Its key
-// may be written in any way.
+// isCredential reports whether key, in any spelling, names a header that is for
+// one origin alone.
 func isCredential(key string) bool {
 	switch http.CanonicalHeaderKey(key) {
 	case "Authorization", "Cookie", "Proxy-Authorization":
@@ -223,15 +241,16 @@ func isCredential(key string) bool {
 	return false
 }
 
-// A storing is a Jar that keeps cookies for an http.Client and gives it none: hop adds
-// them. If http.Client did, they would look like the request's own, and the client's Header
-// would have to leave its Cookie out.
+// A storing is a Jar that stores cookies for http.Client and returns none:
+// dress adds them. If http.Client added them, they would look like the
+// request's own, and a Cookie of the client's Header would be left out.
 type storing struct{ http.CookieJar }
 
 func (storing) Cookies(*url.URL) []*http.Cookie { return nil }
 
-// cookies returns what the Jar has for req. It asks for the host that http.Client names
-// when it stores them.
+// cookies returns the cookies that the Jar has for req. It looks them up under
+// the host under which http.Client stores them, which is the request's Host if
+// it has one.
 func (h *hop) cookies(req *http.Request) []*http.Cookie {
 	if h.jar == nil {
 		return nil

@@ -23,9 +23,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Origins were compared with strings.EqualFold, which takes final and other sigma, and
-// small and capital sharp s, for one letter: credentials went to another host. And
-// a host in Unicode was another one than itself in ASCII.
+// Origins were compared with strings.EqualFold, which takes final and other
+// sigma, and small and capital sharp s, for one letter: credentials went to
+// another host. And a host in Unicode was another one than itself in ASCII.
 func TestCredentials_internationalHosts(t *testing.T) {
 	const key = " key Bearer client's own=1"
 	for home, to := range map[string]struct {
@@ -80,8 +80,8 @@ func TestCredentials_internationalHosts(t *testing.T) {
 	}
 }
 
-// Another site led a request back to its origin, with a path, a method and a body of
-// its choice, and it went out with the client's credentials.
+// Another site led a request back to its origin, with a path, a method and a
+// body of its choice, and it went out with the client's credentials.
 func TestCredentials_afterDetour(t *testing.T) {
 	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
 		for _, via := range []string{"https://evil/", "http://h/", "https://h:1/", "https://sub.h/"} {
@@ -112,8 +112,8 @@ func TestCredentials_afterDetour(t *testing.T) {
 	}
 }
 
-// What is known of the hops before must not depend on what CheckRedirect leaves of the
-// request.
+// What is known of the hops before must not depend on what CheckRedirect leaves
+// of the request.
 func TestCredentials_checkRedirectReplacesRequest(t *testing.T) {
 	w := chain("https://h/a", "https://evil/b", "https://h/c")
 	c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
@@ -130,8 +130,8 @@ func TestCredentials_checkRedirectReplacesRequest(t *testing.T) {
 	}
 }
 
-// A request that an Option took from a response began there, and not at the first hop
-// that led to the response.
+// A request that an Option took from a response began there, and not at the
+// first hop that led to the response.
 func TestCredentials_requestOfResponse(t *testing.T) {
 	w := chain("https://h/a", "https://other/b")
 	c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w}}
@@ -148,8 +148,8 @@ func TestCredentials_requestOfResponse(t *testing.T) {
 	}
 }
 
-// net/http makes an Authorization of the userinfo of a URL. That of BaseURL silently won
-// over Auth and Header.
+// net/http makes an Authorization of the userinfo of a URL. That of BaseURL
+// silently won over Auth and Header.
 func TestUserinfo_precedence(t *testing.T) {
 	basic := func(user string) string {
 		r := &http.Request{Header: make(http.Header)}
@@ -205,8 +205,8 @@ func TestUserinfo_precedence(t *testing.T) {
 	}
 }
 
-// A Cookie of the client's Header vanished as soon as the Jar had one: that of the Jar was
-// taken for the request's own.
+// A Cookie of the client's Header vanished as soon as the Jar had one: that of
+// the Jar was taken for the request's own.
 func TestJar_besideOtherCookies(t *testing.T) {
 	for name, tc := range map[string]struct {
 		header, own, auth bool
@@ -265,8 +265,9 @@ func TestJar_besideOtherCookies(t *testing.T) {
 	}
 }
 
-// A Location without a scheme, but with a host, kept the request's own Host: another
-// site was asked in its name, and was given the cookies that the Jar has for it.
+// A Location without a scheme, but with a host, kept the request's own Host:
+// another site was asked in its name, and was given the cookies that the Jar
+// has for it.
 func TestHost_notSentElsewhere(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -365,7 +366,8 @@ func TestFragment_inherited(t *testing.T) {
 	}
 }
 
-// What may not be on a request line, or in a Host, came there from each of these.
+// What may not be on a request line, or in a Host, came there from each of
+// these.
 func TestWireForm(t *testing.T) {
 	const target, query = "/s?q=a%20%22b%22%C3%AB&c", `q=a "b"ë&c`
 	do := func(r *http.Request) func(p *parallel.Parallel) *pending.Pending {
@@ -440,8 +442,8 @@ func TestWireForm(t *testing.T) {
 	}
 }
 
-// A Location whose host isn't ASCII and very long kept net/http busy with IDNA, which
-// takes the square of its length: 3 s for 60 kB.
+// A Location whose host isn't ASCII and very long kept net/http busy with IDNA,
+// which takes the square of its length: 3 s for 60 kB.
 func TestLocation_longHost(t *testing.T) {
 	var long strings.Builder
 	for i := range 200_000 {
@@ -464,8 +466,9 @@ func TestLocation_longHost(t *testing.T) {
 	}
 }
 
-// net/http dials without end for an internationalized host that isn't in lower case, if
-// it speaks HTTP/2: it looks for the connection under another name than it dials.
+// net/http dials without end for an internationalized host that isn't in lower
+// case, if it speaks HTTP/2: it looks for the connection under another name
+// than it dials.
 func TestHTTP2_internationalHost(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto+" "+r.Host) }))
 	s.EnableHTTP2 = true

@@ -5,13 +5,16 @@ import (
 	"reflect"
 )
 
-// A dispatcher is the user's http.Client with this client's rules about what goes
-// where.
+// A dispatcher is a copy of the user's http.Client, with a hop as its
+// transport: the hop applies this client's rules about what is sent where. A
+// block has one dispatcher.
 type dispatcher struct {
 	client http.Client
-	hop    *hop // every hop's transport
-	plain  bool // the client has neither a Jar nor a Timeout
+	hop    *hop // the transport of every hop
+	plain  bool // client has neither a Jar nor a Timeout
 }
+
+// dispatcher returns a dispatcher with the settings of c. base is c.BaseURL.
 
 func (c *Client) dispatcher(base base) *dispatcher {
 	d := new(dispatcher)
@@ -26,7 +29,7 @@ func (c *Client) dispatcher(base base) *dispatcher {
 	}
 	d.hop.id = d.hop.next
 	if !reflect.ValueOf(d.hop.next).Comparable() {
-		d.hop.id = d.hop // a gate for this block alone
+		d.hop.id = d.hop // no key for the gate: it is then one per block
 	}
 	hc.Transport = d.hop
 	if hc.Timeout > 0 {
@@ -40,9 +43,14 @@ func (c *Client) dispatcher(base base) *dispatcher {
 	return d
 }
 
-// Do is the Do of the http.Client. Without cookies, a timeout or a user in the URL to
-// see to, all that this has to do comes after a first hop that failed or is redirected.
-// Most aren't, and do without what it allocates before.
+// Do sends req and follows redirects, as the Do of the http.Client does.
+//
+// http.Client allocates before the first hop what it needs for the hops to
+// come. Without cookies, a timeout or userinfo in the URL, it needs none of
+// that unless the first hop fails or is redirected. So Do sends the first hop
+// itself, which saves five allocations per request, and calls http.Client only
+// in these two cases: with a transport that begins with the answer of the first
+// hop.
 func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	if !d.plain || req.URL.User != nil {
 		return d.client.Do(req)
@@ -56,8 +64,9 @@ func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 
-	// The hops to come begin with the header as it was, whatever a transport made of it.
-	// It may still be reading what it was given.
+	// http.Client makes the next hops from a request with the header as it was
+	// before the first hop. The transport may have changed the header that it
+	// was given, or may still be reading it.
 	if header == nil {
 		header = make(http.Header)
 	}
@@ -71,11 +80,12 @@ func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	return hc.Do(req)
 }
 
-// begun is a transport whose first answer is there already.
+// A begun is a transport for a request whose first hop was sent. Its first
+// RoundTrip returns resp and err. All others are those of next.
 type begun struct {
 	resp *http.Response
 	err  error
-	told bool // the first answer was given
+	told bool // resp and err were returned
 	next http.RoundTripper
 }
 

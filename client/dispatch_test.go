@@ -20,9 +20,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What comes of a request is what http.Client makes of it, though a first hop that is no
-// redirect does without http.Client: each case is sent by http.Client alone too, and both
-// ask the server the same and come to the same.
+// What comes of a request is what http.Client makes of it, though a first hop
+// that is no redirect does without http.Client: each case is sent by
+// http.Client alone too, and both ask the server the same and come to the same.
 func TestDispatchedAsHTTPClientDoes(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string

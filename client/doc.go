@@ -1,5 +1,6 @@
-// Package client is what the requests of a block share: where they go, who they
-// come from, how they are dispatched, and within which limits.
+// Package client holds the settings that the requests of a block share: where
+// they go, with which credentials, over which transport, and within which
+// limits.
 //
 //	api := client.Client{BaseURL: "https://api.example.com/v2", Limit: 20}
 //	err := api.Parallel(ctx, func(p *parallel.Parallel) error {
@@ -7,6 +8,7 @@
 //		...
 //	})
 //
-// The zero [Client] is ready to use and has limits that suit most programs;
-// [Parallel] is that of a zero Client.
+// The zero [Client] is ready to use, with limits that suit most programs.
+// [Parallel] opens a block with it. [Client.Parallel] says what happens when
+// the block ends.
 package client

@@ -16,8 +16,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A client is made once, for instance for one API, and its blocks are opened where
-// they are needed. What is left out has a default that suits most programs.
+// A client is made once, for instance for one API, and its blocks are opened
+// where they are needed. What is left out has a default that suits most
+// programs.
 func ExampleClient() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s for %s", r.URL, r.Header.Get("User-Agent"))
@@ -51,9 +52,9 @@ func ExampleClient() {
 	// /v2/carts?user=7 for shop/1.4
 }
 
-// Auth is called for each request just before it is sent, so that a token may be
-// fetched, or renewed, only when there is need of one. What another origin is asked
-// for goes there without it.
+// Auth is called for each request just before it is sent, so that a token may
+// be fetched, or renewed, only when there is need of one. What another origin
+// is asked for goes there without it.
 func ExampleClient_auth() {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%q", r.Header.Get("Authorization"))
@@ -134,10 +135,10 @@ func ExampleClient_observe() {
 	// settled: 200 OK 0 bytes
 }
 
-// Wait paces requests: here one at a time every millisecond, for each host. (With a
-// limiter of golang.org/x/time/rate it is "return limiter.Wait(r.Context())".) A
-// request holds its slot while it waits, so a HostLimit keeps a slow host from
-// taking them all.
+// Wait paces requests: here one at a time every millisecond, for each host.
+// (With a limiter of golang.org/x/time/rate it is "return
+// limiter.Wait(r.Context())".) A request holds its slot while it waits, so a
+// HostLimit keeps a slow host from taking them all.
 func ExampleClient_wait() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer srv.Close()
@@ -185,7 +186,8 @@ func ExampleClient_wait() {
 }
 
 // fn's own error comes back unchanged, and so does nil. Leaving at the first
-// failure cancels what is pending; a failure that fn doesn't ask about is silent.
+// failure cancels what is pending; a failure that fn doesn't ask about is
+// silent.
 func ExampleClient_Parallel() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
@@ -214,8 +216,8 @@ func ExampleClient_Parallel() {
 	// true
 }
 
-// Parallel needs no client. This one makes several requests and waits for all of
-// them, which leaving alone would not do.
+// Parallel needs no client. This one makes several requests and waits for all
+// of them, which leaving alone would not do.
 func ExampleParallel() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
@@ -277,9 +279,10 @@ func ExampleNewTransport() {
 	// trusted
 }
 
-// A 301 or a 302 makes a GET without a body of a PUT, PATCH or DELETE, as browsers and
-// net/http have it: the GET succeeds, and nothing was changed. This CheckRedirect
-// refuses that. (A POST that becomes a GET is what many servers mean.)
+// A 301 or a 302 makes a GET without a body of a PUT, PATCH or DELETE, as
+// browsers and net/http have it: the GET succeeds, and nothing was changed.
+// This CheckRedirect refuses that. (A POST that becomes a GET is what many
+// servers mean.)
 func ExampleClient_redirectsKeepMethod() {
 	srv := httptest.NewServer(http.RedirectHandler("/moved", http.StatusFound))
 	defer srv.Close()

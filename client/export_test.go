@@ -1,12 +1,15 @@
 package client
 
-import "net/http"
+import (
+	"net/http"
+	"testing"
+	"time"
+)
 
-// Timed is next under an http.Client's Timeout.
+// Timed returns next as the transport of an http.Client with a Timeout.
 func Timed(next http.RoundTripper) http.RoundTripper { return timed{next} }
 
-// GateKeeps returns the number of hosts that the gate keeps something of, as the
-// transport tr reaches them.
+// GateKeeps returns the number of leads that the gate has for the transport tr.
 func GateKeeps(tr http.RoundTripper) (n int) {
 	gates.mu.Lock()
 	defer gates.mu.Unlock()
@@ -18,6 +21,13 @@ func GateKeeps(tr http.RoundTripper) (n int) {
 	return n
 }
 
-// SharedTransport returns the transport of clients without their own, to have it
-// trust a test's certificate.
+// SharedTransport returns the transport of clients without their own, so that a
+// test can make it trust a certificate.
 func SharedTransport() *http.Transport { return shared() }
+
+// SetPatience sets the longest wait at the gate until the test ends.
+func SetPatience(t testing.TB, d time.Duration) {
+	before := patience
+	patience = d
+	t.Cleanup(func() { patience = before })
+}

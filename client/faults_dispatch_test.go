@@ -21,8 +21,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Faults on our side of the network, in fake time: of a transport, and of the body
-// that a request is sent with.
+// Faults on our side of the network, in fake time: of a transport, and of the
+// body that a request is sent with.
 
 var errOwn = errors.New("an error of one's own")
 
@@ -77,8 +77,9 @@ func TestFaultOnOurSide(t *testing.T) {
 			<-time.After(5 * time.Second)
 			return nil, r.Context().Err()
 		}, leave: true, want: is(context.Canceled), takes: 5 * time.Second},
-		// A server that stops as it is cancelled may end its answer well, and that may
-		// arrive: half of it is no success. (Over TLS net/http reads on while it closes.)
+		// A server that stops as it is cancelled may end its answer well, and
+		// that may arrive: half of it is no success. (Over TLS net/http reads
+		// on while it closes.)
 		"answers as it is left": {transport: func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return answer(whole()), nil
@@ -112,7 +113,8 @@ func TestFaultOnOurSide(t *testing.T) {
 		"an upload that fails half-way":  {body: func() []parallel.Option { return []parallel.Option{half(io.NopCloser(failing{errOwn}))} }, want: is(errOwn)},
 		"an upload that panics half-way": {body: func() []parallel.Option { return []parallel.Option{half(io.NopCloser(panicking{}))} }, want: is(errOwn), raised: true},
 		"an upload that ends half-way": {body: func() []parallel.Option { return []parallel.Option{half(io.NopCloser(failing{io.EOF}))} },
-			// net/http closes the connection, and its reader may be the first to say so.
+			// net/http closes the connection, and its reader may be the first
+			// to say so.
 			want: either(says("ContentLength=20 with Body length 11"), is(io.ErrClosedPipe))},
 	}
 	for name, tc := range cases {
@@ -184,8 +186,8 @@ func TestFaultOnOurSide(t *testing.T) {
 	}
 }
 
-// judge checks what became of a request for http://h/reads: its error, or all of a
-// body.
+// judge checks what became of a request for http://h/reads: its error, or all
+// of a body.
 func judge(t *testing.T, h *pending.Pending, want verdict, post bool) {
 	t.Helper()
 	b, err := h.Bytes()
@@ -235,8 +237,8 @@ func TestDrip(t *testing.T) {
 	}
 }
 
-// Promises 15 and 16: nor does one end well as http.Client's own Timeout passes, which the
-// block doesn't see.
+// Promises 15 and 16: nor does one end well as http.Client's own Timeout
+// passes, which the block doesn't see.
 func TestABodyThatEndsAsTheHTTPTimeoutPassesIsNotWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := roundTrip(func(r *http.Request) (*http.Response, error) {

@@ -18,8 +18,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Faults that take more than one request: redirects, and a connection that is not
-// kept.
+// Faults that take more than one request: redirects, and a connection that is
+// not kept.
 
 // on is f and a client for it, which is done with when the test ends.
 func on(t *testing.T) (*testnet.Faults, client.Client) {
@@ -32,8 +32,8 @@ func on(t *testing.T) (*testnet.Faults, client.Client) {
 	return f, client.Client{HTTP: &http.Client{Transport: tr}}
 }
 
-// A server that closes a kept connection on the second request has read that one: a
-// GET may be sent again, and is, by net/http; a POST may not.
+// A server that closes a kept connection on the second request has read that
+// one: a GET may be sent again, and is, by net/http; a POST may not.
 func TestKeptConnectionThatTheServerCloses(t *testing.T) {
 	for method, tc := range map[string]struct {
 		ok   bool
@@ -67,9 +67,9 @@ func TestKeptConnectionThatTheServerCloses(t *testing.T) {
 	}
 }
 
-// Promise 23, on real sockets: neither the client's Header and Auth nor a request's own
-// credentials go further than their origin, and none of them is back with it; the
-// request's other headers go everywhere, as net/http has it.
+// Promise 23, on real sockets: neither the client's Header and Auth nor a
+// request's own credentials go further than their origin, and none of them is
+// back with it; the request's other headers go everywhere, as net/http has it.
 func TestWhichHeadersArriveWhere(t *testing.T) {
 	const all, rest = "client's key, client's token, own cookie, own header", "own header"
 	for name, tc := range map[string]struct {
@@ -113,8 +113,8 @@ func TestWhichHeadersArriveWhere(t *testing.T) {
 	}
 }
 
-// A 307 sends the body again, to another origin too; a body that cannot be read again
-// is not sent, and the 307 is the response.
+// A 307 sends the body again, to another origin too; a body that cannot be read
+// again is not sent, and the 307 is the response.
 func TestRedirectOfAnUpload(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body   io.Reader
@@ -163,8 +163,8 @@ func TestRedirectToAFault(t *testing.T) {
 	}
 }
 
-// A limit of one stream holds nobody back for good: whatever connections it takes, all
-// are answered.
+// A limit of one stream holds nobody back for good: whatever connections it
+// takes, all are answered.
 func TestALimitOfOneStreamForManyRequests(t *testing.T) {
 	f, c := on(t)
 	c.BaseURL = f.Origins["h2 of one stream"]

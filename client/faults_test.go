@@ -25,10 +25,11 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What a network can do to a request, on real sockets: each fault alone and beside
-// healthy requests, which must not notice. (The faults of a transport and of a
-// request's own body, and what takes time, are in faults_dispatch_test.go; redirects
-// and what takes two requests are in faults_hops_test.go.)
+// What a network can do to a request, on real sockets: each fault alone and
+// beside healthy requests, which must not notice. (The faults of a transport
+// and of a request's own body, and what takes time, are in
+// faults_dispatch_test.go; redirects and what takes two requests are in
+// faults_hops_test.go.)
 
 // A fault is one row: what is asked for, and what comes of it.
 type fault struct {
@@ -81,8 +82,8 @@ func noSuchHost(_ *testnet.Faults, tr *http.Transport) {
 	tr.DialContext = client.DialContext(d.DialContext)
 }
 
-// stallConnects has every connect but the healthy ones' wait, with its descriptor
-// open.
+// stallConnects has every connect but the healthy ones' wait, with its
+// descriptor open.
 func stallConnects(f *testnet.Faults, tr *http.Transport) {
 	stalled := net.Dialer{ControlContext: func(ctx context.Context, _, _ string, _ syscall.RawConn) error {
 		f.Stall("connect")
@@ -219,7 +220,8 @@ func TestFault(t *testing.T) {
 	}
 }
 
-// What net/http alone decides: whatever that is, it is an error or the whole body.
+// What net/http alone decides: whatever that is, it is an error or the whole
+// body.
 func TestNonsenseIsAnErrorOrWhole(t *testing.T) {
 	for path, whole := range map[string]bool{
 		"status-line":       false,
@@ -339,8 +341,9 @@ func (tc fault) run(t *testing.T, w way) {
 	tc.judge(t, h, asked, w)
 	tc.count(t, f)
 
-	// What is cancelled leaves nothing behind, nor does what was not sent: HTTP/2 alone
-	// keeps its connection. (CloseIdleConnections would end a dial too.)
+	// What is cancelled leaves nothing behind, nor does what was not sent:
+	// HTTP/2 alone keeps its connection. (CloseIdleConnections would end a dial
+	// too.)
 	if w != beside && (tc.notSent || tc.stalls && !strings.HasPrefix(tc.at, "h2")) {
 		until(t, f.Open, 0, "connections are open")
 		until(t, testnet.Descriptors, descriptors, "file descriptors are open")
@@ -356,8 +359,8 @@ func (tc fault) run(t *testing.T, w way) {
 	until(t, testnet.Descriptors, descriptors, "file descriptors are open")
 }
 
-// company is the origin of the healthy requests: the fault's own, where that has any,
-// so that they share what they can.
+// company is the origin of the healthy requests: the fault's own, where that
+// has any, so that they share what they can.
 func (tc fault) company() string {
 	switch {
 	case tc.deadly || tc.prepare != nil:
@@ -440,8 +443,8 @@ func (tc fault) count(t *testing.T, f *testnet.Faults) {
 	}
 }
 
-// A counted transport knows how many RoundTrips and bodies are open, and tells the
-// server when a response of the fault's has come.
+// A counted transport knows how many RoundTrips and bodies are open, and tells
+// the server when a response of the fault's has come.
 type counted struct {
 	next   http.RoundTripper
 	faults *testnet.Faults
@@ -476,8 +479,8 @@ func (b *countedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// within ends the test binary, with what all goroutines are at, if f takes longer
-// than any of these tests could.
+// within ends the test binary, with what all goroutines are at, if f takes
+// longer than any of these tests could.
 func within(t *testing.T, f func()) {
 	t.Helper()
 	dog := time.AfterFunc(watchdog, func() { panic(t.Name() + ": the block is not left") })

@@ -24,8 +24,9 @@ import (
 // planted is in every password. It is looked for in all that is written.
 const planted = "zq7secret7qz"
 
-// FuzzSecrets plants a password in URLs that are odd or broken, in every place where
-// one may stand, and looks for it in every error and every output of a Recorder.
+// FuzzSecrets plants a password in URLs that are odd or broken, in every place
+// where one may stand, and looks for it in every error and every output of a
+// Recorder.
 func FuzzSecrets(f *testing.F) {
 	for _, seed := range [][5]string{
 		{"https://", "user", "", "", "h.test/"},
@@ -68,8 +69,8 @@ func FuzzSecrets(f *testing.F) {
 // endsLikeAHost matches what may end in a scheme or a host.
 var endsLikeAHost = regexp.MustCompile(`(?i)(^|[^a-z0-9+.-])(https?|wss?|ftp|socks5h?|localhost|)$`)
 
-// alsoHarmless reports whether start may end in a scheme, or in a host with a port
-// behind it: http://a/b@c, http://localhost:8/b@c.
+// alsoHarmless reports whether start may end in a scheme, or in a host with a
+// port behind it: http://a/b@c, http://localhost:8/b@c.
 func alsoHarmless(start string) bool {
 	word := start[strings.LastIndexAny(start, "/@")+1:]
 	_, err := netip.ParseAddr(word)

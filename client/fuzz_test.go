@@ -21,8 +21,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A wire is a server without any understanding of HTTP: it keeps what came, up to
-// the end of each header, and answers with 204.
+// A wire is a server without any understanding of HTTP: it keeps what came, up
+// to the end of each header, and answers with 204.
 type wire struct {
 	mu    sync.Mutex
 	heads []string
@@ -65,8 +65,8 @@ func (w *wire) came() []string {
 }
 
 // checkLines checks that head has the lines of a GET and those of own (names in
-// lower case), and no other: nothing in it passes for a line that nobody wrote. It
-// returns the target.
+// lower case), and no other: nothing in it passes for a line that nobody wrote.
+// It returns the target.
 func checkLines(t *testing.T, head string, own map[string]string) (target string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(head, "\r\n\r\n"), "\r\n")
@@ -99,8 +99,8 @@ func checkLines(t *testing.T, head string, own map[string]string) (target string
 	return target
 }
 
-// What a header's value, name or Host has in it is refused or arrives as it is; a
-// CR, LF or NUL never leaves.
+// What a header's value, name or Host has in it is refused or arrives as it is;
+// a CR, LF or NUL never leaves.
 func FuzzHeaderValues(f *testing.F) {
 	for _, value := range []string{
 		"", "plain", "a b", "a\tb", "caf\u00e9", "\xff", "a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a\x00b", "\r\n\r\nGET / HTTP/1.1\r\nHost: evil\r\n\r\n",
@@ -139,8 +139,8 @@ func FuzzHeaderValues(f *testing.F) {
 	})
 }
 
-// What a URL has in it is refused or arrives escaped, and goes to the host that it
-// names; a CR, LF or NUL never leaves.
+// What a URL has in it is refused or arrives escaped, and goes to the host that
+// it names; a CR, LF or NUL never leaves.
 func FuzzURL(f *testing.F) {
 	for _, u := range []string{
 		"http://h/", "http://h", "http://h/a b", "http://h/a%0d%0aX-Evil:%201", "http://h/a\r\nX-Evil: 1", "http://h/\x00", "http://h/a\nb",
@@ -257,14 +257,16 @@ func FuzzJoin(f *testing.F) {
 		if u.RawQuery != asBrowsersDo(r.RawQuery) || u.ForceQuery != r.ForceQuery || u.EscapedFragment() != r.EscapedFragment() {
 			t.Errorf("%q under %q asks for %q: its query or fragment is not the reference's", ref, base, u)
 		}
-		// Nor does it climb for one who cleans the path as a browser or a server does.
+		// Nor does it climb for one who cleans the path as a browser or a
+		// server does.
 		if clean := u.JoinPath(); !strings.HasPrefix(clean.EscapedPath()+"/", strings.TrimSuffix((&url.URL{Path: b.Path, RawPath: b.RawPath}).JoinPath().EscapedPath(), "/")) && !climbsOut(b.EscapedPath()) {
 			t.Errorf("%q under %q asks for %q, which is %q when cleaned", ref, base, path, clean.EscapedPath())
 		}
 	})
 }
 
-// climbsOut reports whether a path has, however it is escaped, a segment "." or "..".
+// climbsOut reports whether a path has, however it is escaped, a segment "." or
+// "..".
 func climbsOut(escaped string) bool {
 	text, err := url.PathUnescape(escaped)
 	if err != nil {

@@ -11,23 +11,23 @@ import (
 	"github.com/abreast-go/abreast/internal/origin"
 )
 
-// A gate lets the first of many https requests to a host go ahead of the others,
-// until it has a connection. net/http dials for each request that finds no
-// connection, and learns only from the first handshake that one connection would
-// have done for all, if it is one of HTTP/2: a hundred requests on a cold start
-// dial a hundred times.
+// A gate makes https requests to one host wait until the first of them has a
+// connection. net/http dials for each request that finds no connection. It
+// learns only from the first handshake whether the host speaks HTTP/2, where
+// one connection would have served all requests: without the gate, a hundred
+// requests on a cold start dial a hundred times.
 //
-// The gate opens for HTTP/1 at the same moment. The others dial then, a handshake
-// later than they would have. It does not stay closed until the first response,
-// which may be slow.
+// If the host speaks HTTP/1, the gate opens at the same moment. The others then
+// dial, one handshake later than without the gate. They do not wait for the
+// first response, which may be slow.
 type gate struct {
 	mu    sync.Mutex
-	leads map[place]*lead // guarded by mu
+	leads map[place]*lead // of each place with requests in flight; guarded by mu
 }
 
-// gates is the gate of all transports. It is one for the process because a
-// transport may serve many blocks of many clients. It has a lead only of places
-// that requests are on their way to, so it keeps no transport alive.
+// gates is the gate of all transports. There is one for the process because a
+// transport may serve many blocks of many clients. It keeps no transport alive:
+// a lead is removed with the last request in flight to its place.
 var gates gate
 
 // A place is an origin as one transport reaches it.
@@ -36,20 +36,24 @@ type place struct {
 	origin    origin.Origin
 }
 
-// A lead is held by the first request to a place. The requests that come while it
-// is in flight join the lead, and wait until it is over.
+// A lead belongs to the first request in flight to a place. Later requests to
+// the place join the lead and wait until it is over. A request that joins it
+// after that does not wait, until no request to the place is in flight and the
+// next one has a new lead.
 type lead struct {
-	requests int           // with the first; guarded by gate.mu
+	requests int           // all that have joined, the first included; guarded by gate.mu
 	over     chan struct{} // closed by end
-	end      func()
+	end      func()        // may be called many times
 }
 
-// patience is how long a first request that has no connection yet may hold the
-// others.
-const patience = 250 * time.Millisecond
+// patience is the longest time for which the first request to a place makes the
+// others wait. A variable for tests.
+var patience = 250 * time.Millisecond
 
-// roundTrip sends req through next, which id stands for. If next is a
-// *http.Transport, req waits before it is given to next.
+// roundTrip sends req through next. id is the key of next in a place.
+//
+// If next is a *http.Transport, req waits here, before next is called. (Waiting
+// in the hook GetConn, as traced does, would cost each request a trace.)
 func (g *gate) roundTrip(next http.RoundTripper, id any, req *http.Request) (*http.Response, error) {
 	at := place{id, origin.Of(req.URL)}
 	if _, direct := next.(*http.Transport); !direct {
@@ -65,7 +69,9 @@ func (g *gate) roundTrip(next http.RoundTripper, id any, req *http.Request) (*ht
 		}))
 		return next.RoundTrip(req)
 	}
-	conns.Wanted(req.Context()) // as next says, unless the context is done when it is called
+	// A request that is canceled here was never sent. next would say that it
+	// wants a connection, which is a part of the proof, but it won't be called.
+	conns.Wanted(req.Context())
 	select {
 	case <-l.over:
 		return next.RoundTrip(req)
@@ -75,11 +81,11 @@ func (g *gate) roundTrip(next http.RoundTripper, id any, req *http.Request) (*ht
 	}
 }
 
-// traced sends req through next, which is not a *http.Transport. It may be a
-// wrapper around one, or may have nothing to do with net/http. The hook GetConn
-// tells: a *http.Transport calls it before it looks for a connection, on the
-// goroutine of the request, so the request waits in the hook. Through a transport
-// that calls no hook, requests do not wait.
+// traced sends req through next, which is not a *http.Transport. next may wrap
+// one, or have nothing to do with net/http. The httptrace hook GetConn tells: a
+// *http.Transport calls it before it looks for a connection, on the goroutine
+// of the request. So the request waits within the hook. If next calls no hook,
+// there is no wait.
 func (g *gate) traced(next http.RoundTripper, at place, req *http.Request) (*http.Response, error) {
 	w := &wrapped{gate: g, at: at}
 	defer w.leave()
@@ -90,22 +96,22 @@ func (g *gate) traced(next http.RoundTripper, at place, req *http.Request) (*htt
 	})))
 }
 
-// A wrapped is a request that goes through a transport of another type than
-// *http.Transport, which may call the hooks on any goroutine, several times, and
-// after its RoundTrip has returned. The first call of GetConn is the one that
-// counts.
+// A wrapped is a request that is sent through a transport of another type than
+// *http.Transport. Such a transport may call the hooks on any goroutine,
+// several times, and even after its RoundTrip has returned. Only the first call
+// of GetConn counts, and none that comes after RoundTrip has returned.
 type wrapped struct {
 	gate *gate
 	at   place
 
-	mu    sync.Mutex
-	lead  *lead       // that the request has joined, or nil; guarded by mu, as are the next two
-	timer *time.Timer // ends the lead, if the request holds it
-	left  bool        // its RoundTrip has returned
+	mu    sync.Mutex  // guards the fields below; held while gate.mu is acquired
+	lead  *lead       // the lead that the request has joined, or nil
+	timer *time.Timer // ends the lead after patience; nil unless the request is the first
+	left  bool        // RoundTrip has returned
 }
 
-// getConn joins the lead at its place. It waits until that is over or ctx is done,
-// unless the request is the first and holds the lead.
+// getConn joins the lead of the request's place. Unless the request is the
+// first, it waits until the lead is over or ctx is done.
 func (w *wrapped) getConn(ctx context.Context) {
 	if l := w.enter(); l != nil {
 		select {
@@ -115,7 +121,8 @@ func (w *wrapped) getConn(ctx context.Context) {
 	}
 }
 
-// enter returns the lead to wait for, or nil.
+// enter joins the lead and returns it, or returns nil if there is nothing to
+// wait for.
 func (w *wrapped) enter() *lead {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -131,7 +138,7 @@ func (w *wrapped) enter() *lead {
 	return l
 }
 
-// gotConn ends the lead, if the request holds it.
+// gotConn ends the lead if the request is the first.
 func (w *wrapped) gotConn() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,7 +148,8 @@ func (w *wrapped) gotConn() {
 	}
 }
 
-// leave is called when RoundTrip has returned.
+// leave leaves the lead, and ends it if the request is the first. From then on
+// getConn does nothing.
 func (w *wrapped) leave() {
 	w.gotConn()
 	w.mu.Lock()
@@ -152,7 +160,8 @@ func (w *wrapped) leave() {
 	}
 }
 
-// enter joins the requests to a place, as the first of them or behind that.
+// enter joins the lead at a place and returns it. It reports whether the
+// request is the first, which made the lead and must end it.
 func (g *gate) enter(at place) (l *lead, first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -170,7 +179,8 @@ func (g *gate) enter(at place) (l *lead, first bool) {
 	return l, first
 }
 
-// leave is called when a request that entered was answered, or failed.
+// leave must be called once for each enter, when the request has an answer or
+// has failed. It removes the lead with its last request.
 func (g *gate) leave(at place, l *lead) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -22,8 +22,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// secure is a TLS server on loopback, with HTTP/2 or without, that answers a burst once
-// all of it has come, and counts its connections.
+// secure is a TLS server on loopback, with HTTP/2 or without, that answers a
+// burst once all of it has come, and counts its connections.
 func secure(t *testing.T, http2 bool, burst int) (srv *httptest.Server, connections *atomic.Int32) {
 	connections = new(atomic.Int32)
 	var here atomic.Int32
@@ -64,9 +64,9 @@ func (w wrapper) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(req.WithContext(context.WithValue(req.Context(), wrapper{}, "a span")))
 }
 
-// Fifty requests at once to hosts that nothing was sent to before. Those who took
-// NewTransport themselves opened fifty connections to a host that speaks HTTP/2:
-// only the shared transport was behind the gate.
+// Fifty requests at once to hosts that nothing was sent to before. Those who
+// took NewTransport themselves opened fifty connections to a host that speaks
+// HTTP/2: only the shared transport was behind the gate.
 func TestGate_oneConnectionForHTTP2(t *testing.T) {
 	for name, transport := range map[string]func(*http.Transport) http.RoundTripper{
 		"NewTransport":         func(tr *http.Transport) http.RoundTripper { return tr },
@@ -76,6 +76,7 @@ func TestGate_oneConnectionForHTTP2(t *testing.T) {
 		"wrappers of a clone":  func(tr *http.Transport) http.RoundTripper { return &wrapper{wrapper{tr.Clone()}} },
 	} {
 		t.Run(name, func(t *testing.T) {
+			client.SetPatience(t, time.Hour)
 			const burst = 50
 			two, twos := secure(t, true, burst)
 			one, ones := secure(t, false, burst)
@@ -119,6 +120,7 @@ func TestGate_oneConnectionForHTTP2(t *testing.T) {
 
 // Blocks that share a transport share its gate.
 func TestGate_spansBlocks(t *testing.T) {
+	client.SetPatience(t, time.Hour)
 	const burst = 50
 	srv, connections := secure(t, true, burst)
 	tr := trusting(client.NewTransport(), srv)
@@ -138,9 +140,10 @@ func TestGate_spansBlocks(t *testing.T) {
 	}
 }
 
-// The zero Client has the gate. (One connection and no second: the burst is within what
-// a connection takes before the server has said its limit.)
+// The zero Client has the gate. (One connection and no second: the burst is
+// within what a connection takes before the server has said its limit.)
 func TestTheDefaultClientDialsOnceForHTTP2(t *testing.T) {
+	client.SetPatience(t, time.Hour)
 	const burst = 50
 	srv, connections := secure(t, true, burst)
 	tr := client.SharedTransport()
@@ -170,9 +173,10 @@ func TestTheDefaultClientDialsOnceForHTTP2(t *testing.T) {
 	}
 }
 
-// A host that answered with HTTP/2 is not remembered for it: once it speaks HTTP/1 it
-// is spoken to so, without an error.
+// A host that answered with HTTP/2 is not remembered for it: once it speaks
+// HTTP/1 it is spoken to so, without an error.
 func TestAHostMayChangeItsProtocol(t *testing.T) {
+	client.SetPatience(t, time.Hour)
 	const burst = 20
 	two, twos := secure(t, true, burst)
 	one, ones := secure(t, false, burst)
@@ -211,9 +215,9 @@ func TestAHostMayChangeItsProtocol(t *testing.T) {
 	}
 }
 
-// A connecting is a transport that calls the hooks as net/http does, and keeps the
-// times at which it was about to look for a connection. It has one for a request
-// after connect, or never if that is 0, and answers after answer.
+// A connecting is a transport that calls the hooks as net/http does, and keeps
+// the times at which it was about to look for a connection. It has one for a
+// request after connect, or never if that is 0, and answers after answer.
 type connecting struct {
 	start           time.Time
 	connect, answer time.Duration
@@ -303,8 +307,8 @@ func TestTheGateOpensBehindTheFirst(t *testing.T) {
 	}
 }
 
-// Promises 5, 16 and 21: what waits behind the first ends when its own context does, and
-// was never sent.
+// Promises 5, 16 and 21: what waits behind the first ends when its own context
+// does, and was never sent.
 func TestWaitingAtTheGateEndsWithTheRequest(t *testing.T) {
 	tests := map[string]struct {
 		end  func(*pending.Pending)
@@ -352,8 +356,8 @@ func TestWaitingAtTheGateEndsWithTheRequest(t *testing.T) {
 	}
 }
 
-// Promise 21: also where it is http.Client's own Timeout that ends the wait, whose error
-// has no word of where that was.
+// Promise 21: also where it is http.Client's own Timeout that ends the wait,
+// whose error has no word of where that was.
 func TestHTTPTimeoutAtTheGateIsNotSent(t *testing.T) {
 	for range 20 { // net/http asks whether it is later than the deadline, and at times it isn't
 		synctest.Test(t, func(t *testing.T) {
@@ -385,8 +389,8 @@ type unread struct{ closed atomic.Int32 }
 func (*unread) Read([]byte) (int, error) { return 0, errors.New("nobody should read it") }
 func (c *unread) Close() error           { c.closed.Add(1); return nil }
 
-// Over a real transport: the others follow once the first has a connection, and don't
-// wait for its answer.
+// Over a real transport: the others follow once the first has a connection, and
+// don't wait for its answer.
 func TestGate_opensAtConnection(t *testing.T) {
 	for name, wrap := range map[string]func(http.RoundTripper) http.RoundTripper{
 		"direct":    func(rt http.RoundTripper) http.RoundTripper { return rt },

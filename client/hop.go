@@ -1,28 +1,43 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/hops"
+	"github.com/abreast-go/abreast/internal/origin"
 )
 
-// A hop is the transport that each hop of a redirect passes through. Credentials
-// are put on here, below http.Client, which carries on to the next hop whatever
-// the request before had.
+// A hop is the transport of the http.Client of a block. Each hop of a request
+// passes through it: the request itself, and one for each redirect.
+// credentials.go says what a hop is sent with.
+//
+// The fields are set once. A hop serves many requests at once.
 type hop struct {
 	next   http.RoundTripper
-	header http.Header
-	auth   func(*http.Request) error
-	jar    http.CookieJar // or nil
-	base   base
+	header http.Header               // Client.Header
+	auth   func(*http.Request) error // Client.Auth, or nil
+	jar    http.CookieJar            // of Client.HTTP, or nil
+	base   base                      // Client.BaseURL
 
 	shared bool // next is the shared transport
-	id     any  // stands for next, in the gate
+	id     any  // the gate's key for next: next itself, if it is comparable
 }
 
+// RoundTrip sends one hop. In this order it
+//
+//  1. waits for a place at the host (HostLimit) and calls Wait, if a redirect
+//     led here: the block has done both for a first hop;
+//  2. adds the credentials, on a copy of req;
+//  3. waits at the gate, if the URL is https, and sends the copy;
+//  4. checks what the transport returned.
+//
+// Like any RoundTripper, it closes req.Body if it does not send req.
 func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Response != nil { // a redirect led here
 		if err := hops.Wait(req); err != nil {
@@ -37,7 +52,7 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	conns.Hop(out, h.next)
 	var resp *http.Response
-	if out.URL != nil && out.URL.Scheme == "https" { // Auth may have set the URL to nil
+	if out.URL != nil && out.URL.Scheme == "https" { // Auth may have set URL to nil
 		resp, err = gates.roundTrip(h.next, h.id, out)
 	} else {
 		resp, err = h.next.RoundTrip(out)
@@ -48,9 +63,9 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 	return h.answer(req, resp, err)
 }
 
-// prepare returns req as it is to be sent, or the error with which it is refused.
+// prepare returns req as it is sent, or the error that refuses it.
 func (h *hop) prepare(req *http.Request) (*http.Request, error) {
-	if h.base.err != nil { // it says where credentials may go: without it, nothing goes
+	if h.base.err != nil { // BaseURL says where credentials may go
 		return nil, &fail.Refusal{Err: h.base.err}
 	}
 	if h.shared && req.Response == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
@@ -59,7 +74,8 @@ func (h *hop) prepare(req *http.Request) (*http.Request, error) {
 	return h.dress(req)
 }
 
-// answer is what the transport answered to req.
+// answer returns the result of req from what the transport returned. It closes
+// the body of a response that it does not return.
 func (h *hop) answer(req *http.Request, resp *http.Response, err error) (*http.Response, error) {
 	switch {
 	case err != nil:
@@ -76,13 +92,106 @@ func (h *hop) answer(req *http.Request, resp *http.Response, err error) (*http.R
 			return nil, err
 		}
 	}
-	resp.Request = req // what was put on is not for logs, or for the next hop
+	// The request that was sent has credentials that req has not. They must not
+	// be seen in logs, or carried to the next hop.
+	resp.Request = req
 	return resp, nil
 }
 
-// closeBody is what a RoundTripper owes a request that it doesn't send.
+// closeBody closes the body of req, as a RoundTripper must if it does not send
+// req.
 func closeBody(req *http.Request) {
 	if req.Body != nil {
 		req.Body.Close()
 	}
+}
+
+// redirected returns a CheckRedirect for http.Client. For each hop that a
+// redirect leads to, it first gives the hop the credentials that it may have,
+// removes all others, and then calls next, the user's CheckRedirect or nil.
+// What next adds is kept.
+func (h *hop) redirected(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+	if next == nil {
+		next = tenRedirects
+	}
+	return func(req *http.Request, via []*http.Request) error {
+		resp := req.Response
+		origin.Mend(req.URL)
+		inheritFragment(req)
+		h.settleCredentials(req, via[0])
+		h.cleanReferer(req)
+		err := next(req, via)
+		req.Response = resp // stayed needs it, and next may have replaced all of req
+		if req.URL != nil {
+			origin.Mend(req.URL)
+		}
+		return err
+	}
+}
+
+// tenRedirects returns an error after ten redirects, as net/http does by
+// default.
+func tenRedirects(_ *http.Request, via []*http.Request) error {
+	if len(via) >= 10 {
+		return errors.New("stopped after 10 redirects")
+	}
+	return nil
+}
+
+// inheritFragment sets the fragment of req to that of the URL that was
+// redirected, unless the Location has one (RFC 9110, section 10.2.2). A
+// fragment is never sent, but the response's request shows it.
+func inheritFragment(req *http.Request) {
+	if strings.Contains(req.Response.Header.Get("Location"), "#") {
+		return
+	}
+	from := req.Response.Request.URL
+	req.URL.Fragment, req.URL.RawFragment = from.Fragment, from.RawFragment
+}
+
+// cleanReferer removes from the Referer that net/http has set what must not be
+// sent: a fragment (RFC 9110, section 10.1.3) and the zone of an IPv6 address
+// (RFC 6874). A Referer that the caller set stays as it is. If req may have the
+// client's Header and that has a Referer, cleanReferer removes net/http's,
+// which would otherwise take precedence.
+func (h *hop) cleanReferer(req *http.Request) {
+	if len(req.Header["Referer"]) == 0 || hasHeader(first(req).Header, "Referer") {
+		return
+	}
+	if hasHeader(h.header, "Referer") && h.mayHave(req) {
+		req.Header.Del("Referer")
+		return
+	}
+	from := *req.Response.Request.URL
+	from.User, from.Fragment, from.RawFragment = nil, "", ""
+	from.Host = origin.WithoutZone(from.Host)
+	req.Header.Set("Referer", from.String())
+}
+
+// hasHeader reports whether header has key, which is canonical, in any
+// spelling.
+func hasHeader(header http.Header, key string) bool {
+	for k := range header {
+		if http.CanonicalHeaderKey(k) == key {
+			return true
+		}
+	}
+	return false
+}
+
+// checkLocation refuses a redirect to a host whose name is too long: net/http
+// would be busy for minutes with it. It must run before http.Client reads the
+// Location.
+func checkLocation(resp *http.Response) error {
+	location := resp.Header.Get("Location")
+	if len(location) <= origin.MaxUnicode {
+		return nil
+	}
+	if u, err := url.Parse(location); err != nil || !origin.TooLong(u) {
+		return nil
+	}
+	if resp.Body != nil {
+		resp.Body.Close()
+	}
+	return errors.New("refusing redirect: the host of its Location is too long")
 }

@@ -35,8 +35,8 @@ func credentials(r *http.Request) string {
 	return line
 }
 
-// Header and Auth go to BaseURL's origin only, without a BaseURL to the origin that the
-// caller named, and at no hop after one that went elsewhere.
+// Header and Auth go to BaseURL's origin only, without a BaseURL to the origin
+// that the caller named, and at no hop after one that went elsewhere.
 func TestHeaderAndAuthGoToOneOrigin(t *testing.T) {
 	cases := map[string]struct {
 		base string
@@ -110,8 +110,8 @@ func TestHeaderAndAuthGoToOneOrigin(t *testing.T) {
 	}
 }
 
-// The handle's request, which p.Do sends again, has none of the client's credentials
-// either.
+// The handle's request, which p.Do sends again, has none of the client's
+// credentials either.
 func TestHandlesRequestHasNoCredentialsOfTheClients(t *testing.T) {
 	var w web
 	c := client.Client{HTTP: &http.Client{Transport: &w}, Header: http.Header{"X-Api-Key": {"key"}}, Auth: bearer}
@@ -125,8 +125,8 @@ func TestHandlesRequestHasNoCredentialsOfTheClients(t *testing.T) {
 	})
 }
 
-// The request of a response may be sent again: its origin is named by the caller
-// then, whatever redirect it came from.
+// The request of a response may be sent again: its origin is named by the
+// caller then, whatever redirect it came from.
 func TestRequestOfARedirectIsOnesOwnWhenSentAgain(t *testing.T) {
 	w := chain("https://h/a", "https://other/b")
 	c := client.Client{HTTP: &http.Client{Transport: w}, Auth: bearer}
@@ -218,8 +218,8 @@ func TestHeaderMayHaveAHost(t *testing.T) {
 	}
 }
 
-// A request's own credentials don't follow a redirect to another origin, and are
-// gone for good then.
+// A request's own credentials don't follow a redirect to another origin, and
+// are gone for good then.
 func TestOwnCredentialsStayAtTheirOrigin(t *testing.T) {
 	cases := map[string][]string{ // with a * where they are to be
 		"the same origin":            {"https://h/a*", "https://h/b*"},
@@ -261,8 +261,8 @@ func TestOwnCredentialsStayAtTheirOrigin(t *testing.T) {
 	}
 }
 
-// Back at its origin, a request that has lost its own credentials has not the client's
-// either.
+// Back at its origin, a request that has lost its own credentials has not the
+// client's either.
 func TestCredentials_lostForGood(t *testing.T) {
 	w := chain("https://h/a", "https://h:1/b", "https://h/c")
 	c := client.Client{HTTP: &http.Client{Transport: w}, Auth: bearer}
@@ -299,7 +299,8 @@ func TestJarIsLeftAlone(t *testing.T) {
 	}
 }
 
-// An Auth is asked at every hop as long as all go to its origin, and is given a copy.
+// An Auth is asked at every hop as long as all go to its origin, and is given a
+// copy.
 func TestAuthIsGivenACopyOfEachHop(t *testing.T) {
 	w := chain("https://h/a", "https://h/c", "https://other/b", "https://h/d")
 	var asked []string
@@ -356,8 +357,8 @@ func TestErrorOfAuthIsTheRequests(t *testing.T) {
 	}
 }
 
-// Promise 23: an own header may be written in more than one way, and Auth may do what it
-// likes to the header of its copy.
+// Promise 23: an own header may be written in more than one way, and Auth may
+// do what it likes to the header of its copy.
 func TestOwnHeadersOutliveWhateverAuthDoes(t *testing.T) {
 	for name, auth := range map[string]func(*http.Request) error{
 		"nothing":          func(*http.Request) error { return nil },

@@ -49,7 +49,8 @@ func heap() uint64 {
 
 const mib = 1 << 20
 
-// A million requests through Each: the heap is as large at the end as after 10,000.
+// A million requests through Each: the heap is as large at the end as after
+// 10,000.
 func BenchmarkLoadMillion(b *testing.B) {
 	srv, open := loadServer(b, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") })
 	tr := client.NewTransport()
@@ -89,9 +90,9 @@ func BenchmarkLoadMillion(b *testing.B) {
 	}
 }
 
-// Ten thousand requests in flight at once: the server answers none before all are
-// there. It is reached over pipes in memory, since both ends of so many sockets are
-// more than most systems let a process open.
+// Ten thousand requests in flight at once: the server answers none before all
+// are there. It is reached over pipes in memory, since both ends of so many
+// sockets are more than most systems let a process open.
 func BenchmarkLoadTenThousandInFlight(b *testing.B) {
 	const total = 10_000
 	var there atomic.Int64
@@ -129,9 +130,10 @@ func BenchmarkLoadTenThousandInFlight(b *testing.B) {
 	}
 }
 
-// A thousand blocks at once of ten requests each, half of the blocks left early, over
-// and over for a minute: goroutines, connections and heap are back at the start after.
-// It is meant for the race detector too. The server is reached over pipes, as above.
+// A thousand blocks at once of ten requests each, half of the blocks left
+// early, over and over for a minute: goroutines, connections and heap are back
+// at the start after. It is meant for the race detector too. The server is
+// reached over pipes, as above.
 func BenchmarkLoadBlocks(b *testing.B) {
 	srv := testnet.New(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -170,13 +172,14 @@ func BenchmarkLoadBlocks(b *testing.B) {
 		}
 		wg.Wait()
 		srv.Transport.CloseIdleConnections()
-		// What the transport and the server are still ending is not the blocks' to wait for.
+		// What the transport and the server are still ending is not the blocks'
+		// to wait for.
 		for n := 0; n < 1000 && (runtime.NumGoroutine() > goroutines || srv.Open() > 0); n++ {
 			<-time.After(10 * time.Millisecond)
 		}
 	}
-	// The runtime never gives back its descriptors of goroutines, of which there were
-	// some 50,000 at once: they are to be there before.
+	// The runtime never gives back its descriptors of goroutines, of which
+	// there were some 50,000 at once: they are to be there before.
 	round(15 * time.Second)
 	for b.Loop() {
 		blocks.Store(0)

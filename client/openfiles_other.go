@@ -2,9 +2,8 @@
 
 package client
 
-// maxOpenFiles reports that no limit is known.
+// maxOpenFiles reports false: the limit is not known.
 func maxOpenFiles() (n uint64, ok bool) { return 0, false }
 
-// tooManyOpenFiles returns false: without a known limit there is nothing to make
-// room for.
+// tooManyOpenFiles reports false: there is no limit to make room within.
 func tooManyOpenFiles(error) bool { return false }

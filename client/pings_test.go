@@ -17,9 +17,9 @@ import (
 	"github.com/abreast-go/abreast/client"
 )
 
-// A path is a network in memory, and a listener on it. The connections that were
-// made before a cut stay open and carry nothing more, as behind a NAT that has
-// forgotten them.
+// A path is a network in memory, and a listener on it. The connections that
+// were made before a cut stay open and carry nothing more, as behind a NAT that
+// has forgotten them.
 type path struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -82,8 +82,8 @@ func (p *path) Accept() (net.Conn, error) {
 func (p *path) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
 func (p *path) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
 
-// onPath calls f with a client of an HTTP/2 server at the other end of a path, in
-// fake time. The client has NewTransport's transport, as change returns it.
+// onPath calls f with a client of an HTTP/2 server at the other end of a path,
+// in fake time. The client has NewTransport's transport, as change returns it.
 func onPath(t *testing.T, h http.Handler, change func(*http.Transport) *http.Transport, f func(*testing.T, *path, client.Client)) {
 	synctest.Test(t, func(t *testing.T) {
 		way := newPath()

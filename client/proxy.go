@@ -15,15 +15,16 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// proxyFromEnvironment returns what http.ProxyFromEnvironment returns, except that
-// it returns an error if the variable that names the proxy is malformed. net/http
-// then sends the request directly, or to a host that it takes for the proxy: the
-// host of "http://user:pa ss@proxy:3128" is "http". The direct way may be closed.
-// Where it is open, it shows the network what the proxy was to hide.
+// proxyFromEnvironment returns the proxy that http.ProxyFromEnvironment
+// returns, or an error if the environment variable that names it is malformed.
+// net/http would send the request directly, or to a host that it takes for the
+// proxy: the host of "http://user:pa ss@proxy:3128" is "http". The direct way
+// may be closed. If it is open, it shows the network what the proxy was to
+// hide.
 //
-// A malformed variable stops the requests that NO_PROXY would exempt as well. Only
-// net/http can say which these are, and it does not tell them from those that it
-// sends directly because of the malformed variable.
+// A malformed variable also stops requests that NO_PROXY exempts. Only net/http
+// knows which these are, and its result for them is the same as for a request
+// that it sends directly because of the malformed variable.
 func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	if err := malformedProxies()[req.URL.Scheme]; err != nil && !isLoopback(req.URL.Hostname()) {
 		if req.Response == nil { // no redirect led here: nothing of the request was sent
@@ -34,8 +35,9 @@ func proxyFromEnvironment(req *http.Request) (*url.URL, error) {
 	return http.ProxyFromEnvironment(req)
 }
 
-// malformedProxies returns the error of each scheme whose proxy is malformed. Like
-// net/http, it reads the environment once.
+// malformedProxies returns, by the scheme of a request, the error of the
+// variable that names its proxy, or nil. Like net/http, it reads the
+// environment once.
 var malformedProxies = sync.OnceValue(func() map[string]error {
 	return map[string]error{
 		"http":  checkProxy("HTTP_PROXY", "http_proxy"),
@@ -43,9 +45,10 @@ var malformedProxies = sync.OnceValue(func() map[string]error {
 	}
 })
 
-// checkProxy returns an error if the first of the variables that has a value names
-// no proxy. Like net/http it accepts a URL, and a host with or without a port. The
-// error does not quote the value, which may contain a password.
+// checkProxy returns an error if the first of the variables that has a value
+// does not name a proxy. Like net/http, it accepts a URL, and a host with or
+// without a port. The error does not quote the value, which may contain a
+// password.
 func checkProxy(variables ...string) error {
 	for _, name := range variables {
 		value := os.Getenv(name)
@@ -55,7 +58,8 @@ func checkProxy(variables ...string) error {
 		if !strings.Contains(value, "://") {
 			value = "http://" + value
 		}
-		if u, err := url.Parse(value); err != nil || u.Host == "" {
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" {
 			return fmt.Errorf("proxyconnect: invalid proxy URL in the environment variable %s (details omitted: they may contain a password)", name)
 		}
 		return nil
@@ -63,7 +67,7 @@ func checkProxy(variables ...string) error {
 	return nil
 }
 
-// isLoopback reports whether host is one that net/http never uses a proxy for.
+// isLoopback reports whether host is one for which net/http never uses a proxy.
 func isLoopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -72,14 +76,14 @@ func isLoopback(host string) bool {
 	return err == nil && addr.Unmap().IsLoopback()
 }
 
-// proxyRefused returns an error if the proxy did not open the connection that it
-// was asked for. net/http's own error would be the reason phrase alone.
+// proxyRefused returns an error if resp, a proxy's response to CONNECT, is a
+// refusal. Without it, net/http's error would have only the reason phrase.
 func proxyRefused(_ context.Context, proxy *url.URL, connect *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	// The request has the password of the proxy in a header, and the connection that
-	// the body would be read from is closed.
+	// A header of the request has the proxy's password. The body could not be
+	// read: its connection is closed.
 	refused := *resp
 	refused.Body = http.NoBody
 	refused.Request = &http.Request{Method: connect.Method, URL: connect.URL, Host: connect.Host, Header: make(http.Header)}

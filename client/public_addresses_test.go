@@ -13,8 +13,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Control is asked at each hop: a redirect to a private address is refused, and what
-// was asked first has been sent by then.
+// Control is asked at each hop: a redirect to a private address is refused, and
+// what was asked first has been sent by then.
 func TestARedirectToAPrivateAddressIsRefused(t *testing.T) {
 	asked := false
 	internal := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))

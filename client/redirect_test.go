@@ -17,8 +17,8 @@ import (
 
 // Promise 23: what a user's CheckRedirect sees and does.
 
-// Credentials are taken off before the user's CheckRedirect is asked: what that puts
-// on stays, for that hop.
+// Credentials are taken off before the user's CheckRedirect is asked: what that
+// puts on stays, for that hop.
 func TestCredentialsAreOffBeforeCheckRedirect(t *testing.T) {
 	w := chain("https://h/a", "https://h/b", "https://h:1/c", "https://h/d")
 	var seen []string

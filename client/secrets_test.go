@@ -17,8 +17,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What is sent where, beside what promise 23 is about (see hop_test.go), and what is
-// never printed.
+// What is sent where, beside what promise 23 is about (see hop_test.go), and
+// what is never printed.
 
 // userinfo says who a hop comes from, by its URL, and where from.
 func userinfo(r *http.Request) string {
@@ -32,8 +32,9 @@ func userinfo(r *http.Request) string {
 	return line
 }
 
-// The userinfo of a URL is sent to its origin, and on to where a Location without a host
-// leads there; a Location with a host has its own, or none. A Referer never has it.
+// The userinfo of a URL is sent to its origin, and on to where a Location
+// without a host leads there; a Location with a host has its own, or none. A
+// Referer never has it.
 func TestUserinfoStaysAtItsOrigin(t *testing.T) {
 	for name, tc := range map[string]struct {
 		base, url string
@@ -69,8 +70,8 @@ func TestUserinfoStaysAtItsOrigin(t *testing.T) {
 	}
 }
 
-// A 307 sends the body to wherever it leads, and a request's other headers with it: these
-// are net/http's rules. The credentials stay where they are for.
+// A 307 sends the body to wherever it leads, and a request's other headers with
+// it: these are net/http's rules. The credentials stay where they are for.
 func TestABodyFollowsA307WithoutTheCredentials(t *testing.T) {
 	w := chain("https://h/a", "https://other/b")
 	w.status = http.StatusTemporaryRedirect
@@ -103,8 +104,8 @@ func TestABodyFollowsA307WithoutTheCredentials(t *testing.T) {
 	}
 }
 
-// A header that cannot be sent, wherever it comes from, is not sent, and the error
-// that says so doesn't say what is in it.
+// A header that cannot be sent, wherever it comes from, is not sent, and the
+// error that says so doesn't say what is in it.
 func TestNoErrorShowsTheValueOfAHeader(t *testing.T) {
 	const bad = "secret\r\nX-Smuggled: 1"
 	for name, tc := range map[string]struct {
@@ -159,8 +160,8 @@ type closing struct {
 
 func (c closing) Close() error { *c.closed = true; return nil }
 
-// A transport that returns a response beside an error, which it must not, leaves the
-// response's connection to whoever called it.
+// A transport that returns a response beside an error, which it must not,
+// leaves the response's connection to whoever called it.
 func TestResponseBesideAnErrorIsClosed(t *testing.T) {
 	failed, closed := errors.New("failed"), false
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {

@@ -22,8 +22,8 @@ import (
 
 const ms = time.Millisecond
 
-// slow is a handler that sends its headers after "head" milliseconds and the end of
-// its body after "body" more. With "to" it redirects there.
+// slow is a handler that sends its headers after "head" milliseconds and the
+// end of its body after "body" more. With "to" it redirects there.
 func slow(w http.ResponseWriter, r *http.Request) {
 	wait := func(key string) bool {
 		n, _ := strconv.Atoi(r.FormValue(key))
@@ -132,7 +132,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// What had no time left when its credentials were on was not sent, whosever time it was.
+// What had no time left when its credentials were on was not sent, whosever
+// time it was.
 func TestATimeoutInAuthIsNotSent(t *testing.T) {
 	for name, c := range map[string]client.Client{
 		"Timeout":      {HTTP: &http.Client{}, Timeout: 300 * time.Millisecond},
@@ -154,8 +155,8 @@ func TestATimeoutInAuthIsNotSent(t *testing.T) {
 	}
 }
 
-// A transport that fails since the upload was closed, the time being over, may be done
-// before http.Client knows that it is: the error is the time's.
+// A transport that fails since the upload was closed, the time being over, may
+// be done before http.Client knows that it is: the error is the time's.
 func TestAnUploadThatIsOutOfTimeIsNoClosedBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -23,8 +23,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 24, over real sockets. (Dials and handshakes that are given up are tested in
-// fake time, in package parallel.)
+// Promise 24, over real sockets. (Dials and handshakes that are given up are
+// tested in fake time, in package parallel.)
 
 // counting is a server on loopback that counts the connections that were made.
 func counting(t testing.TB, h http.Handler) (srv *httptest.Server, connections *atomic.Int32) {
@@ -99,7 +99,8 @@ func TestClientsWithoutATransportShareOne(t *testing.T) {
 	}
 }
 
-// Nor do they, or NewTransport, need http.DefaultTransport to be a *http.Transport.
+// Nor do they, or NewTransport, need http.DefaultTransport to be a
+// *http.Transport.
 func TestDefaultTransportMayBeReplaced(t *testing.T) {
 	original := http.DefaultTransport
 	defer func() { http.DefaultTransport = original }()
@@ -146,7 +147,8 @@ func TestNewTransportKeepsTheDefaults(t *testing.T) {
 	}
 }
 
-// What a user changes of it is in force, also on a clone; HTTP/2 is spoken still.
+// What a user changes of it is in force, also on a clone; HTTP/2 is spoken
+// still.
 func TestNewTransportMayBeChanged(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
 	srv.EnableHTTP2 = true
@@ -201,8 +203,8 @@ func TestNewTransportLimitsHeaders(t *testing.T) {
 	}
 }
 
-// A cancelled request leaves no TLS handshake behind it: a server that accepts and
-// never says a word sees the end of the connection.
+// A cancelled request leaves no TLS handshake behind it: a server that accepts
+// and never says a word sees the end of the connection.
 func TestCancelledRequestHangsUp(t *testing.T) {
 	for name, leave := range map[string]func(*pending.Pending){
 		"leaving": func(*pending.Pending) {},

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// unzip decompresses the body of resp if its encoding is x-gzip, which is another
-// name of gzip (RFC 9110, section 8.4.1.3) that net/http does not know. Like
-// net/http it does so only if the transport asked for gzip by itself, as far as
-// that can be seen: of another type than *http.Transport, and of one below a
-// wrapper, it is not known.
+// unzip makes the body of resp one that is decompressed as it is read, if its
+// encoding is x-gzip. That is another name of gzip (RFC 9110, section 8.4.1.3),
+// which net/http does not know. Like net/http, unzip leaves the body alone
+// unless the transport itself asked for gzip. Only of a *http.Transport, and
+// not of one below a wrapper, can it know that.
 func unzip(transport http.RoundTripper, req *http.Request, resp *http.Response) {
 	if !strings.EqualFold(resp.Header.Get("Content-Encoding"), "x-gzip") {
 		return
@@ -33,7 +33,7 @@ func unzip(transport http.RoundTripper, req *http.Request, resp *http.Response) 
 type unzipped struct {
 	body io.ReadCloser
 	zip  *gzip.Reader // nil before the first Read, which reads its header
-	err  error        // of reading the header
+	err  error        // why the header could not be read, or nil
 }
 
 func (u *unzipped) Read(p []byte) (int, error) {
@@ -46,5 +46,6 @@ func (u *unzipped) Read(p []byte) (int, error) {
 	return u.zip.Read(p)
 }
 
-// Close may be called while a Read runs, as for the bodies of net/http.
+// Close closes the compressed body. It may be called during a Read, as for the
+// bodies of net/http.
 func (u *unzipped) Close() error { return u.body.Close() }

@@ -26,7 +26,8 @@ func zipped(text string) string {
 }
 
 // x-gzip is gzip by another name (RFC 9110, section 8.4.1.3). A body in it came
-// packed, and JSON failed on it. What is done for gzip is done for it, and no more.
+// packed, and JSON failed on it. What is done for gzip is done for it, and no
+// more.
 func TestXGzip_decodedLikeGzip(t *testing.T) {
 	const text = "a text that came packed"
 	srv, _ := counting(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
