@@ -82,7 +82,7 @@ func (h *hop) answer(req *http.Request, resp *http.Response, err error) (*http.R
 		if resp != nil && resp.Body != nil {
 			resp.Body.Close()
 		}
-		return nil, fail.Host(req.URL, err)
+		return nil, fail.Host(proxyFailed(h.next, req, err), fail.Host(req.URL, err))
 	case resp == nil:
 		return nil, fmt.Errorf("the transport (%T) returned neither a response nor an error", h.next)
 	}

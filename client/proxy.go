@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -49,6 +50,9 @@ var malformedProxies = sync.OnceValue(func() map[string]error {
 // does not name a proxy. Like net/http, it accepts a URL, and a host with or
 // without a port. The error does not quote the value, which may contain a
 // password.
+//
+// An "@" behind the host is refused. It ends a password that is not escaped:
+// net/http takes "user:8" for the host of "http://user:8/secret@proxy:3128".
 func checkProxy(variables ...string) error {
 	for _, name := range variables {
 		value := os.Getenv(name)
@@ -59,7 +63,7 @@ func checkProxy(variables ...string) error {
 			value = "http://" + value
 		}
 		u, err := url.Parse(value)
-		if err != nil || u.Host == "" {
+		if err != nil || u.Host == "" || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
 			return fmt.Errorf("proxyconnect: invalid proxy URL in the environment variable %s (details omitted: they may contain a password)", name)
 		}
 		return nil
@@ -88,6 +92,22 @@ func proxyRefused(_ context.Context, proxy *url.URL, connect *http.Request, resp
 	refused.Body = http.NoBody
 	refused.Request = &http.Request{Method: connect.Method, URL: connect.URL, Host: connect.Host, Header: make(http.Header)}
 	return &net.OpError{Op: "proxyconnect", Net: "tcp", Addr: proxyAddr(proxy.Host), Err: &pending.StatusError{Response: &refused}}
+}
+
+// proxyFailed returns the URL of the proxy that rt uses for req, if err says
+// that the connection through a proxy failed, and nil otherwise. It runs user
+// code: methods of err, and the Proxy of rt.
+func proxyFailed(rt http.RoundTripper, req *http.Request, err error) *url.URL {
+	t, ok := rt.(*http.Transport)
+	var op *net.OpError
+	if !ok || t.Proxy == nil || !errors.As(err, &op) || op.Op != "proxyconnect" && !strings.HasPrefix(op.Op, "socks") {
+		return nil
+	}
+	proxy, err := t.Proxy(req)
+	if err != nil {
+		return nil
+	}
+	return proxy
 }
 
 // A proxyAddr is the host and port of a proxy, as a net.Addr.

@@ -53,8 +53,8 @@ func inChild(t *testing.T, env ...string) (out string, child bool) {
 	return out, false
 }
 
-// A malformed HTTP_PROXY was ignored, and requests went out directly. Proxies that
-// net/http understands are used as it does.
+// A malformed HTTP_PROXY was ignored, and requests went out directly. Proxies
+// that net/http understands are used as it does.
 func TestProxy_malformedVariableRefused(t *testing.T) {
 	urls := []string{"http://a.test/", "https://a.test/", "https://exempt.test/", "http://localhost/", "http://127.0.0.9/", "https://[::1]:8443/"}
 	const malformed = "http://user:pa ss@proxy.test:3128"
@@ -63,22 +63,23 @@ func TestProxy_malformedVariableRefused(t *testing.T) {
 		env  []string
 		want []string // for each of urls; nil: as net/http
 	}{
-		"none":                 {nil, nil},
-		"a URL":                {[]string{"HTTP_PROXY=http://user:secret@proxy.test:3128", "HTTPS_PROXY=socks5://proxy.test"}, nil},
-		"a host and a port":    {[]string{"http_proxy=proxy.test:3128", "https_proxy=proxy.test"}, nil},
-		"exceptions":           {[]string{"HTTP_PROXY=http://p", "HTTPS_PROXY=http://p", "NO_PROXY= , .exempt.test,exempt.test:443 ,[::1],bad:entry:0,10.0.0.0/8"}, nil},
-		"exception of all":     {[]string{"HTTP_PROXY=http://p", "HTTPS_PROXY=http://p", "no_proxy=x, *"}, nil},
-		"malformed for http":   {[]string{"HTTP_PROXY=" + malformed, "HTTPS_PROXY=http://p"}, []string{refused("HTTP_PROXY"), "http://p", "http://p", "direct", "direct", "direct"}},
-		"malformed for https":  {[]string{"https_proxy=" + malformed}, []string{"direct", refused("https_proxy"), refused("https_proxy"), "direct", "direct", "direct"}},
-		"a port in words":      {[]string{"HTTPS_PROXY=http://user:pass@proxy.test:port"}, []string{"direct", refused("HTTPS_PROXY"), refused("HTTPS_PROXY"), "direct", "direct", "direct"}},
-		"a bracket is missing": {[]string{"HTTP_PROXY=http://[::1"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
-		"a bad escape":         {[]string{"HTTP_PROXY=user:pass%zz@proxy.test"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
-		"a bare host, bad":     {[]string{"HTTPS_PROXY=proxy test:3128"}, []string{"direct", refused("HTTPS_PROXY"), refused("HTTPS_PROXY"), "direct", "direct", "direct"}},
-		"a bare port in words": {[]string{"HTTP_PROXY=proxy.test:port"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
-		"a scheme alone":       {[]string{"HTTP_PROXY=http://"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
-		"a blank":              {[]string{"HTTP_PROXY= "}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
-		"upper case wins":      {[]string{"HTTP_PROXY=" + malformed, "http_proxy=http://p"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
-		"lower case is hidden": {[]string{"HTTP_PROXY=http://p", "http_proxy=" + malformed}, nil},
+		"none":                  {nil, nil},
+		"a URL":                 {[]string{"HTTP_PROXY=http://user:secret@proxy.test:3128", "HTTPS_PROXY=socks5://proxy.test"}, nil},
+		"a host and a port":     {[]string{"http_proxy=proxy.test:3128", "https_proxy=proxy.test"}, nil},
+		"exceptions":            {[]string{"HTTP_PROXY=http://p", "HTTPS_PROXY=http://p", "NO_PROXY= , .exempt.test,exempt.test:443 ,[::1],bad:entry:0,10.0.0.0/8"}, nil},
+		"exception of all":      {[]string{"HTTP_PROXY=http://p", "HTTPS_PROXY=http://p", "no_proxy=x, *"}, nil},
+		"malformed for http":    {[]string{"HTTP_PROXY=" + malformed, "HTTPS_PROXY=http://p"}, []string{refused("HTTP_PROXY"), "http://p", "http://p", "direct", "direct", "direct"}},
+		"malformed for https":   {[]string{"https_proxy=" + malformed}, []string{"direct", refused("https_proxy"), refused("https_proxy"), "direct", "direct", "direct"}},
+		"a port in words":       {[]string{"HTTPS_PROXY=http://user:pass@proxy.test:port"}, []string{"direct", refused("HTTPS_PROXY"), refused("HTTPS_PROXY"), "direct", "direct", "direct"}},
+		"a bracket is missing":  {[]string{"HTTP_PROXY=http://[::1"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
+		"a bad escape":          {[]string{"HTTP_PROXY=user:pass%zz@proxy.test"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
+		"a bare host, bad":      {[]string{"HTTPS_PROXY=proxy test:3128"}, []string{"direct", refused("HTTPS_PROXY"), refused("HTTPS_PROXY"), "direct", "direct", "direct"}},
+		"a slash in a password": {[]string{"HTTP_PROXY=http://user:8/secret@proxy.test:3128"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
+		"a bare port in words":  {[]string{"HTTP_PROXY=proxy.test:port"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
+		"a scheme alone":        {[]string{"HTTP_PROXY=http://"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
+		"a blank":               {[]string{"HTTP_PROXY= "}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
+		"upper case wins":       {[]string{"HTTP_PROXY=" + malformed, "http_proxy=http://p"}, []string{refused("HTTP_PROXY"), "direct", "direct", "direct", "direct", "direct"}},
+		"lower case is hidden":  {[]string{"HTTP_PROXY=http://p", "http_proxy=" + malformed}, nil},
 	}
 	line := func(proxy func(*http.Request) (*url.URL, error), u string) string {
 		req, err := http.NewRequest("GET", u, nil)
@@ -127,8 +128,8 @@ func TestProxy_malformedVariableRefused(t *testing.T) {
 	}
 }
 
-// The error of a malformed variable is that of a request which was not sent, by hand
-// and in a block.
+// The error of a malformed variable is that of a request which was not sent, by
+// hand and in a block.
 func TestProxy_malformedVariableIsNotSent(t *testing.T) {
 	out, child := inChild(t, "HTTP_PROXY=http://user:secret@proxy.test:port")
 	if !child {
@@ -149,7 +150,8 @@ func TestProxy_malformedVariableIsNotSent(t *testing.T) {
 	}
 }
 
-// What a proxy refused said "Forbidden", and not who had said it (golang/go 30560).
+// What a proxy refused said "Forbidden", and not who had said it (golang/go
+// 30560).
 func TestProxy_refusalNamesProxy(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusProxyAuthRequired
@@ -207,5 +209,25 @@ func TestProxy_refusalNamesProxy(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+// The host of a proxy's URL is a part of the password, if that has an "@" and a
+// "/" in it. The error named it.
+func TestProxy_passwordAsHost(t *testing.T) {
+	for _, scheme := range []string{"http", "https", "socks5"} {
+		proxy, err := url.Parse(scheme + "://user:pass@secret.invalid/word@proxy.test:3128")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := client.NewTransport()
+		tr.Proxy = http.ProxyURL(proxy)
+		tr.DialContext = client.DialContext(func(_ context.Context, network, addr string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: addr}}
+		})
+		_, err = get(t, client.Client{HTTP: &http.Client{Transport: tr}}, "https://a.test/")
+		if err == nil || strings.Contains(err.Error(), "secret") || !errors.Is(err, pending.ErrNotSent) {
+			t.Errorf("Get through a proxy at %s = %v; want ErrNotSent, without the password", scheme, err)
+		}
 	}
 }
