@@ -189,13 +189,13 @@ func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
 	if out.Header == nil { // Auth may have set it to nil
 		out.Header = make(http.Header)
 	}
-	for key := range own {
-		if key != "Cookie" {
-			delete(out.Header, key)
-		}
+	putBack := func(key string) bool {
+		name := http.CanonicalHeaderKey(key)
+		return own[name] && name != "Cookie"
 	}
+	maps.DeleteFunc(out.Header, func(key string, _ []string) bool { return putBack(key) })
 	for key, values := range req.Header {
-		if name := http.CanonicalHeaderKey(key); own[name] && name != "Cookie" {
+		if putBack(key) {
 			out.Header[key] = slices.Clone(values)
 		}
 	}

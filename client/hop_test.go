@@ -364,6 +364,7 @@ func TestOwnHeadersOutliveWhateverAuthDoes(t *testing.T) {
 		"nothing":          func(*http.Request) error { return nil },
 		"takes all away":   func(r *http.Request) error { r.Header = nil; return nil },
 		"changes in place": func(r *http.Request) error { r.Header["X-Key"][0] = "Auth's"; return nil },
+		"another spelling": func(r *http.Request) error { r.Header["x-KEY"] = []string{"Auth's"}; return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got http.Header
