@@ -108,7 +108,7 @@ func TestLog(t *testing.T) {
 		},
 		"no URL": {
 			url:  "http://user:s3cret@h/%zz?token=s3cret",
-			want: `ERROR method=GET url="" bytes=0 took=0s error="request not sent: the URL cannot be parsed (why is not shown: it may quote a password)"`,
+			want: `ERROR method=GET url="" bytes=0 took=0s error="request not sent: invalid URL (details omitted: they may contain a password)"`,
 		},
 		"no URL, without a password": {
 			url:  "http://h/%zz?token=s3cret",
