@@ -14,7 +14,7 @@ import (
 
 // Promise 22, clause by clause.
 
-func TestReferenceIsJoinedUnderTheBase(t *testing.T) {
+func TestBaseURL_joins(t *testing.T) {
 	cases := []struct{ base, ref, want string }{
 		{"https://h/v2", "/users?x=1", "https://h/v2/users?x=1"},
 		{"https://h/v2", "users?x=1", "https://h/v2/users?x=1"},
@@ -98,7 +98,7 @@ func TestReferenceIsJoinedUnderTheBase(t *testing.T) {
 
 // Nothing climbs out of the base, nor goes elsewhere by half a URL: the error
 // is that of the request, which is not sent.
-func TestReferenceThatIsRefused(t *testing.T) {
+func TestBaseURL_refusesReferences(t *testing.T) {
 	refs := []string{
 		"//other/x", "//other", "//user@h/x", "///x", "//",
 		".", "..", "./x", "../x", "/../x", "x/..", "x/../y", "x/./y", "/x/..", "/..", "x/../../y", "..?x=1", "..#x",
@@ -128,7 +128,7 @@ func TestReferenceThatIsRefused(t *testing.T) {
 
 // A bad BaseURL shows at each call site, of an absolute URL too: without a base
 // its credentials would be for whatever origin a URL names.
-func TestBadBaseURLShowsAtEachCallSite(t *testing.T) {
+func TestBaseURL_badStopsEveryRequest(t *testing.T) {
 	for _, base := range []string{
 		"h/v2", "/v2", "//h/v2", "https:", "https:///v2", "https:h/v2", "https://h/%zz", "https://h/v2?x=1", "https://h/v2?",
 		"https://h/v2#part", " https://h/v2", "https://h:port/", "user:pass@h",
@@ -167,7 +167,7 @@ func TestBadBaseURLShowsAtEachCallSite(t *testing.T) {
 	}
 }
 
-func TestRelativeURLNeedsABase(t *testing.T) {
+func TestBaseURL_neededForRelativeURL(t *testing.T) {
 	for _, ref := range []string{"", "/users", "users", "//h/users", "?x=1"} {
 		var w web
 		_, err := get(t, client.Client{HTTP: &http.Client{Transport: &w}}, ref)
@@ -179,7 +179,7 @@ func TestRelativeURLNeedsABase(t *testing.T) {
 
 // A link that a server sent is resolved with resp.Request.URL.Parse, not
 // joined.
-func TestLinkOfAServerIsResolvedAgainstItsRequest(t *testing.T) {
+func TestBaseURL_linkOfServerNotJoined(t *testing.T) {
 	var w web
 	c := client.Client{BaseURL: "https://h/v2", HTTP: &http.Client{Transport: &w}}
 	if err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {

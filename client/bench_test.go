@@ -19,7 +19,7 @@ import (
 // the same written with a WaitGroup and channels. (Beside the cost of a real
 // request, see bench/.)
 //
-//	go test ./client -run xxx -bench 'Block|Leave|Cancel|Each' -benchmem
+//	go test ./client -run xxx -bench 'Block|Cancel|Each' -benchmem
 
 // canned answers every request with 1 KiB.
 type canned struct{}
@@ -98,7 +98,7 @@ func BenchmarkBlock(b *testing.B) {
 	}
 }
 
-func BenchmarkLeaveNothingPending(b *testing.B) {
+func BenchmarkEmptyBlock(b *testing.B) {
 	b.Run("abreast", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -126,7 +126,7 @@ func (stuck) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // Leaving a block with one request in flight and 10,000 queued; by hand each is
 // a goroutine that waits for a semaphore. Making them is in the time.
-func BenchmarkCancelTenThousandQueued(b *testing.B) {
+func BenchmarkCancelQueued(b *testing.B) {
 	const queued = 10_000
 	b.Run("abreast", func(b *testing.B) {
 		b.ReportAllocs()

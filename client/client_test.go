@@ -21,7 +21,7 @@ import (
 )
 
 // What a nil context or function gets is a panic at once, with a sentence.
-func TestNilPanicsWithASentence(t *testing.T) {
+func TestParallel_panicsOnNil(t *testing.T) {
 	called := false
 	fn := func(*parallel.Parallel) error { called = true; return nil }
 	var none context.Context
@@ -49,7 +49,7 @@ func TestNilPanicsWithASentence(t *testing.T) {
 }
 
 // The defaults of Limit and HostLimit, and what turns them off.
-func TestLimitsOfABlock(t *testing.T) {
+func TestLimit_defaults(t *testing.T) {
 	const requests = 250 // of each of two hosts
 	for name, tc := range map[string]struct {
 		client client.Client
@@ -89,7 +89,7 @@ func TestLimitsOfABlock(t *testing.T) {
 }
 
 // The default of MaxBody, and what turns it off.
-func TestMaxBodyOfAClient(t *testing.T) {
+func TestMaxBody_defaults(t *testing.T) {
 	for name, tc := range map[string]struct {
 		max    int64
 		length int
@@ -117,7 +117,7 @@ func TestMaxBodyOfAClient(t *testing.T) {
 }
 
 // A copy is another client, and two blocks of one client have a Limit each.
-func TestBlocksHaveALimitEach(t *testing.T) {
+func TestLimit_isPerBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inFlight := make(chan string, 10)
 		one := client.Client{Limit: 1, BaseURL: "http://one", HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -156,7 +156,7 @@ func TestBlocksHaveALimitEach(t *testing.T) {
 
 // Wait is called before each send, with the slot held, and its error is the
 // request's.
-func TestWaitIsCalledBeforeEachSend(t *testing.T) {
+func TestWait_calledBeforeEachSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 		tick := make(chan struct{}, 1)

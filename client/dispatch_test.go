@@ -23,7 +23,7 @@ import (
 // What comes of a request is what http.Client makes of it, though a first hop
 // that is no redirect does without http.Client: each case is sent by
 // http.Client alone too, and both ask the server the same and come to the same.
-func TestDispatchedAsHTTPClientDoes(t *testing.T) {
+func TestDispatcher_sameAsHTTPClient(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string
 	s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -164,7 +164,7 @@ func TestDispatchedAsHTTPClientDoes(t *testing.T) {
 }
 
 // A request that http.Client has nothing to see to for doesn't pay for it.
-func TestAPlainFirstHopAllocatesLess(t *testing.T) {
+func TestDispatcher_plainHopAllocatesLess(t *testing.T) {
 	allocs := func(jar http.CookieJar) float64 {
 		c := client.Client{HTTP: &http.Client{Transport: canned{}, Jar: jar}}
 		return testing.AllocsPerRun(100, func() {

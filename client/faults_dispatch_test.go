@@ -239,7 +239,7 @@ func TestDrip(t *testing.T) {
 
 // Promises 15 and 16: nor does one end well as http.Client's own Timeout
 // passes, which the block doesn't see.
-func TestABodyThatEndsAsTheHTTPTimeoutPassesIsNotWhole(t *testing.T) {
+func TestHTTPTimeout_truncatedBodyFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := roundTrip(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: http.StatusOK, Body: closeless{endsWith{r.Context()}}, Request: r}, nil

@@ -34,7 +34,7 @@ func on(t *testing.T) (*testnet.Faults, client.Client) {
 
 // A server that closes a kept connection on the second request has read that
 // one: a GET may be sent again, and is, by net/http; a POST may not.
-func TestKeptConnectionThatTheServerCloses(t *testing.T) {
+func TestKeptConnection_closedByServer(t *testing.T) {
 	for method, tc := range map[string]struct {
 		ok   bool
 		came int // with the first request
@@ -70,7 +70,7 @@ func TestKeptConnectionThatTheServerCloses(t *testing.T) {
 // Promise 23, on real sockets: neither the client's Header and Auth nor a
 // request's own credentials go further than their origin, and none of them is
 // back with it; the request's other headers go everywhere, as net/http has it.
-func TestWhichHeadersArriveWhere(t *testing.T) {
+func TestRedirect_headersOnTheWire(t *testing.T) {
 	const all, rest = "client's key, client's token, own cookie, own header", "own header"
 	for name, tc := range map[string]struct {
 		hops []string // origins
@@ -115,7 +115,7 @@ func TestWhichHeadersArriveWhere(t *testing.T) {
 
 // A 307 sends the body again, to another origin too; a body that cannot be read
 // again is not sent, and the 307 is the response.
-func TestRedirectOfAnUpload(t *testing.T) {
+func TestRedirect_ofUpload(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body   io.Reader
 		status int
@@ -142,7 +142,7 @@ func TestRedirectOfAnUpload(t *testing.T) {
 }
 
 // A redirect to a fault has that fault's error, and names what was asked for.
-func TestRedirectToAFault(t *testing.T) {
+func TestRedirect_toFault(t *testing.T) {
 	for name, to := range map[string]string{
 		"a refused dial":           "refused",
 		"a server that is gone":    "h2 gone",
@@ -165,7 +165,7 @@ func TestRedirectToAFault(t *testing.T) {
 
 // A limit of one stream holds nobody back for good: whatever connections it
 // takes, all are answered.
-func TestALimitOfOneStreamForManyRequests(t *testing.T) {
+func TestHTTP2_oneStreamForManyRequests(t *testing.T) {
 	f, c := on(t)
 	c.BaseURL = f.Origins["h2 of one stream"]
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {

@@ -222,7 +222,7 @@ func TestFault(t *testing.T) {
 
 // What net/http alone decides: whatever that is, it is an error or the whole
 // body.
-func TestNonsenseIsAnErrorOrWhole(t *testing.T) {
+func TestNonsense_failsOrIsWhole(t *testing.T) {
 	for path, whole := range map[string]bool{
 		"status-line":       false,
 		"status-code":       false,

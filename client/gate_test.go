@@ -142,7 +142,7 @@ func TestGate_spansBlocks(t *testing.T) {
 
 // The zero Client has the gate. (One connection and no second: the burst is
 // within what a connection takes before the server has said its limit.)
-func TestTheDefaultClientDialsOnceForHTTP2(t *testing.T) {
+func TestGate_defaultClientDialsOnce(t *testing.T) {
 	client.SetPatience(t, time.Hour)
 	const burst = 50
 	srv, connections := secure(t, true, burst)
@@ -175,7 +175,7 @@ func TestTheDefaultClientDialsOnceForHTTP2(t *testing.T) {
 
 // A host that answered with HTTP/2 is not remembered for it: once it speaks
 // HTTP/1 it is spoken to so, without an error.
-func TestAHostMayChangeItsProtocol(t *testing.T) {
+func TestGate_hostChangesProtocol(t *testing.T) {
 	client.SetPatience(t, time.Hour)
 	const burst = 20
 	two, twos := secure(t, true, burst)
@@ -260,7 +260,7 @@ func (s *connecting) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // What the first request to a host comes to decides when the others follow.
-func TestTheGateOpensBehindTheFirst(t *testing.T) {
+func TestGate_opensBehindFirst(t *testing.T) {
 	const ms = time.Millisecond
 	refused := errors.New("connection refused")
 	tests := map[string]struct {
@@ -309,7 +309,7 @@ func TestTheGateOpensBehindTheFirst(t *testing.T) {
 
 // Promises 5, 16 and 21: what waits behind the first ends when its own context
 // does, and was never sent.
-func TestWaitingAtTheGateEndsWithTheRequest(t *testing.T) {
+func TestGate_waitEndsWithRequest(t *testing.T) {
 	tests := map[string]struct {
 		end  func(*pending.Pending)
 		opts []parallel.Option
@@ -358,7 +358,7 @@ func TestWaitingAtTheGateEndsWithTheRequest(t *testing.T) {
 
 // Promise 21: also where it is http.Client's own Timeout that ends the wait,
 // whose error has no word of where that was.
-func TestHTTPTimeoutAtTheGateIsNotSent(t *testing.T) {
+func TestGate_httpTimeoutIsNotSent(t *testing.T) {
 	for range 20 { // net/http asks whether it is later than the deadline, and at times it isn't
 		synctest.Test(t, func(t *testing.T) {
 			dials := client.NewTransport()

@@ -37,7 +37,7 @@ func credentials(r *http.Request) string {
 
 // Header and Auth go to BaseURL's origin only, without a BaseURL to the origin
 // that the caller named, and at no hop after one that went elsewhere.
-func TestHeaderAndAuthGoToOneOrigin(t *testing.T) {
+func TestCredentials_goToOneOrigin(t *testing.T) {
 	cases := map[string]struct {
 		base string
 		hops []string // with a * where the client's credentials are to be
@@ -112,7 +112,7 @@ func TestHeaderAndAuthGoToOneOrigin(t *testing.T) {
 
 // The handle's request, which p.Do sends again, has none of the client's
 // credentials either.
-func TestHandlesRequestHasNoCredentialsOfTheClients(t *testing.T) {
+func TestRequest_hasNoClientCredentials(t *testing.T) {
 	var w web
 	c := client.Client{HTTP: &http.Client{Transport: &w}, Header: http.Header{"X-Api-Key": {"key"}}, Auth: bearer}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -127,7 +127,7 @@ func TestHandlesRequestHasNoCredentialsOfTheClients(t *testing.T) {
 
 // The request of a response may be sent again: its origin is named by the
 // caller then, whatever redirect it came from.
-func TestRequestOfARedirectIsOnesOwnWhenSentAgain(t *testing.T) {
+func TestRequest_ofRedirectSentAgain(t *testing.T) {
 	w := chain("https://h/a", "https://other/b")
 	c := client.Client{HTTP: &http.Client{Transport: w}, Auth: bearer}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -147,7 +147,7 @@ func TestRequestOfARedirectIsOnesOwnWhenSentAgain(t *testing.T) {
 }
 
 // A request's own header wins, over Header and over Auth; cookies add up.
-func TestOwnHeaderWins(t *testing.T) {
+func TestHeader_ownTakesPrecedence(t *testing.T) {
 	var w web
 	c := client.Client{
 		HTTP: &http.Client{Transport: &w},
@@ -197,7 +197,7 @@ func TestOwnHeaderWins(t *testing.T) {
 	}
 }
 
-func TestHeaderMayHaveAHost(t *testing.T) {
+func TestHeader_host(t *testing.T) {
 	w := chain("https://h/a", "https://other/b", "https://h/c")
 	c := client.Client{HTTP: &http.Client{Transport: w}, Header: http.Header{"Host": {"virtual"}}}
 	if _, err := get(t, c, "https://h/a"); err != nil {
@@ -220,7 +220,7 @@ func TestHeaderMayHaveAHost(t *testing.T) {
 
 // A request's own credentials don't follow a redirect to another origin, and
 // are gone for good then.
-func TestOwnCredentialsStayAtTheirOrigin(t *testing.T) {
+func TestOwnCredentials_stayAtOrigin(t *testing.T) {
 	cases := map[string][]string{ // with a * where they are to be
 		"the same origin":            {"https://h/a*", "https://h/b*"},
 		"a default port":             {"https://h/a*", "https://h:443/b*"},
@@ -276,7 +276,7 @@ func TestCredentials_lostForGood(t *testing.T) {
 }
 
 // What a Jar adds is the Jar's affair: to it ports and schemes are one.
-func TestJarIsLeftAlone(t *testing.T) {
+func TestJar_decidesAlone(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -301,7 +301,7 @@ func TestJarIsLeftAlone(t *testing.T) {
 
 // An Auth is asked at every hop as long as all go to its origin, and is given a
 // copy.
-func TestAuthIsGivenACopyOfEachHop(t *testing.T) {
+func TestAuth_getsCopyOfEachHop(t *testing.T) {
 	w := chain("https://h/a", "https://h/c", "https://other/b", "https://h/d")
 	var asked []string
 	c := client.Client{HTTP: &http.Client{Transport: w}, Auth: func(r *http.Request) error {
@@ -329,7 +329,7 @@ func TestAuthIsGivenACopyOfEachHop(t *testing.T) {
 }
 
 // An error of Auth is that request's error, and the hop is not sent.
-func TestErrorOfAuthIsTheRequests(t *testing.T) {
+func TestAuth_errorFailsRequest(t *testing.T) {
 	expired := errors.New("the token has expired")
 	for name, tc := range map[string]struct {
 		fails   string // path
@@ -359,7 +359,7 @@ func TestErrorOfAuthIsTheRequests(t *testing.T) {
 
 // Promise 23: an own header may be written in more than one way, and Auth may
 // do what it likes to the header of its copy.
-func TestOwnHeadersOutliveWhateverAuthDoes(t *testing.T) {
+func TestAuth_cannotReplaceOwnHeaders(t *testing.T) {
 	for name, auth := range map[string]func(*http.Request) error{
 		"nothing":          func(*http.Request) error { return nil },
 		"takes all away":   func(r *http.Request) error { r.Header = nil; return nil },

@@ -15,7 +15,7 @@ import (
 
 // Control is asked at each hop: a redirect to a private address is refused, and
 // what was asked first has been sent by then.
-func TestARedirectToAPrivateAddressIsRefused(t *testing.T) {
+func TestRedirect_toPrivateAddressRefused(t *testing.T) {
 	asked := false
 	internal := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
 	defer internal.Close()

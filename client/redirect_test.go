@@ -19,7 +19,7 @@ import (
 
 // Credentials are taken off before the user's CheckRedirect is asked: what that
 // puts on stays, for that hop.
-func TestCredentialsAreOffBeforeCheckRedirect(t *testing.T) {
+func TestCheckRedirect_seesNoCredentials(t *testing.T) {
 	w := chain("https://h/a", "https://h/b", "https://h:1/c", "https://h/d")
 	var seen []string
 	c := client.Client{
@@ -57,7 +57,7 @@ func TestCredentialsAreOffBeforeCheckRedirect(t *testing.T) {
 }
 
 // The user's http.Client is in force, and not changed.
-func TestUsersHTTPClientIsNotChanged(t *testing.T) {
+func TestHTTPClient_notChanged(t *testing.T) {
 	w := chain("https://h/a", "https://h/b")
 	hc := &http.Client{Transport: w}
 	c := client.Client{HTTP: hc, Auth: bearer}
@@ -74,7 +74,7 @@ func TestUsersHTTPClientIsNotChanged(t *testing.T) {
 	}
 }
 
-func TestErrUseLastResponse(t *testing.T) {
+func TestCheckRedirect_errUseLastResponse(t *testing.T) {
 	w := chain("https://h/a", "https://h/b")
 	c := client.Client{HTTP: &http.Client{Transport: w, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
@@ -92,7 +92,7 @@ func TestErrUseLastResponse(t *testing.T) {
 }
 
 // Without a CheckRedirect it is net/http's rule: ten requests and no more.
-func TestTenRedirects(t *testing.T) {
+func TestRedirect_stopsAfterTen(t *testing.T) {
 	var urls []string
 	for i := range 12 {
 		urls = append(urls, fmt.Sprint("https://h/", i))
@@ -115,7 +115,7 @@ func TestTenRedirects(t *testing.T) {
 }
 
 // A 307 repeats method and body; without GetBody it comes back itself.
-func TestRedirectWithABody(t *testing.T) {
+func TestRedirect_withBody(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body parallel.Option
 		want int

@@ -35,7 +35,7 @@ func userinfo(r *http.Request) string {
 // The userinfo of a URL is sent to its origin, and on to where a Location
 // without a host leads there; a Location with a host has its own, or none. A
 // Referer never has it.
-func TestUserinfoStaysAtItsOrigin(t *testing.T) {
+func TestUserinfo_staysAtOrigin(t *testing.T) {
 	for name, tc := range map[string]struct {
 		base, url string
 		redirects map[string]string
@@ -72,7 +72,7 @@ func TestUserinfoStaysAtItsOrigin(t *testing.T) {
 
 // A 307 sends the body to wherever it leads, and a request's other headers with
 // it: these are net/http's rules. The credentials stay where they are for.
-func TestABodyFollowsA307WithoutTheCredentials(t *testing.T) {
+func TestRedirect_307SendsNoCredentials(t *testing.T) {
 	w := chain("https://h/a", "https://other/b")
 	w.status = http.StatusTemporaryRedirect
 	var bodies []string
@@ -106,7 +106,7 @@ func TestABodyFollowsA307WithoutTheCredentials(t *testing.T) {
 
 // A header that cannot be sent, wherever it comes from, is not sent, and the
 // error that says so doesn't say what is in it.
-func TestNoErrorShowsTheValueOfAHeader(t *testing.T) {
+func TestHeader_badValueNotShown(t *testing.T) {
 	const bad = "secret\r\nX-Smuggled: 1"
 	for name, tc := range map[string]struct {
 		client client.Client
@@ -141,7 +141,7 @@ func TestNoErrorShowsTheValueOfAHeader(t *testing.T) {
 }
 
 // A scheme of the transport's own has origins like any other.
-func TestSchemeOfATransportsOwn(t *testing.T) {
+func TestCredentials_customScheme(t *testing.T) {
 	w := chain("local://h/a", "local://h/b", "local://h:1/c", "https://h/d")
 	if _, err := get(t, client.Client{HTTP: &http.Client{Transport: w}, Auth: bearer}, "local://h/a"); err != nil {
 		t.Fatal(err)
@@ -162,7 +162,7 @@ func (c closing) Close() error { *c.closed = true; return nil }
 
 // A transport that returns a response beside an error, which it must not,
 // leaves the response's connection to whoever called it.
-func TestResponseBesideAnErrorIsClosed(t *testing.T) {
+func TestTransport_responseWithErrorClosed(t *testing.T) {
 	failed, closed := errors.New("failed"), false
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: closing{strings.NewReader("content"), &closed}}, failed

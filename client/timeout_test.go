@@ -134,7 +134,7 @@ func TestTimeout(t *testing.T) {
 
 // What had no time left when its credentials were on was not sent, whosever
 // time it was.
-func TestATimeoutInAuthIsNotSent(t *testing.T) {
+func TestTimeout_inAuthIsNotSent(t *testing.T) {
 	for name, c := range map[string]client.Client{
 		"Timeout":      {HTTP: &http.Client{}, Timeout: 300 * time.Millisecond},
 		"HTTP.Timeout": {HTTP: &http.Client{Timeout: 300 * time.Millisecond}},
@@ -157,7 +157,7 @@ func TestATimeoutInAuthIsNotSent(t *testing.T) {
 
 // A transport that fails since the upload was closed, the time being over, may
 // be done before http.Client knows that it is: the error is the time's.
-func TestAnUploadThatIsOutOfTimeIsNoClosedBody(t *testing.T) {
+func TestTimeout_uploadErrorIsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

@@ -42,7 +42,7 @@ func counting(t testing.TB, h http.Handler) (srv *httptest.Server, connections *
 
 // Rounds of parallel requests reuse their connections: every request of a round
 // needs one of its own, and the next round finds them all.
-func TestRoundsReuseTheirConnections(t *testing.T) {
+func TestTransport_roundsReuseConnections(t *testing.T) {
 	const rounds, requests = 20, 20
 	var mu sync.Mutex
 	var here int
@@ -80,7 +80,7 @@ func TestRoundsReuseTheirConnections(t *testing.T) {
 }
 
 // Clients without a transport of their own share one.
-func TestClientsWithoutATransportShareOne(t *testing.T) {
+func TestTransport_sharedByDefault(t *testing.T) {
 	srv, connections := counting(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
 	for _, c := range []client.Client{{}, {HTTP: &http.Client{}}, {HTTP: &http.Client{Timeout: time.Hour}, Limit: 1}} {
 		resp, err := get(t, c, srv.URL)
@@ -101,7 +101,7 @@ func TestClientsWithoutATransportShareOne(t *testing.T) {
 
 // Nor do they, or NewTransport, need http.DefaultTransport to be a
 // *http.Transport.
-func TestDefaultTransportMayBeReplaced(t *testing.T) {
+func TestTransport_replacedDefaultIsHarmless(t *testing.T) {
 	original := http.DefaultTransport
 	defer func() { http.DefaultTransport = original }()
 	http.DefaultTransport = roundTrip(func(*http.Request) (*http.Response, error) {
@@ -117,7 +117,7 @@ func TestDefaultTransportMayBeReplaced(t *testing.T) {
 }
 
 // NewTransport is what http.DefaultTransport is, but for what is said of it.
-func TestNewTransportKeepsTheDefaults(t *testing.T) {
+func TestNewTransport_keepsDefaults(t *testing.T) {
 	type settings struct {
 		DisableKeepAlives, DisableCompression        bool
 		ForceAttemptHTTP2                            bool
@@ -149,7 +149,7 @@ func TestNewTransportKeepsTheDefaults(t *testing.T) {
 
 // What a user changes of it is in force, also on a clone; HTTP/2 is spoken
 // still.
-func TestNewTransportMayBeChanged(t *testing.T) {
+func TestNewTransport_canBeChanged(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
 	srv.EnableHTTP2 = true
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -175,7 +175,7 @@ func TestNewTransportMayBeChanged(t *testing.T) {
 	}
 }
 
-func TestNewTransportDecompresses(t *testing.T) {
+func TestNewTransport_decompresses(t *testing.T) {
 	srv, _ := counting(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Accept-Encoding") == "gzip" {
 			w.Header().Set("Content-Encoding", "gzip")
@@ -191,7 +191,7 @@ func TestNewTransportDecompresses(t *testing.T) {
 }
 
 // Headers of 1 MiB are taken, and no larger.
-func TestNewTransportLimitsHeaders(t *testing.T) {
+func TestNewTransport_limitsHeaders(t *testing.T) {
 	srv, _ := counting(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Long", strings.Repeat("x", map[string]int{"/fits": 1<<20 - 4<<10, "/too-long": 1<<20 + 1}[r.URL.Path]))
 	}))
@@ -205,7 +205,7 @@ func TestNewTransportLimitsHeaders(t *testing.T) {
 
 // A cancelled request leaves no TLS handshake behind it: a server that accepts
 // and never says a word sees the end of the connection.
-func TestCancelledRequestHangsUp(t *testing.T) {
+func TestCancel_closesConnection(t *testing.T) {
 	for name, leave := range map[string]func(*pending.Pending){
 		"leaving": func(*pending.Pending) {},
 		"Cancel":  func(h *pending.Pending) { h.Cancel(); <-h.Done() },
