@@ -113,7 +113,7 @@ var (
 
 	_ *time.Time      = &outcome.Made
 	_ *time.Time      = &outcome.Sent
-	_ *time.Time      = &outcome.Settled
+	_ *time.Time      = &outcome.Done
 	_ **http.Response = &outcome.Response
 	_ *int64          = &outcome.Bytes
 	_ *error          = &outcome.Err

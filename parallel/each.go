@@ -166,7 +166,7 @@ func (l *loop[T]) begin(item T) int {
 	l.begun++
 	l.places[i] = place[T]{item, h, l.begun}
 	l.open++
-	pending.Claim(h, i, l.tell)
+	l.p.handles.Claim(h, i, l.tell)
 	return i
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/abreast-go/abreast/internal/ask"
+	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -36,7 +38,7 @@ func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pendi
 		return p.refused(errors.New("Go was given a nil function"))
 	}
 	inner := newBlock(p.ctx, p, p.cfg, p.queue)
-	h := p.handles.Make(nil, func() { inner.cancel(context.Canceled) })
+	h := p.handles.Make(ask.Ask{}, function{inner})
 	p.queue.mu.Lock()
 	ended := p.ended
 	if !ended {
@@ -45,77 +47,45 @@ func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pendi
 	p.queue.mu.Unlock()
 	if ended {
 		inner.cancel(ErrEnded)
-		p.handles.Settle(h, pending.Answer{Err: fail.NotSent(ErrEnded), NotSent: true})
+		p.handles.Complete(h, ask.Answer{Err: fail.NotSent(ErrEnded), NotSent: true})
 	}
 	return h
+}
+
+// A function is what the handle of a Go function cancels: the block of the function.
+type function struct{ inner *Parallel }
+
+func (f function) Cancel() { f.inner.cancel(context.Canceled) }
+
+// Withdraw cancels the function, which may have requests that are queued.
+func (f function) Withdraw() bool {
+	f.Cancel()
+	return true
 }
 
 // refused returns a handle of the block that failed with err and was not sent.
 func (p *Parallel) refused(err error) *pending.Pending {
-	h := p.handles.Make(nil, nil)
-	p.handles.Settle(h, pending.Answer{Err: fail.Mark(err, true), NotSent: true})
+	h := p.handles.Make(ask.Ask{}, nil)
+	p.handles.Complete(h, ask.Answer{Err: fail.Mark(err, true), NotSent: true})
 	return h
 }
 
+// runFunction calls fn with its block, and completes h with the result.
 func (p *Parallel) runFunction(h *pending.Pending, inner *Parallel, fn func(*Parallel) (*http.Response, error)) {
-	var a pending.Answer
-	defer func() { p.handles.Settle(h, a) }()
+	var a ask.Answer
+	defer func() { p.handles.Complete(h, a) }()
 	returned := false
-	p.guard.run(func() {
+	p.guard.Run(func() {
 		inner.run(func() error {
 			resp, err := fn(inner)
-			a = inner.read(resp, err)
+			a = exchange.Read(inner.ctx, resp, err, inner.cfg.MaxBody, inner.guard)
 			return nil
 		})
-		inner.guard.raise()
+		inner.guard.Raise()
 		returned = true
-	}, func(err error) { a = pending.Answer{Err: err} })
+	}, func(err error) { a = ask.Answer{Err: err} })
 	if returned && a.Err != nil {
 		// A Race needs to know, and can't ask where nothing is guarded.
-		p.guard.run(func() { a.NotSent = errors.Is(a.Err, pending.ErrNotSent) }, func(error) {})
+		p.guard.Run(func() { a.NotSent = errors.Is(a.Err, pending.ErrNotSent) }, func(error) {})
 	}
-}
-
-// read is what a function returned, in memory.
-func (p *Parallel) read(resp *http.Response, err error) pending.Answer {
-	if err != nil {
-		if resp != nil && resp.Body != nil {
-			resp.Body.Close()
-		}
-		return pending.Answer{Err: err}
-	}
-	if resp == nil {
-		resp = &http.Response{
-			Status: "204 No Content", StatusCode: http.StatusNoContent,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header),
-		}
-	}
-	own := *resp // the function may go on using its response
-	if body, ok := pending.InMemory(resp); ok {
-		own.Body = http.NoBody
-		return pending.Answer{Response: &own, Body: body}
-	}
-	if body := own.Body; body != nil {
-		// The body may be that of a request whose context is not this block's.
-		defer context.AfterFunc(p.ctx, func() {
-			p.guard.run(func() { body.Close() }, func(error) {})
-		})()
-	}
-	var method string
-	if own.Request != nil {
-		method = own.Request.Method
-	}
-	body, _, err := new(beginnings).receive(&own, method, p.cfg.MaxBody, nil)
-	own.Trailer = resp.Trailer // known now
-	if err == nil && resp.Body != nil && resp.Body != http.NoBody {
-		err = p.ctx.Err() // as of a request: see conclude
-	}
-	if err == nil {
-		return pending.Answer{Response: &own, Body: body}
-	}
-	if !refusal(err) {
-		err, _ = explain(p.ctx, err)
-	}
-	s := sending{request: Request{Request: own.Request}}
-	return pending.Answer{Err: s.failure(err, false)}
 }

@@ -202,9 +202,9 @@ func (w *world) observe(req *http.Request) (context.Context, func(pending.Outcom
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		r.told++
-		r.outcome, r.settled = o, o.Settled
-		if !o.Settled.Equal(time.Now()) {
-			w.problemLocked("%v settled at %v by its outcome, at %v by the clock", r, o.Settled, time.Now())
+		r.outcome, r.settled = o, o.Done
+		if !o.Done.Equal(time.Now()) {
+			w.problemLocked("%v settled at %v by its outcome, at %v by the clock", r, o.Done, time.Now())
 		}
 		if r.h != nil && isDone(r.h) {
 			w.problemLocked("%v was done before its observer was told", r)

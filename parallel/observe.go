@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -12,23 +13,24 @@ import (
 type observation struct {
 	made, sent time.Time
 	ctx        context.Context // what the observer returned; may be nil
-	settled    func(pending.Outcome)
+	done       func(pending.Outcome)
 }
 
 // observe tells the observer that s is being made.
 func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.Outcome))) (err error) {
 	s.watched = &observation{made: time.Now()}
-	r := s.view(s.values())
-	s.p.guard.run(func() { s.watched.ctx, s.watched.settled = f(r) }, func(why error) { err = why })
+	r := s.View(s.context())
+	s.Guard.Run(func() { s.watched.ctx, s.watched.done = f(r) }, func(why error) { err = why })
 	if s.watched.ctx != nil {
-		s.watched.ctx = s.p.guard.context(s.watched.ctx)
+		s.watched.ctx = s.Guard.Context(s.watched.ctx)
 	}
 	return err
 }
 
-func (o *observation) tell(a *answer) {
-	if o.settled == nil {
+// tell tells the observer what the request came to.
+func (o *observation) tell(a *exchange.Answer) {
+	if o.done == nil {
 		return
 	}
-	o.settled(pending.Outcome{Made: o.made, Sent: o.sent, Settled: time.Now(), Response: a.Response, Bytes: a.n, Err: a.Err})
+	o.done(pending.Outcome{Made: o.made, Sent: o.sent, Done: time.Now(), Response: a.Response, Bytes: a.Received, Err: a.Err})
 }

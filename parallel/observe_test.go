@@ -120,7 +120,7 @@ func TestOutcome(t *testing.T) {
 		transfer = 500 * time.Millisecond // of the rest of a body
 		pace     = 100 * time.Millisecond // of Wait
 	)
-	type times struct{ Made, Sent, Settled time.Duration } // since the start; -1: never
+	type times struct{ Made, Sent, Done time.Duration } // since the start; -1: never
 	cases := map[string]struct {
 		client client.Client
 		path   string
@@ -227,7 +227,7 @@ func TestOutcome(t *testing.T) {
 					}
 					return at.Sub(start)
 				}
-				if diff := cmp.Diff(tc.times, times{since(o.Made), since(o.Sent), since(o.Settled)}); diff != "" {
+				if diff := cmp.Diff(tc.times, times{since(o.Made), since(o.Sent), since(o.Done)}); diff != "" {
 					t.Errorf("the outcome's times (-want +got):\n%s", diff)
 				}
 				if o.Bytes != tc.bytes {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/abreast-go/abreast/internal/exchange"
 )
 
 // An Option changes a request as it is made, on the goroutine that makes it. Its
@@ -79,11 +81,7 @@ func Body(contentType string, body io.Reader) Option {
 		r.GetBody, r.ContentLength = nil, -1
 		switch b := body.(type) {
 		case *os.File:
-			file := &fileBody{File: b, declared: -1}
-			if n := file.length(); n > certain() {
-				file.declared = n
-			}
-			r.Request.Body, r.ContentLength = file, file.declared
+			r.Request.Body, r.ContentLength = exchange.File(b)
 		case io.ReadCloser:
 			r.Request.Body = b
 		default:
@@ -109,7 +107,7 @@ func content(body io.Reader) (open func() io.Reader, length int64) {
 			return text("")
 		}
 		at := *b
-		if b.Len() <= small {
+		if b.Len() <= exchange.Small {
 			own := make([]byte, b.Len())
 			io.ReadFull(&at, own)
 			return text(string(own))

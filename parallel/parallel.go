@@ -8,6 +8,7 @@ import (
 
 	"github.com/sourcegraph/conc"
 
+	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/slots"
 	"github.com/abreast-go/abreast/pending"
@@ -40,9 +41,10 @@ type Parallel struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	guard   *guard
-	handles pending.Arrivals
-	tasks   conc.WaitGroup // what is waited for on leaving; Go is called under queue.mu, and not after ended was set
+	guard    *exchange.Guard
+	settings exchange.Settings
+	handles  pending.Arrivals
+	tasks    conc.WaitGroup // what is waited for on leaving; Go is called under queue.mu, and not after ended was set
 
 	// Guarded by queue.mu.
 	ended   bool
@@ -78,13 +80,14 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 	cfg = cfg.withDefaults()
 	p := newBlock(ctx, nil, cfg, &queue{slots: slots.New[*sending](cfg.Limit, cfg.HostLimit)})
 	err := p.run(func() error { return fn(p) })
-	p.guard.raise()
+	p.guard.Raise()
 	return err
 }
 
 func newBlock(ctx context.Context, outer *Parallel, cfg Config, q *queue) *Parallel {
-	p := &Parallel{cfg: cfg, queue: q, outer: outer, caller: ctx, guard: new(guard)}
-	p.ctx, p.cancel = p.guard.protect(ctx, outer == nil)
+	p := &Parallel{cfg: cfg, queue: q, outer: outer, caller: ctx, guard: new(exchange.Guard)}
+	p.settings = exchange.Settings{Send: cfg.Send, Wait: cfg.Wait, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody}
+	p.ctx, p.cancel = p.guard.Protect(ctx, outer == nil)
 	return p
 }
 
@@ -105,7 +108,7 @@ func (p *Parallel) leave() {
 	p.cancel(ErrEnded)
 	p.abandonWaiting(true)
 	if r := p.tasks.WaitAndRecover(); r != nil {
-		p.guard.caught(r)
+		p.guard.Caught(r)
 	}
 	p.handles.End(ErrEnded)
 }
@@ -133,7 +136,7 @@ func (p *Parallel) abandonWaiting(end bool) {
 		left = append(left, n.Item)
 	}
 	if len(left) > 0 {
-		err := endOf(p.ctx)
+		err := exchange.EndOf(p.ctx)
 		p.tasks.Go(func() { p.abandon(left, err) })
 	}
 	p.ended = end

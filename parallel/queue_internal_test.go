@@ -108,7 +108,7 @@ func TestAHandleSettlesOnceItsSlotIsFree(t *testing.T) {
 		var at Stats
 		var free bool
 		told := make(chan struct{})
-		pending.Claim(h, 0, func(int) { // called as it settles
+		p.handles.Claim(h, 0, func(int) { // called as it settles
 			at, free = p.Stats(), idle(p.queue)
 			close(told)
 		})

@@ -14,9 +14,10 @@ import (
 
 	"github.com/sourcegraph/conc/panics"
 
+	"github.com/abreast-go/abreast/internal/ask"
+	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/origin"
-	"github.com/abreast-go/abreast/internal/spent"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -93,7 +94,8 @@ func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending
 		}
 	}
 	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
-	s := &sending{p: p, request: Request{Request: r}}
+	s := p.sending()
+	s.request.Request = r
 	return s.make((*sending).parseURL, rawURL, opts)
 }
 
@@ -121,12 +123,12 @@ func (s *sending) parseURL(raw string) error {
 // A body may fill req.Trailer while it is read. The map is read as the body ends, so
 // such a request must not be in two blocks, or two times in one, at once.
 func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
-	s := &sending{p: p}
+	s := p.sending()
 	if req == nil {
 		s.request.Request = &http.Request{Method: http.MethodGet, Header: make(http.Header)}
 		return s.make((*sending).refuseNil, "", opts)
 	}
-	s.request.Request = s.copyOf(req)
+	s.request.Request = s.CopyOf(req)
 	return s.make((*sending).completeURL, "", opts)
 }
 
@@ -180,14 +182,14 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 		case s.handle == nil:
 			s.discard(left)
 		default: // a method of the request's own context ended it
-			s.abandon(errGoexit)
+			s.abandon(exchange.ErrGoexit)
 		}
 	}()
 	r := s.request.Request
 	if r.Header == nil {
 		r.Header = make(http.Header)
 	}
-	s.takeGiven()
+	s.TakeGiven(r)
 	err := locate(s, rawURL)
 	badURL := err != nil
 	if r.URL == nil {
@@ -212,12 +214,11 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 	r = s.request.Request
 	r.Response = nil // of a redirect that led to the one r was made from: r begins here
 	if own := s.p.distinct(r.Context()); own != nil {
-		s.own = s.p.guard.context(own)
+		s.Own = s.Guard.Context(own)
 	}
-	if _, ok := r.Body.(*upload); ok {
-		r.Body = taken
-	}
-	h := s.made("", nil, err)
+	s.Made(r)
+	s.Ask = ask.Of(r).Out(nil)
+	h := s.made(err)
 	returned = true
 	return h
 }
@@ -228,8 +229,8 @@ func (s *sending) discard(left []Option) {
 	defer func() {
 		if len(left) > 0 {
 			s.discard(left)
-		} else if s.uploads != nil {
-			s.uploads.finish()
+		} else {
+			s.Discard()
 		}
 	}()
 	for len(left) > 0 {
@@ -239,39 +240,42 @@ func (s *sending) discard(left []Option) {
 	}
 }
 
-// get makes the handle of a GET of a URL and nothing else: u, which is sent. The handle
-// has raw alone, and makes another URL of it when it is asked; but only Resolve knows what
-// raw stands for, if there is one, and it may keep what it gave. A URL that was mended
-// isn't what raw stands for either.
+// get makes the handle of a GET of a URL and nothing else. u is sent. The handle has
+// raw alone, and parses it when it is asked for its request. But only Resolve knows
+// which URL raw stands for, if there is a Resolve, and it may keep the one that it
+// returned. Nor does raw stand for a URL that was mended.
 func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
+	s := p.sending()
 	if p.cfg.Resolve != nil || mended {
 		sent := *u
-		return (&sending{p: p, get: &sent}).made("", u, nil)
+		s.Ask = ask.Get("", u).Out(&sent)
+	} else {
+		s.Ask = ask.Get(raw, nil).Out(u)
 	}
-	return (&sending{p: p, get: u}).made(raw, nil, nil)
+	return s.made(nil)
 }
 
-// made is the end of making s. For its handle a GET of a URL has either the text of that
-// or one to keep.
-func (s *sending) made(text string, kept *url.URL, err error) *pending.Pending {
+// sending returns a request of the block that is being made.
+func (p *Parallel) sending() *sending {
+	s := &sending{p: p}
+	s.Guard = p.guard
+	return s
+}
+
+// made makes the handle of s, tells the observer, and queues the request, or completes
+// it with err.
+func (s *sending) made(err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
+	s.Timeout, s.To = s.request.Timeout, s.request.To
 	if s.p.queue.slots.LimitsHosts() {
-		u := s.get
-		if u == nil {
-			u = s.request.URL
-		}
-		s.place.Host = hostOf(u)
+		s.place.Host = hostOf(s.Ask.URL())
 	}
 	if s.p.cfg.Observe != nil {
 		if failed := s.observe(s.p.cfg.Observe); err == nil {
 			err = failed
 		}
 	}
-	if s.get == nil {
-		s.handle = s.p.handles.MakeFor(s.request.Request, s)
-	} else {
-		s.handle = s.p.handles.MakeGet(text, kept, s)
-	}
+	s.handle = s.p.handles.Make(s.Ask.Ask, s)
 	if err == nil {
 		err = s.enqueue()
 	}
@@ -316,13 +320,13 @@ func (s *sending) checkChanged() error {
 func (s *sending) takeAgain(was *http.Request) {
 	r := s.request.Request
 	if r != was {
-		s.take(was)
+		s.Take(was)
 	}
 	if r != nil {
 		if r != was {
-			r = s.copyOf(r) // r may be the user's
+			r = s.CopyOf(r) // r may be the user's
 		}
-		s.take(r)
+		s.Take(r)
 	}
 	if r == nil || r.URL == nil {
 		r = was
@@ -352,8 +356,8 @@ func check(r *http.Request) error {
 		return err
 	}
 	switch {
-	case r.Body == (spent.Body{}):
-		return spent.Err
+	case ask.IsSpent(r.Body):
+		return ask.ErrSpent
 	case r.Method != "" && !isToken(r.Method):
 		return fmt.Errorf("%q is no method", r.Method)
 	case r.RequestURI != "":

@@ -100,7 +100,7 @@ func TestAnUploadThatEndsWellIsClosedOnItsOwnGoroutine(t *testing.T) {
 			_, err := p.Post("http://h/", parallel.Body("", body)).Response()
 			return err
 		})
-		if n := strings.Count(stacks, "parallel.(*uploads).close("); n != 1 {
+		if n := strings.Count(stacks, "exchange.(*uploads).close("); n != 1 {
 			t.Errorf("%d goroutines close the body, want 1", n)
 		}
 	})

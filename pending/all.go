@@ -15,13 +15,13 @@ import "net/http"
 // A nil handle counts as one that failed. All of none returns an empty slice and
 // no error, at once.
 func All(hs ...*Pending) ([]*http.Response, error) {
-	settled := make(chan int, len(hs)) // has room for all: telling never blocks
+	done := make(chan int, len(hs)) // has room for all: telling never blocks
 	for i, h := range hs {
-		Claim(h, i, func(i int) { settled <- i })
+		h.orNone().listen(listener{tell: func(i int) { done <- i }, n: i})
 	}
 	resps := make([]*http.Response, len(hs))
 	for range hs {
-		i := <-settled
+		i := <-done
 		resp, err := hs[i].orNone().response()
 		if err == nil {
 			resps[i] = resp
@@ -29,7 +29,7 @@ func All(hs ...*Pending) ([]*http.Response, error) {
 		}
 		for {
 			select {
-			case i := <-settled:
+			case i := <-done:
 				resps[i], _ = hs[i].orNone().response()
 			default:
 				return resps, err

@@ -51,7 +51,7 @@ func wantAll(t *testing.T, result chan func() ([]*http.Response, error), want []
 func TestAllIsInTheOrderGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b, other block
-		hs := []*pending.Pending{b.ask("/1"), other.ask("/2"), b.answered("/3", 200, "three")}
+		hs := []*pending.Pending{b.request("/1"), other.request("/2"), b.answered("/3", 200, "three")}
 		result := startAll(hs...)
 		other.answer(hs[1], 204, "two")
 		synctest.Wait()
@@ -80,7 +80,7 @@ func TestTwo401sAreASuccessToAll(t *testing.T) {
 func TestAllStopsWaitingAtTheFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
-		there, failing, open, early := b.ask("/1"), b.ask("/2"), b.ask("/3"), b.answered("/4", 200, "early")
+		there, failing, open, early := b.request("/1"), b.request("/2"), b.request("/3"), b.answered("/4", 200, "early")
 		result := startAll(open, there, failing, early)
 		b.answer(there, 200, "there")
 		b.fail(failing, errBroken)
@@ -98,9 +98,9 @@ func TestAllStopsWaitingAtTheFirstFailure(t *testing.T) {
 func TestAllOfSettledHandlesHasWhatIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
-		failed := b.ask("/")
+		failed := b.request("/")
 		b.fail(failed, errBroken)
-		result := startAll(failed, b.answered("/2", 200, "two"), b.ask("/3"))
+		result := startAll(failed, b.answered("/2", 200, "two"), b.request("/3"))
 		wantAll(t, result, []string{"-", "two", "-"}, errBroken)
 	})
 }
@@ -116,7 +116,7 @@ func TestAllWithANilHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, none := (*pending.Pending)(nil).Response()
 		var b block
-		result := startAll(b.ask("/open"), nil, b.answered("/", 200, "there"))
+		result := startAll(b.request("/open"), nil, b.answered("/", 200, "there"))
 		wantAll(t, result, []string{"-", "-", "there"}, none)
 	})
 }
@@ -125,7 +125,7 @@ func TestAllWithANilHandle(t *testing.T) {
 func TestAllWithDuplicates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
-		h := b.ask("/")
+		h := b.request("/")
 		result := startAll(h, h)
 		b.answer(h, 200, "twice")
 		wantAll(t, result, []string{"twice", "twice"}, nil)

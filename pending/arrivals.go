@@ -1,13 +1,12 @@
 package pending
 
 import (
-	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"weak"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/fifo"
 )
 
@@ -40,61 +39,10 @@ type ref struct {
 	ended atomic.Pointer[error]
 }
 
-// An Answer is what a handle is completed with: either a response and its body, or
-// an error. Response.Body is not used.
-type Answer struct {
-	Response *http.Response
-	Body     []byte
-	Err      error
-	NotSent  bool // Err matches ErrNotSent: a Race doesn't ask it, since its methods may be user code
-}
-
-// succeeded reports whether a racer with this answer wins.
-func (a *Answer) succeeded() bool {
-	return a.Err == nil && a.Response != nil && a.Response.StatusCode/100 == 2
-}
-
-// Make makes a handle that is pending. asked is what its Request gives copies of:
-// it belongs to the handle from here on and may be nil. cancel is called by
-// Cancel for as long as the handle is not done, maybe several times; it must
-// not block, and lead to a Settle.
-func (a *Arrivals) Make(asked *http.Request, cancel func()) *Pending {
-	if cancel == nil {
-		return a.make(asks(asked), nil)
-	}
-	return a.make(asks(asked), cancelFunc(cancel))
-}
-
-// MakeFor is Make with a canceler, which needs no closure.
-func (a *Arrivals) MakeFor(asked *http.Request, c canceler) *Pending { return a.make(asks(asked), c) }
-
-// MakeGet is MakeFor for what is asked for most, a GET of a URL and nothing else: until
-// it is sent it needs no http.Request. The URL is u, which belongs to the handle from here
-// on, or, if that is nil, text, which is absolute and can be parsed.
-func (a *Arrivals) MakeGet(text string, u *url.URL, c canceler) *Pending {
-	return a.make(asked{url: u, text: text}, c)
-}
-
-// A canceler cancels a request. Its methods may be called many times. They don't
-// block.
-type canceler interface {
-	// Withdraw cancels the request unless it is in flight, and reports whether it did.
-	Withdraw() bool
-
-	// Cancel cancels the request, wherever it is on its way.
-	Cancel()
-}
-
-type cancelFunc func()
-
-func (f cancelFunc) Cancel() { f() }
-
-func (f cancelFunc) Withdraw() bool {
-	f() // a function may have requests that wait
-	return true
-}
-
-func (a *Arrivals) make(what asked, c canceler) *Pending {
+// Make returns a new handle, which is pending. what is the handle's from here on. Cancel
+// calls c for as long as the handle is not done. c must lead to a call of Complete.
+// It may be nil.
+func (a *Arrivals) Make(what ask.Ask, c canceler) *Pending {
 	h := &Pending{asked: what, cancel: c}
 	h.home.Store(a)
 	a.mu.Lock()
@@ -107,24 +55,33 @@ func (a *Arrivals) make(what asked, c canceler) *Pending {
 	return h
 }
 
-// Decide tells the races of h what Settle will complete it with: a race that h wins
+// A canceler cancels a request. Its methods may be called many times. They don't
+// block.
+type canceler interface {
+	// Withdraw cancels the request unless it is in flight, and reports whether it did.
+	Withdraw() bool
+
+	// Cancel cancels the request, wherever it is on its way.
+	Cancel()
+}
+
+// Decide tells the races of h what Complete will complete it with: a race that h wins
 // cancels its other racers. It is called while h holds its slot, which none of them
 // gets then. It costs next to nothing where h is in no race.
-func (a *Arrivals) Decide(h *Pending, with Answer) { decide(h, with) }
+func (a *Arrivals) Decide(h *Pending, with ask.Answer) { decide(h, with) }
 
-// Settle completes h, which a made, with what it answered, and puts it among the
+// Complete completes h, which a made, with what it answered, and puts it among the
 // arrivals unless somebody claimed it. Only the first call for a handle counts;
-// Settle reports whether it was that.
-func (a *Arrivals) Settle(h *Pending, with Answer) bool {
+// Complete reports whether it was that.
+func (a *Arrivals) Complete(h *Pending, with ask.Answer) bool {
 	decide(h, with)
-	first, decided := a.complete(h, with)
+	first, decided := a.finish(h, with)
 	complete(decided)
 	return first
 }
 
-// complete is Settle but for the races that are to be completed with h, which it
-// returns.
-func (a *Arrivals) complete(h *Pending, with Answer) (first bool, decided []*race) {
+// finish completes h. It returns the races that are to be completed with h.
+func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*race) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if h.home.Load() == nil {
@@ -213,11 +170,10 @@ func (a *Arrivals) claimLocked(h *Pending) {
 	}
 }
 
-// Claim claims h and has tell called with n once h is done, at once if it
-// is. tell is called in the order in which the handles of a block complete, under
-// a lock: it must neither block nor ask anything of a handle. A nil tell is
-// allowed. Claim is for those who build a block.
-func Claim(h *Pending, n int, tell func(n int)) {
+// Claim claims h, of any block, and calls tell with n once h is done, or at once if
+// it is. Handles of one block are told in the order in which they complete. tell is
+// called under a lock: it must not block, and must not use a handle. It may be nil.
+func (*Arrivals) Claim(h *Pending, n int, tell func(n int)) {
 	h.orNone().listen(listener{tell: tell, n: n})
 }
 

@@ -9,13 +9,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/pending"
 )
 
 // Promise 8.
 func TestNextYieldsEachOnceInTheOrderOfSettling(t *testing.T) {
 	var b block
-	first, second, third := b.ask("/1"), b.ask("/2"), b.ask("/3")
+	first, second, third := b.request("/1"), b.request("/2"), b.request("/3")
 	b.answer(second, 200, "")
 	b.fail(third, errBroken)
 	b.answer(first, 404, "")
@@ -35,7 +36,7 @@ func TestSeveralWaitersShareTheArrivals(t *testing.T) {
 		var mu sync.Mutex
 		var got []*pending.Pending
 		for i := range n {
-			handles = append(handles, b.ask(fmt.Sprint("/", i)))
+			handles = append(handles, b.request(fmt.Sprint("/", i)))
 			go func() {
 				h := b.Next()
 				mu.Lock()
@@ -62,7 +63,7 @@ func TestSeveralWaitersShareTheArrivals(t *testing.T) {
 func TestNoArrivalIsLostOnWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
-		one, two, open := b.ask("/1"), b.ask("/2"), b.ask("/3")
+		one, two, open := b.request("/1"), b.request("/2"), b.request("/3")
 		got := make(chan *pending.Pending, 3)
 		for range 3 {
 			go func() { got <- b.Next() }()
@@ -88,7 +89,7 @@ func TestNoArrivalIsLostOnWaiters(t *testing.T) {
 func TestNextEndsWhenTheLastIsClaimedElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
-		h := b.ask("/")
+		h := b.request("/")
 		got := make(chan *pending.Pending, 2)
 		for range 2 {
 			go func() { got <- b.Next() }()
@@ -123,8 +124,8 @@ func TestWhatClaims(t *testing.T) {
 		{"Bytes", func(h *pending.Pending) { h.Bytes() }, true},
 		{"JSON", func(h *pending.Pending) { h.JSON(new(any)) }, true},
 		{"All", func(h *pending.Pending) { pending.All(h) }, true},
-		{"Race", func(h *pending.Pending) { pending.Race(new(block).ask("/elsewhere"), h) }, true},
-		{"Claim", func(h *pending.Pending) { pending.Claim(h, 0, nil) }, true},
+		{"Race", func(h *pending.Pending) { pending.Race(new(block).request("/elsewhere"), h) }, true},
+		{"Claim", func(h *pending.Pending) { new(pending.Arrivals).Claim(h, 0, nil) }, true},
 		{"Done", func(h *pending.Pending) { h.Done() }, false},
 		{"Request", func(h *pending.Pending) { h.Request() }, false},
 		{"Cancel", func(h *pending.Pending) { h.Cancel() }, false},
@@ -133,7 +134,7 @@ func TestWhatClaims(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for _, before := range []bool{true, false} { // it has settled
 					var b block
-					h := b.ask("/")
+					h := b.request("/")
 					if !b.Has() {
 						t.Error("Has() = false for a handle that was just made")
 					}
@@ -161,7 +162,7 @@ func TestWhatClaims(t *testing.T) {
 // Promise 9: what Next gave is claimed too, and asking it again does no harm.
 func TestClaimingTwiceCountsOnce(t *testing.T) {
 	var b block
-	h, other := b.answered("/", 200, ""), b.ask("/other")
+	h, other := b.answered("/", 200, ""), b.request("/other")
 	if got := b.Next(); got != h {
 		t.Fatalf("Next() = %p, want %p", got, h)
 	}
@@ -179,11 +180,11 @@ func TestClaimingTwiceCountsOnce(t *testing.T) {
 // Promise 10.
 func TestAHandleSettlesOnce(t *testing.T) {
 	var b block
-	h := b.ask("/")
-	if !b.Settle(h, pending.Answer{Response: &http.Response{StatusCode: 200}, Body: []byte("first")}) {
+	h := b.request("/")
+	if !b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: 200}, Body: []byte("first")}) {
 		t.Error("the first Settle says it was not that")
 	}
-	if b.Settle(h, pending.Answer{Err: errBroken}) {
+	if b.Complete(h, ask.Answer{Err: errBroken}) {
 		t.Error("a second Settle says it was the first")
 	}
 	wantBody(t, h, "first")
@@ -200,11 +201,11 @@ func TestClaimTellsWhenAHandleSettles(t *testing.T) {
 	var b block
 	var told []int
 	tell := func(n int) { told = append(told, n) }
-	one, two := b.ask("/1"), b.answered("/2", 200, "")
-	pending.Claim(one, 1, tell)
-	pending.Claim(two, 2, tell)
-	pending.Claim(one, 11, tell)
-	pending.Claim(nil, 3, tell)
+	one, two := b.request("/1"), b.answered("/2", 200, "")
+	new(pending.Arrivals).Claim(one, 1, tell)
+	new(pending.Arrivals).Claim(two, 2, tell)
+	new(pending.Arrivals).Claim(one, 11, tell)
+	new(pending.Arrivals).Claim(nil, 3, tell)
 	b.answer(one, 200, "")
 	if diff := cmp.Diff([]int{2, 3, 1, 11}, told); diff != "" {
 		t.Errorf("told of (-want +got):\n%s", diff)

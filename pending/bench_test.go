@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -14,10 +15,10 @@ import (
 //	go test ./pending -run xxx -bench . -benchmem
 
 // among runs f among n handles that have not settled.
-func among(b *testing.B, f func(b *testing.B, others *pending.Arrivals)) {
+func among(b *testing.B, f func(b *testing.B, others *block)) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("pending=%d", n), func(b *testing.B) {
-			var a pending.Arrivals
+			var a block
 			for range n {
 				a.Make(nil, nil)
 			}
@@ -27,13 +28,13 @@ func among(b *testing.B, f func(b *testing.B, others *pending.Arrivals)) {
 	}
 }
 
-var ok = pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}}
+var ok = ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}}
 
 func BenchmarkMakeAndSettle(b *testing.B) {
-	among(b, func(b *testing.B, a *pending.Arrivals) {
+	among(b, func(b *testing.B, a *block) {
 		for b.Loop() {
 			h := a.Make(nil, nil)
-			a.Settle(h, ok)
+			a.Complete(h, ok)
 			a.Next()
 		}
 	})
@@ -43,16 +44,16 @@ func BenchmarkMakeAndSettle(b *testing.B) {
 func BenchmarkNext(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("arrived=%d", n), func(b *testing.B) {
-			var a pending.Arrivals
+			var a block
 			for range n {
-				a.Settle(a.Make(nil, nil), ok)
+				a.Complete(a.Make(nil, nil), ok)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
 				if a.Next() == nil {
 					b.Fatal("Next() = nil, want an arrival")
 				}
-				a.Settle(a.Make(nil, nil), ok)
+				a.Complete(a.Make(nil, nil), ok)
 			}
 		})
 	}
@@ -74,7 +75,7 @@ func BenchmarkNext(b *testing.B) {
 }
 
 func BenchmarkHas(b *testing.B) {
-	among(b, func(b *testing.B, a *pending.Arrivals) {
+	among(b, func(b *testing.B, a *block) {
 		for b.Loop() {
 			if !a.Has() {
 				b.Fatal("Has() = false, want true")
@@ -86,10 +87,10 @@ func BenchmarkHas(b *testing.B) {
 // A handle that is made, settles, and is claimed by who asks for its response; by hand a
 // channel of its own.
 func BenchmarkClaim(b *testing.B) {
-	among(b, func(b *testing.B, a *pending.Arrivals) {
+	among(b, func(b *testing.B, a *block) {
 		for b.Loop() {
 			h := a.Make(nil, nil)
-			a.Settle(h, ok)
+			a.Complete(h, ok)
 			if _, err := h.Bytes(); err != nil {
 				b.Fatal(err)
 			}
@@ -107,10 +108,10 @@ func BenchmarkClaim(b *testing.B) {
 
 // One that is made and cancelled.
 func BenchmarkCancelOne(b *testing.B) {
-	among(b, func(b *testing.B, a *pending.Arrivals) {
+	among(b, func(b *testing.B, a *block) {
 		for b.Loop() {
 			var h *pending.Pending
-			h = a.Make(nil, func() { a.Settle(h, pending.Answer{Err: pending.ErrNotSent}) })
+			h = a.Make(nil, func() { a.Complete(h, ask.Answer{Err: pending.ErrNotSent}) })
 			h.Cancel()
 			a.Next()
 		}

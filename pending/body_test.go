@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -52,7 +53,7 @@ func TestBytesJudgesTheStatus(t *testing.T) {
 
 func TestBytesOfAFailureIsItsError(t *testing.T) {
 	var b block
-	h := b.ask("/")
+	h := b.request("/")
 	b.fail(h, errBroken)
 	if got, err := h.Bytes(); got != nil || err != errBroken {
 		t.Errorf("Bytes() = %q, %v; want nil, %v", got, err, errBroken)
@@ -90,7 +91,7 @@ func TestJSONThatDoesNotDecode(t *testing.T) {
 	} {
 		var b block
 		h := b.Make(test.asked, nil)
-		b.Settle(h, pending.Answer{Response: test.resp, Body: []byte(test.body)})
+		b.Complete(h, ask.Answer{Response: test.resp, Body: []byte(test.body)})
 		err := h.JSON(new(int))
 		ue, ok := err.(*url.Error)
 		if !ok || ue.Op != test.op || ue.URL != test.url || !errors.As(err, test.as) {
@@ -106,7 +107,7 @@ func TestTextOfErrors(t *testing.T) {
 	ofRequest := func(asked *http.Request, resp *http.Response) error {
 		var b block
 		h := b.Make(asked, nil)
-		b.Settle(h, pending.Answer{Response: resp})
+		b.Complete(h, ask.Answer{Response: resp})
 		_, err := h.Bytes()
 		return err
 	}
@@ -137,9 +138,9 @@ func TestErrors_boundForeignText(t *testing.T) {
 	long := strings.Repeat("1", 1<<20)
 	var b block
 	number := b.Make(nil, nil)
-	b.Settle(number, pending.Answer{Response: &http.Response{StatusCode: 200}, Body: []byte(`"` + long + `"`)})
+	b.Complete(number, ask.Answer{Response: &http.Response{StatusCode: 200}, Body: []byte(`"` + long + `"`)})
 	reason := b.Make(nil, nil)
-	b.Settle(reason, pending.Answer{Response: &http.Response{StatusCode: 404, Status: "404 " + long}})
+	b.Complete(reason, ask.Answer{Response: &http.Response{StatusCode: 404, Status: "404 " + long}})
 	_, status := reason.Bytes()
 	for name, err := range map[string]error{"JSON": number.JSON(new(numeric)), "Bytes": status} {
 		if err == nil || len(err.Error()) > 9<<10 {
@@ -152,23 +153,6 @@ func TestErrors_boundForeignText(t *testing.T) {
 type numeric int
 
 func (n *numeric) UnmarshalJSON(b []byte) error { return fmt.Errorf("no number: %s", b) }
-
-func TestNamed(t *testing.T) {
-	withPassword := &url.URL{Scheme: "http", User: url.UserPassword("me", "secret"), Host: "h"}
-	for _, test := range []struct {
-		r       *http.Request
-		op, url string
-	}{
-		{nil, "Get", ""},
-		{&http.Request{}, "Get", ""},
-		{&http.Request{Method: "PATCH", URL: withPassword}, "Patch", "http://me:xxxxx@h"},
-		{&http.Request{Method: "G\x1bET"}, `G\x1bet`, ""},
-	} {
-		if op, u := pending.Named(test.r); op != test.op || u != test.url {
-			t.Errorf("Named(%v) = %q, %q; want %q, %q", test.r, op, u, test.op, test.url)
-		}
-	}
-}
 
 // Promise 21: Timeout stays true through ErrNotSent.
 func TestNotSent(t *testing.T) {

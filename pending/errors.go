@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/fail"
 )
 
@@ -41,18 +42,18 @@ type StatusError struct {
 	// the start.
 	Response *http.Response
 
-	asked asked
+	asked ask.Ask
 }
 
 // Error names the method and URL asked for and the status:
 // "Get "https://api.example.com/users/7": 404 Not Found". What the server says is
 // quoted if it isn't printable, and at most 8 KiB of it are shown.
 func (e *StatusError) Error() string {
-	what := e.asked.or(e.Response)
-	if what == (asked{}) {
+	what := e.asked.Or(e.Response)
+	if what.IsNone() {
 		return status(e.Response)
 	}
-	op, u := what.named()
+	op, u := what.Name()
 	return fmt.Sprintf("%s %q: %s", op, u, status(e.Response))
 }
 

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -340,7 +339,7 @@ func ExampleOutcome() {
 					fmt.Println(r.URL.Path, "failed:", o.Err)
 				default:
 					histogram("queued", o.Sent.Sub(o.Made))
-					histogram("took", o.Settled.Sub(o.Sent))
+					histogram("took", o.Done.Sub(o.Sent))
 					fmt.Println(r.URL.Path, o.Response.Status, o.Bytes, "bytes")
 				}
 			}
@@ -427,140 +426,4 @@ func ExampleBodyTooLargeError() {
 	}
 	// Output:
 	// video/mp4 of more than 1024 bytes
-}
-
-// Whoever builds a block makes handles with Arrivals, settles them, and takes them
-// in the order in which they did. This one gives answers in place of a network.
-func ExampleArrivals() {
-	var a pending.Arrivals
-	ask := func(u string) *pending.Pending {
-		r, err := http.NewRequest(http.MethodGet, u, nil)
-		if err != nil {
-			panic(err)
-		}
-		var h *pending.Pending
-		h = a.Make(r, func() { // on Cancel; must not block
-			a.Settle(h, pending.Answer{Err: context.Canceled})
-		})
-		return h
-	}
-	user, cart, offers := ask("http://test/user"), ask("http://test/cart"), ask("http://test/offers")
-
-	offers.Cancel()
-	a.Settle(cart, pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: []byte("tea")})
-	a.Settle(user, pending.Answer{Err: errors.New("out of order")})
-
-	for a.Has() {
-		h := a.Next()
-		text, err := h.Bytes()
-		fmt.Printf("%s %q %v\n", h.Request().URL.Path, text, err)
-	}
-	// Output:
-	// /offers "" context canceled
-	// /cart "tea" <nil>
-	// /user "" out of order
-}
-
-// An Answer settles a handle without a request: here where a cache has it already,
-// so that the loop over Each need not know which is which.
-func ExampleAnswer() {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, "fetched")
-	}))
-	defer srv.Close()
-
-	cache := map[string]string{"/b": "cached"}
-	var cached pending.Arrivals
-	fromCache := func(body string) *pending.Pending {
-		h := cached.Make(nil, nil)
-		cached.Settle(h, pending.Answer{
-			Response: &http.Response{Status: "200 OK", StatusCode: http.StatusOK},
-			Body:     []byte(body),
-		})
-		return h
-	}
-	api := client.Client{BaseURL: srv.URL}
-	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
-		get := func(path string) *pending.Pending {
-			if body, ok := cache[path]; ok {
-				return fromCache(body)
-			}
-			return p.Get(path)
-		}
-		for path, h := range parallel.Ordered(p, slices.Values([]string{"/a", "/b", "/c"}), get) {
-			text, err := h.Bytes()
-			if err != nil {
-				return err
-			}
-			fmt.Printf("%s %s\n", path, text)
-		}
-		return nil
-	})
-	if err != nil {
-		fmt.Println(err)
-	}
-	// Output:
-	// /a fetched
-	// /b cached
-	// /c fetched
-}
-
-// Claim says which handle has settled, without a goroutine for each, as Each needs
-// to know. The function that is told must not block: the channel has room for all.
-func ExampleClaim() {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/0" {
-			<-r.Context().Done() // until it is cancelled
-		}
-	}))
-	defer srv.Close()
-
-	api := client.Client{BaseURL: srv.URL}
-	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
-		hs := []*pending.Pending{p.Get("/0"), p.Get("/1"), p.Get("/2")}
-		settled := make(chan int, len(hs))
-		for i, h := range hs {
-			pending.Claim(h, i, func(i int) { settled <- i })
-		}
-		quorum := []int{<-settled, <-settled} // any two will do
-		slices.Sort(quorum)
-		fmt.Println(quorum)
-		return nil
-	})
-	if err != nil {
-		fmt.Println(err)
-	}
-	// Output:
-	// [1 2]
-}
-
-// Named is how errors name a request, without the password of its URL.
-func ExampleNamed() {
-	r, err := http.NewRequest(http.MethodDelete, "https://ada:secret@api.example.com/users/7", nil)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	op, u := pending.Named(r)
-	fmt.Println(&url.Error{Op: op, URL: u, Err: errors.New("it is forbidden")})
-	// Output:
-	// Delete "https://ada:xxxxx@api.example.com/users/7": it is forbidden
-}
-
-// The body of a handle's response is in memory as a whole, also once it was read. Who
-// builds a block passes it on without a copy.
-func ExampleInMemory() {
-	var handles pending.Arrivals
-	h := handles.Make(nil, func() {})
-	handles.Settle(h, pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: []byte("all of it")})
-
-	resp, err := h.Response()
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	io.ReadAll(resp.Body)
-	body, ok := pending.InMemory(resp)
-	fmt.Printf("%s, %v\n", body, ok)
-	// Output: all of it, true
 }

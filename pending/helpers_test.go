@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/testnet"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
@@ -28,8 +29,25 @@ type block struct {
 	cancelled []string
 }
 
-// ask makes the handle of a GET of https://h and the path.
-func (b *block) ask(path string) *pending.Pending {
+// Make returns the handle of a request, which Cancel calls cancel for. Both may be nil.
+func (b *block) Make(asked *http.Request, cancel func()) *pending.Pending {
+	if cancel == nil {
+		return b.Arrivals.Make(ask.Of(asked), nil)
+	}
+	return b.Arrivals.Make(ask.Of(asked), canceler(cancel))
+}
+
+type canceler func()
+
+func (c canceler) Cancel() { c() }
+
+func (c canceler) Withdraw() bool {
+	c()
+	return true
+}
+
+// request makes the handle of a GET of https://h and the path.
+func (b *block) request(path string) *pending.Pending {
 	asked := &http.Request{Method: "GET", URL: &url.URL{Scheme: "https", Host: "h", Path: path}}
 	var h *pending.Pending
 	h = b.Make(asked, func() {
@@ -41,17 +59,17 @@ func (b *block) ask(path string) *pending.Pending {
 
 // answered makes the handle of a request that settled with a status and a body.
 func (b *block) answered(path string, status int, body string) *pending.Pending {
-	h := b.ask(path)
+	h := b.request(path)
 	b.answer(h, status, body)
 	return h
 }
 
 func (b *block) answer(h *pending.Pending, status int, body string) {
-	b.Settle(h, pending.Answer{Response: &http.Response{StatusCode: status}, Body: []byte(body)})
+	b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: status}, Body: []byte(body)})
 }
 
 func (b *block) fail(h *pending.Pending, err error) {
-	b.Settle(h, pending.Answer{Err: err, NotSent: errors.Is(err, pending.ErrNotSent)})
+	b.Complete(h, ask.Answer{Err: err, NotSent: errors.Is(err, pending.ErrNotSent)})
 }
 
 // wantCancelled checks which requests Cancel was called for while they were open.

@@ -8,9 +8,9 @@ import (
 // An Outcome is what became of a request, as the function that Client.Observe
 // returned is told.
 type Outcome struct {
-	Made    time.Time // when the handle was made
-	Sent    time.Time // when it got a slot, before Wait; zero where it never held one
-	Settled time.Time // when nothing but this call was left to do
+	Made time.Time // when the handle was made
+	Sent time.Time // when it got a slot, before Wait; zero where it never held one
+	Done time.Time // when nothing but this call was left to do
 
 	// Response is what the handle settles with, nil on failure. Its body is the
 	// handle's and not to be read here.

@@ -1,13 +1,16 @@
 package pending
 
 import (
+	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"net/http"
-	"sync"
+	"net/url"
+	"strings"
 	"sync/atomic"
 
-	"github.com/abreast-go/abreast/internal/spent"
+	"github.com/abreast-go/abreast/internal/ask"
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // A Pending is the handle of one request (or of a function started with Go, or
@@ -24,8 +27,8 @@ type Pending struct {
 	// written under home.mu, after the result: who finds nil may read that, and done,
 	// without the lock.
 	home  atomic.Pointer[Arrivals]
-	ref   *ref  // to home; nil for a handle of no block
-	asked asked // not written to once the handle is made
+	ref   *ref    // to home; nil for a handle of no block
+	asked ask.Ask // not written to once the handle is made
 
 	// The result. Written before home is nil, never after.
 	resp    *http.Response // without its body
@@ -142,12 +145,65 @@ func (h *Pending) response() (*http.Response, error) {
 func readable(resp *http.Response, body []byte) *http.Response {
 	c := &struct {
 		resp http.Response
-		body memory
+		body ask.Memory
 	}{resp: *resp}
-	c.body.Reset(body)
-	c.body.all = body
+	c.body.Set(body)
 	c.resp.Body = &c.body
 	return &c.resp
+}
+
+// Bytes claims the handle, waits until it has settled and returns the body of its
+// response. A status outside 2xx is a *StatusError, and the bytes are nil then:
+// the error's Response has them. Other errors are those of Response.
+//
+// The bytes are shared by all who ask for them: they are to be read only. (The
+// body that parallel.To took is empty.)
+func (h *Pending) Bytes() ([]byte, error) {
+	h = h.orNone()
+	h.wait()
+	if h.err != nil {
+		return nil, h.err
+	}
+	if err := statusError(h); err != nil {
+		return nil, err
+	}
+	return h.body, nil
+}
+
+// JSON is Bytes, decoded into v with json.Unmarshal. What doesn't decode, such as the
+// empty body of a 204 or that which parallel.To took, is a *url.Error around the
+// decoder's error; v may have been written to by then. The error names the body's
+// Content-Encoding if the body is still in one, as after an Accept-Encoding of your
+// own, or from a server that sends br to whoever asks.
+func (h *Pending) JSON(v any) error {
+	b, err := h.Bytes()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		h = h.orNone()
+		op, u := h.named()
+		return &url.Error{Op: op, URL: u, Err: fail.Redact(encoded(h.resp, err))}
+	}
+	return nil
+}
+
+// encoded returns err, which a decoder returned for the body of resp, or if the
+// body is still in an encoding (br, zstd, ...), an error that names the encoding
+// and wraps err. net/http removes the header when it decompresses a body.
+func encoded(resp *http.Response, err error) error {
+	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
+	if coding == "" || strings.EqualFold(coding, "identity") {
+		return err
+	}
+	return fmt.Errorf("the body has Content-Encoding %.40q, which was not decoded: %w", coding, err)
+}
+
+// named is how errors name the request: in net/http's way, by the method and the
+// URL that were asked for, without a password. For what Go returned it is the
+// request of the response, where that has one.
+func (h *Pending) named() (op, u string) {
+	return h.asked.Or(h.resp).Name()
 }
 
 // Request returns a copy of what was asked for: its URL is absolute, its context
@@ -162,73 +218,7 @@ func readable(resp *http.Response, body []byte) *http.Response {
 // Request neither blocks nor claims. It is nil for Go, and for a Race its first
 // racer's.
 func (h *Pending) Request() *http.Request {
-	r := h.orNone().asked.again()
-	switch {
-	case r == nil || r.Body == nil || r.Body == http.NoBody:
-	case r.GetBody == nil:
-		r.Body = spent.Body{}
-	default:
-		r.Body = &freshBody{open: r.GetBody}
-	}
-	return r
-}
-
-// freshBody opens a request's body when it is first read, so that a copy made
-// only to be looked at holds nothing open.
-type freshBody struct {
-	open func() (io.ReadCloser, error)
-
-	mu     sync.Mutex
-	body   io.ReadCloser
-	closed bool
-}
-
-func (b *freshBody) Read(p []byte) (int, error) {
-	body, err := b.opened()
-	if err != nil {
-		return 0, err
-	}
-	return body.Read(p)
-}
-
-// opened returns the open body. It opens it without the lock, since that runs user
-// code: a GetBody that panics must not leave a lock behind on which Close waits.
-func (b *freshBody) opened() (io.ReadCloser, error) {
-	b.mu.Lock()
-	body, closed := b.body, b.closed
-	b.mu.Unlock()
-	switch {
-	case closed:
-		return nil, http.ErrBodyReadAfterClose
-	case body != nil:
-		return body, nil
-	}
-	body, err := b.open()
-	if err != nil {
-		return nil, err
-	}
-	b.mu.Lock()
-	late := b.closed || b.body != nil // another Read may have opened it
-	if !late {
-		b.body = body
-	}
-	b.mu.Unlock()
-	if late {
-		body.Close()
-		return b.opened()
-	}
-	return body, nil
-}
-
-func (b *freshBody) Close() error {
-	b.mu.Lock()
-	body, closed := b.body, b.closed
-	b.closed = true
-	b.mu.Unlock()
-	if body == nil || closed {
-		return nil
-	}
-	return body.Close()
+	return h.orNone().asked.Request()
 }
 
 // Done returns a channel that is closed once the handle has settled: from then

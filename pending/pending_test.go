@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -35,7 +36,7 @@ func TestResponseCanBeAskedAgain(t *testing.T) {
 		t.Errorf("the rest of the first body = %q, want %q: Close has nothing to do", got, " body")
 	}
 
-	failed := b.ask("/")
+	failed := b.request("/")
 	b.fail(failed, errBroken)
 	for range 2 {
 		if resp, err := failed.Response(); resp != nil || err != errBroken {
@@ -47,7 +48,7 @@ func TestResponseCanBeAskedAgain(t *testing.T) {
 // Promise 10.
 func TestManyGoroutinesAskOneHandle(t *testing.T) {
 	var b block
-	h := b.ask("/")
+	h := b.request("/")
 	var asking sync.WaitGroup
 	for range 8 {
 		asking.Go(func() {
@@ -73,7 +74,7 @@ func TestResponseWaits(t *testing.T) {
 			"JSON":     func(h *pending.Pending) error { return h.JSON(new(any)) },
 		} {
 			var b block
-			h := b.ask("/")
+			h := b.request("/")
 			got := make(chan error, 1)
 			go func() { got <- ask(h) }()
 			synctest.Wait()
@@ -95,7 +96,7 @@ func TestCancel(t *testing.T) {
 	h.Cancel()
 	wantBody(t, h, "body")
 
-	open := b.ask("/open")
+	open := b.request("/open")
 	open.Cancel()
 	open.Cancel()
 	b.wantCancelled(t, "/open")
@@ -175,7 +176,7 @@ func TestRequestIsACopyOfWhatWasAsked(t *testing.T) {
 			t.Errorf("Read after Close = %d, %v; want %v", n, err, http.ErrBodyReadAfterClose)
 		}
 	}
-	if b.Settle(h, pending.Answer{Err: errBroken}); h.Request() == nil {
+	if b.Complete(h, ask.Answer{Err: errBroken}); h.Request() == nil {
 		t.Error("Request() = nil once the handle has settled")
 	}
 }
@@ -233,7 +234,7 @@ func TestRequestOfWhatAskedForNone(t *testing.T) {
 	if r.Body != http.NoBody {
 		t.Errorf("Request().Body = %v, want http.NoBody: net/http knows it by identity", r.Body)
 	}
-	if r := b.ask("/").Request(); r.Body != nil || r.Context() != context.Background() {
+	if r := b.request("/").Request(); r.Body != nil || r.Context() != context.Background() {
 		t.Errorf("Request() has body %v and context %v; want none, and the background", r.Body, r.Context())
 	}
 }

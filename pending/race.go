@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/internal/fifo"
 )
@@ -51,7 +52,7 @@ func Race(hs ...*Pending) *Pending {
 			r.home.ended = *err
 		}
 	}
-	r.handle = r.home.make(r.racers[0].asked, r)
+	r.handle = r.home.Make(r.racers[0].asked, r)
 	r.place.Item = r
 
 	// All are claimed before a loser is canceled: Next must not yield it.
@@ -102,14 +103,14 @@ type race struct {
 
 	decided bool         // winner and answer are written to no more
 	winner  int          // the racer that succeeded, if answer has no error
-	answer  Answer       // if decided
+	answer  ask.Answer   // if decided
 	open    int          // racers that are not done
 	errs    []racerError // of those that are, by racer
 }
 
 // won tells r that racer n is about to be done with the answer, which is a
 // success. It reports whether that decided r.
-func (r *race) won(n int, answer Answer) bool {
+func (r *race) won(n int, answer ask.Answer) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.decided {
@@ -122,8 +123,8 @@ func (r *race) won(n int, answer Answer) bool {
 // told tells r that racer n is done. It reports whether r is to be completed now.
 func (r *race) told(n int) bool {
 	h := r.racers[n]
-	answer := Answer{Response: h.resp, Body: h.body}
-	if answer.succeeded() {
+	answer := ask.Answer{Response: h.resp, Body: h.body}
+	if answer.Succeeded() {
 		r.won(n, answer) // if that is not known already
 	}
 	r.mu.Lock()
@@ -141,14 +142,14 @@ func (r *race) told(n int) bool {
 	}
 	notSent := !slices.ContainsFunc(r.errs, func(e racerError) bool { return !e.notSent })
 	r.decided = true
-	r.answer = Answer{Err: &raceError{r.errs, notSent}, NotSent: notSent}
+	r.answer = ask.Answer{Err: &raceError{r.errs, notSent}, NotSent: notSent}
 	return true
 }
 
 // decide decides the races that h wins by the answer that it is about to be
 // completed with, and those that these win, and cancels their other racers.
-func decide(h *Pending, answer Answer) {
-	if !h.raced.Load() || !answer.succeeded() {
+func decide(h *Pending, answer ask.Answer) {
+	if !h.raced.Load() || !answer.Succeeded() {
 		return
 	}
 	var won []*race
@@ -219,7 +220,7 @@ func complete(races []*race) {
 			cancelRaces([]*race{r}) // the winner was done before anybody knew of the race
 		}
 		decide(r.handle, r.answer)
-		_, decided := r.home.complete(r.handle, r.answer)
+		_, decided := r.home.finish(r.handle, r.answer)
 		races = append(races, decided...)
 	}
 }
@@ -230,7 +231,7 @@ func endRaces(races []*race, err error) {
 	for _, r := range races {
 		r.mu.Lock()
 		if !r.decided {
-			r.decided, r.answer = true, Answer{Err: err}
+			r.decided, r.answer = true, ask.Answer{Err: err}
 		}
 		r.mu.Unlock()
 	}

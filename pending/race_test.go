@@ -22,7 +22,7 @@ import (
 // Promise 11: the first whose status is 2xx wins, and the others are cancelled.
 func TestTheFirstToSucceedWinsTheRace(t *testing.T) {
 	var b block
-	one, two, three, four := b.ask("/1"), b.ask("/2"), b.ask("/3"), b.ask("/4")
+	one, two, three, four := b.request("/1"), b.request("/2"), b.request("/3"), b.request("/4")
 	race := pending.Race(one, two, three, four)
 	b.answer(two, 404, "not here")
 	b.fail(one, errBroken)
@@ -39,7 +39,7 @@ func TestTheFirstToSucceedWinsTheRace(t *testing.T) {
 // Promise 11: with no winner, all errors, in the order given.
 func TestARaceWithoutAWinnerHasAllErrors(t *testing.T) {
 	var b block
-	one, two, three := b.ask("/1"), b.ask("/2"), b.ask("/3")
+	one, two, three := b.request("/1"), b.request("/2"), b.request("/3")
 	race := pending.Race(one, two, three)
 	b.answer(three, 503, "sorry")
 	b.fail(one, errBroken)
@@ -70,7 +70,7 @@ func TestARaceOfSettledHandles(t *testing.T) {
 	two := b.answered("/2", 200, "two")
 	one := b.answered("/1", 200, "one")
 	missing := b.answered("/0", 404, "")
-	open := b.ask("/open")
+	open := b.request("/open")
 	wantBody(t, pending.Race(open, missing, one, two), "one")
 	b.wantCancelled(t, "/open")
 }
@@ -78,7 +78,7 @@ func TestARaceOfSettledHandles(t *testing.T) {
 // Promise 11: the race takes the place of its racers.
 func TestNextYieldsARaceAsOne(t *testing.T) {
 	var b block
-	one, two, other := b.ask("/1"), b.ask("/2"), b.ask("/other")
+	one, two, other := b.request("/1"), b.request("/2"), b.request("/other")
 	race := pending.Race(one, two)
 	b.answer(other, 200, "")
 	if h := b.Next(); h != other {
@@ -100,7 +100,7 @@ func TestNextYieldsARaceAsOne(t *testing.T) {
 // Promise 11: a race can be raced again.
 func TestARaceOfRaces(t *testing.T) {
 	var b block
-	one, two, three, four := b.ask("/1"), b.ask("/2"), b.ask("/3"), b.ask("/4")
+	one, two, three, four := b.request("/1"), b.request("/2"), b.request("/3"), b.request("/4")
 	left, right := pending.Race(one, two), pending.Race(three, four)
 	final := pending.Race(left, right)
 	b.fail(one, errBroken)
@@ -115,7 +115,7 @@ func TestARaceOfRaces(t *testing.T) {
 	wantBody(t, final, "three")
 	b.wantCancelled(t, "/4")
 
-	lost, won := pending.Race(b.ask("/5"), b.ask("/6")), b.ask("/7")
+	lost, won := pending.Race(b.request("/5"), b.request("/6")), b.request("/7")
 	final = pending.Race(lost, won)
 	b.answer(won, 200, "seven")
 	wantBody(t, final, "seven")
@@ -125,7 +125,7 @@ func TestARaceOfRaces(t *testing.T) {
 // Promise 11.
 func TestCancelOfARaceCancelsEveryRacer(t *testing.T) {
 	var b, other block
-	race := pending.Race(b.ask("/1"), other.ask("/2"), b.ask("/3"))
+	race := pending.Race(b.request("/1"), other.request("/2"), b.request("/3"))
 	race.Cancel()
 	b.wantCancelled(t, "/1", "/3")
 	other.wantCancelled(t, "/2")
@@ -142,7 +142,7 @@ func TestCancelOfARaceCancelsEveryRacer(t *testing.T) {
 // Promise 11: it belongs to the block of its first racer.
 func TestRacersOfDifferentBlocks(t *testing.T) {
 	var home, away block
-	mine, theirs := home.ask("/home"), away.ask("/away")
+	mine, theirs := home.request("/home"), away.request("/away")
 	race := pending.Race(mine, theirs)
 	if away.Has() || !home.Has() {
 		t.Errorf("Has() = %t away and %t at home; want the race at home", away.Has(), home.Has())
@@ -156,8 +156,8 @@ func TestRacersOfDifferentBlocks(t *testing.T) {
 // Promise 11, 4: what belongs to a block ends with it.
 func TestARaceEndsWithItsBlock(t *testing.T) {
 	var home, away block
-	mine, theirs := home.ask("/home"), away.ask("/away")
-	race, decided := pending.Race(mine, theirs), pending.Race(home.answered("/", 200, "won"), away.ask("/2"))
+	mine, theirs := home.request("/home"), away.request("/away")
+	race, decided := pending.Race(mine, theirs), pending.Race(home.answered("/", 200, "won"), away.request("/2"))
 	home.fail(mine, context.DeadlineExceeded)
 	if settled(race) {
 		t.Fatal("the race settled while a racer was running")
@@ -172,7 +172,7 @@ func TestARaceEndsWithItsBlock(t *testing.T) {
 	away.wantCancelled(t, "/2", "/away")
 	wantBody(t, decided, "won")
 
-	late := pending.Race(mine, away.ask("/late"))
+	late := pending.Race(mine, away.request("/late"))
 	if !settled(late) {
 		t.Fatal("a race made after the end is open")
 	}
@@ -180,10 +180,10 @@ func TestARaceEndsWithItsBlock(t *testing.T) {
 		t.Errorf("Response() of a race made after the end = %v, want %v", err, errBroken)
 	}
 	away.wantCancelled(t, "/2", "/away", "/late")
-	wantBody(t, pending.Race(home.answered("/", 200, "had it"), away.ask("/3")), "had it")
+	wantBody(t, pending.Race(home.answered("/", 200, "had it"), away.request("/3")), "had it")
 
 	// The end of another racer's block is that racer's affair.
-	guest := pending.Race(away.ask("/4"), home.ask("/5"))
+	guest := pending.Race(away.request("/4"), home.request("/5"))
 	home.End(errBroken)
 	if settled(guest) {
 		t.Error("a race settled with the end of a block that it does not belong to")
@@ -206,7 +206,7 @@ func TestARaceOfNone(t *testing.T) {
 
 func TestARaceWithNilHandles(t *testing.T) {
 	var b block
-	open := b.ask("/")
+	open := b.request("/")
 	race := pending.Race(nil, open, new(pending.Pending))
 	if settled(race) {
 		t.Fatal("a nil handle settled the race")
@@ -222,13 +222,13 @@ func TestARaceWithNilHandles(t *testing.T) {
 
 func TestARaceWithDuplicates(t *testing.T) {
 	var b block
-	h := b.ask("/")
+	h := b.request("/")
 	race := pending.Race(h, h)
 	b.answer(h, 200, "against itself")
 	wantBody(t, race, "against itself")
 	b.wantCancelled(t)
 
-	failing := b.ask("/")
+	failing := b.request("/")
 	race = pending.Race(failing, failing)
 	b.fail(failing, errBroken)
 	if _, err := race.Response(); err == nil || err.Error() != "broken\nbroken" {
@@ -239,7 +239,7 @@ func TestARaceWithDuplicates(t *testing.T) {
 // Promise 11: it is named by its first racer, also where another won.
 func TestRequestOfARaceIsItsFirstRacers(t *testing.T) {
 	var b block
-	race := pending.Race(b.ask("/first"), b.answered("/second", 200, "not JSON"))
+	race := pending.Race(b.request("/first"), b.answered("/second", 200, "not JSON"))
 	if r := race.Request(); r == nil || r.URL.Path != "/first" {
 		t.Errorf("Request() = %v, want that of /first", r)
 	}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/fail"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -23,7 +24,7 @@ func TestARaceIsNotSentIfNoRacerWas(t *testing.T) {
 		"both sent":       {[]error{refused, reset}, false},
 	} {
 		var b block
-		a, z := b.ask("/a"), b.ask("/z")
+		a, z := b.request("/a"), b.request("/z")
 		race := pending.Race(a, z)
 		b.fail(a, tc.errs[0])
 		b.fail(z, tc.errs[1])
@@ -40,15 +41,15 @@ func TestARaceOfABlockThatIsGoneHasEnded(t *testing.T) {
 	ended, refused := errors.New("ended"), errors.New("refused")
 	var first *pending.Pending
 	func() {
-		gone := new(pending.Arrivals)
+		gone := new(block)
 		first = gone.Make(nil, nil)
-		gone.Settle(first, pending.Answer{Err: refused})
+		gone.Complete(first, ask.Answer{Err: refused})
 		first.Response()
 		gone.End(ended)
 	}()
 	runtime.GC()
 
-	var here pending.Arrivals
+	var here block
 	open := here.Make(nil, func() {})
 	if _, err := pending.Race(first, open).Response(); err != ended {
 		t.Errorf("Response: %v, want %v", err, ended)

@@ -46,9 +46,9 @@ func recordHostile() *waterfall.Recorder {
 			r.URL, r.Method = u, "GET"+text[:1]
 			r.Header.Set("X-Text", text)
 			_, end := rec.Observe(r)
-			end(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Err: errors.New(text)})
+			end(pending.Outcome{Sent: time.Now(), Done: time.Now(), Err: errors.New(text)})
 			_, end = rec.Observe(r)
-			end(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Response: &http.Response{
+			end(pending.Outcome{Sent: time.Now(), Done: time.Now(), Response: &http.Response{
 				StatusCode: 200, Status: text, Proto: text, Header: http.Header{"X-Text": {text}, "Location": {text}, "Content-Type": {text}},
 			}})
 		}
@@ -130,7 +130,7 @@ func TestError_panics(t *testing.T) {
 				t.Error("the end of the request did not panic: is Error still called?")
 			}
 		}()
-		end(pending.Outcome{Settled: time.Now(), Err: panicking{}})
+		end(pending.Outcome{Done: time.Now(), Err: panicking{}})
 	}()
 	var text bytes.Buffer
 	if rec.Text(&text, 80); !strings.Contains(text.String(), "in flight") {
@@ -152,7 +152,7 @@ func TestMemory_boundedPerRequest(t *testing.T) {
 	header.Set("A", strings.Repeat("x", 1<<20))
 	r := httptest.NewRequest(http.MethodGet, "/?"+strings.Repeat("x", 1<<20), nil)
 	_, end := rec.Observe(r)
-	end(pending.Outcome{Settled: time.Now(), Response: &http.Response{StatusCode: 200, Header: header}})
+	end(pending.Outcome{Done: time.Now(), Response: &http.Response{StatusCode: 200, Header: header}})
 	var b bytes.Buffer
 	rec.HAR(&b)
 	if b.Len() > 100<<10 {
@@ -192,7 +192,7 @@ func TestPicture_thousandRows(t *testing.T) {
 		for n := range 1000 {
 			_, end := rec.Observe(httptest.NewRequest(http.MethodGet, fmt.Sprintf("http://h.test/%d/%s", n, strings.Repeat("long/", n%40)), nil))
 			<-time.After(time.Second)
-			end(pending.Outcome{Sent: time.Now(), Settled: time.Now(), Response: &http.Response{StatusCode: 200}})
+			end(pending.Outcome{Sent: time.Now(), Done: time.Now(), Response: &http.Response{StatusCode: 200}})
 		}
 		if count := elements(t, &rec); count["g"] != 1000 || count["line"] > 12 {
 			t.Errorf("the SVG has %d rows and %d lines on its axis", count["g"], count["line"])
@@ -229,7 +229,7 @@ func TestAxis(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var rec waterfall.Recorder
 			_, end := rec.Observe(httptest.NewRequest(http.MethodGet, "/", nil))
-			end(pending.Outcome{Settled: time.Now().Add(span), Err: io.EOF})
+			end(pending.Outcome{Done: time.Now().Add(span), Err: io.EOF})
 			var text bytes.Buffer
 			rec.Text(&text, 80)
 			axis := strings.Split(text.String(), "\n")[1]

@@ -126,7 +126,7 @@ func (s *record) end(o pending.Outcome) {
 	s.mu.Lock()
 	e := &s.entry
 	s.ended = true
-	e.took, e.bytes, e.failure = o.Settled.Sub(e.made), o.Bytes, how
+	e.took, e.bytes, e.failure = o.Done.Sub(e.made), o.Bytes, how
 	if !o.Sent.IsZero() {
 		e.marks = slices.Insert(e.marks, 1, mark{max(0, o.Sent.Sub(e.made)), s.unseenLocked(o)})
 	}

@@ -283,7 +283,7 @@ func TestTrace_unusualOrder(t *testing.T) {
 				trace.GetConn("h.test:80")
 				tt.tell(trace)
 				<-time.After(10 * ms)
-				end(pending.Outcome{Made: made, Sent: made, Settled: time.Now(), Err: context.Canceled})
+				end(pending.Outcome{Made: made, Sent: made, Done: time.Now(), Err: context.Canceled})
 
 				// Later events belong to other requests.
 				<-time.After(10 * ms)

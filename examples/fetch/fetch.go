@@ -200,7 +200,7 @@ func (t statusNoter) RoundTrip(r *http.Request) (*http.Response, error) {
 // settle notes the result of the request and completes its file. It runs before
 // the handle is done, concurrently with other requests.
 func (it *fetch) settle(o pending.Outcome) {
-	it.ended, it.bytes, it.err = o.Settled, o.Bytes, o.Err
+	it.ended, it.bytes, it.err = o.Done, o.Bytes, o.Err
 	switch {
 	case o.Err != nil:
 		it.kind = kindOf(o.Err)

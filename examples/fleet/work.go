@@ -233,7 +233,7 @@ func mayPass(o pending.Outcome) bool {
 func (w *worker) result(a *attempt) result {
 	o := a.outcome
 	r := result{N: a.n, URL: lines.Shown(string(a.Data())), Bytes: o.Bytes, Tries: a.tries, Worker: w.name}
-	r.DurationMS = math.Round(o.Settled.Sub(o.Sent).Seconds()*1e6) / 1e3
+	r.DurationMS = math.Round(o.Done.Sub(o.Sent).Seconds()*1e6) / 1e3
 	switch {
 	case o.Response != nil && o.Response.StatusCode/100 == 2:
 		r.Status, r.SHA256 = o.Response.StatusCode, fmt.Sprintf("%x", a.sum.Sum(nil))

@@ -56,7 +56,7 @@ func (m *metrics) observe(r *http.Request) (context.Context, func(pending.Outcom
 		m.requests.WithLabelValues(service, outcome(o)).Inc()
 		if !o.Sent.IsZero() {
 			m.queue.WithLabelValues(service).Observe(o.Sent.Sub(o.Made).Seconds())
-			m.seconds.WithLabelValues(service).Observe(o.Settled.Sub(o.Sent).Seconds())
+			m.seconds.WithLabelValues(service).Observe(o.Done.Sub(o.Sent).Seconds())
 		}
 	}
 }

@@ -26,7 +26,7 @@ func Log(logger *slog.Logger) func(*http.Request) (context.Context, func(pending
 				slog.String("method", r.Method),
 				slog.String("url", shown(r.URL)),
 				slog.Int64("bytes", o.Bytes),
-				slog.Duration("took", o.Settled.Sub(o.Made)),
+				slog.Duration("took", o.Done.Sub(o.Made)),
 			}
 			if !o.Sent.IsZero() {
 				attrs = append(attrs, slog.Duration("queued", o.Sent.Sub(o.Made)))

@@ -1,4 +1,4 @@
-package parallel
+package exchange
 
 import (
 	"bytes"
@@ -70,7 +70,7 @@ func TestReadAll(t *testing.T) {
 }
 
 func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
-	return new(beginnings).readAll(r, declared, limit)
+	return new(Buffer).readAll(r, declared, limit)
 }
 
 // What is read once it is believed is copied from where bodies begin; so none shares
@@ -82,7 +82,7 @@ func TestBodiesBeginInTheSamePlaceAndShareNothing(t *testing.T) {
 		content[i] = byte(i * 7 >> 3)
 	}
 	cut := errors.New("cut")
-	var b beginnings
+	var b Buffer
 	var bodies [][]byte
 	lengths := []int{n, trusted + 1, growth * trusted, n - 1, growth*trusted + 1, trusted, n}
 	for i, length := range lengths {
@@ -105,7 +105,7 @@ func TestBodiesBeginInTheSamePlaceAndShareNothing(t *testing.T) {
 		}
 	}
 	if most := growth * trusted; cap(b.buf) > most {
-		t.Errorf("what is kept for beginnings is %d bytes, want %d at most", cap(b.buf), most)
+		t.Errorf("what is kept for Buffer is %d bytes, want %d at most", cap(b.buf), most)
 	}
 }
 

@@ -1,4 +1,4 @@
-package parallel
+package exchange
 
 import (
 	"bytes"
@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// small is the length up to which a body is copied for net/http, so that it can
+// Small is the length up to which a body is copied for net/http, so that it can
 // be written together with the header. It is the size of net/http's write buffer:
 // a longer body takes several writes in any case.
-const small = 4 << 10
+const Small = 4 << 10
 
 // A memory is a reader of a type that net/http writes together with the header:
 // [strings.Reader], [bytes.Reader] or [bytes.Buffer], within an [io.NopCloser].
@@ -66,7 +66,7 @@ func private(m memory) memory {
 		own := *r
 		return &own
 	}
-	if m.Len() > small {
+	if m.Len() > Small {
 		return nil
 	}
 	b := make([]byte, m.Len())
@@ -85,9 +85,19 @@ type fileBody struct {
 	left    int64
 }
 
-// certain is the size up to which the size of a file says nothing. The files of
+// File returns f as a body, and its length, or -1 if that is not certain until f is
+// sent.
+func File(f *os.File) (body io.ReadCloser, length int64) {
+	b := &fileBody{File: f, declared: -1}
+	if n := b.length(); n > certain() {
+		b.declared = n
+	}
+	return b, b.declared
+}
+
+// certain returns the size up to which the size of a file says nothing. The files of
 // /proc say 0, those of /sys a page.
-func certain() int64 { return int64(max(small, os.Getpagesize())) }
+func certain() int64 { return int64(max(Small, os.Getpagesize())) }
 
 // length returns how many bytes f has from where it stands. It returns -1 if f
 // isn't a regular file.

@@ -1,4 +1,4 @@
-package parallel
+package exchange
 
 import (
 	"context"
@@ -8,25 +8,25 @@ import (
 	"net/url"
 	"reflect"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/internal/fail"
-	"github.com/abreast-go/abreast/pending"
 )
 
 var (
-	errGoexit    = errors.New("runtime.Goexit was called in what the request runs")
+	ErrGoexit    = errors.New("runtime.Goexit was called in what the request runs")
 	errNoAnswer  = errors.New("neither a response nor an error came back")
 	errBadRead   = errors.New("the response body's Read returned an impossible count")
 	errSwitching = errors.New("the server switched protocols (status 101): such a response has no end, and is refused")
 )
 
-// failure returns err as the error of the request: it names the method and the URL
-// of the original request, also after a redirect, in net/http's way. It runs user
-// code: the methods of err.
-func (s *sending) failure(err error, notSent bool) error {
-	asked := s.asked()
-	if asked != nil {
-		err = fail.Host(asked.URL, err)
+// failure returns err as the error of the request that a stands for. It names the
+// method and the URL of the original request, also after a redirect, in net/http's
+// way. Nothing else makes the error of a request that failed. It runs user code: the
+// methods of err.
+func failure(a *ask.Outgoing, err error, notSent bool) error {
+	if u := a.URL(); u != nil {
+		err = fail.Host(u, err)
 	}
 	err = fail.Redact(err)
 	if notSent {
@@ -34,12 +34,12 @@ func (s *sending) failure(err error, notSent bool) error {
 	} else {
 		err = fail.MaybeSent(err)
 	}
-	return s.named(fail.Timeout(err))
+	return named(a, fail.Timeout(err))
 }
 
 // named returns err with the method and the URL of the original request.
-func (s *sending) named(err error) error {
-	op, u := pending.Named(s.asked())
+func named(a *ask.Outgoing, err error) error {
+	op, u := a.Name()
 	return &url.Error{Op: op, URL: u, Err: err}
 }
 
@@ -64,14 +64,14 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 		err, notSent = refused.Err, true
 	}
 	if ctx.Err() != nil {
-		err = endOf(ctx)
+		err = EndOf(ctx)
 	}
 	return err, notSent
 }
 
-// endOf returns the error of what ended because ctx, one of ours, ended: it matches
+// EndOf returns the error of what ended because ctx, one of ours, ended: it matches
 // ctx.Err() and the cause.
-func endOf(ctx context.Context) error {
+func EndOf(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	// Both may be a user's, of a type that cannot be compared.
 	if reflect.ValueOf(err).Comparable() && cause == err {
@@ -84,7 +84,7 @@ func endOf(ctx context.Context) error {
 // the request is canceled with.
 func ownEnd(own context.Context) error { return fail.Ended(own.Err(), context.Cause(own)) }
 
-// panicCause is why a block was cancelled in which something panicked. It has no
+// panicCause is the cause with which a block is canceled after a panic. It has no
 // stack: that is in the error of the handle, and in what is raised. It is used by
 // pointer, since its value may be of a type that cannot be compared.
 type panicCause struct{ value any }
@@ -92,4 +92,14 @@ type panicCause struct{ value any }
 // Error runs user code: the methods of the value, by which fmt prints it.
 func (e *panicCause) Error() string {
 	return fail.Text(fmt.Sprintf("a panic in the block: %v", e.value))
+}
+
+// failAs returns the answer of a request that failed with err. The methods of err are
+// guarded.
+func failAs(g *Guard, a *ask.Outgoing, err error, notSent bool) ask.Answer {
+	answer := ask.Answer{NotSent: notSent}
+	g.Run(func() { answer.Err = failure(a, err, notSent) }, func(why error) {
+		answer.Err = named(a, fail.Mark(why, notSent))
+	})
+	return answer
 }

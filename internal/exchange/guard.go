@@ -1,4 +1,4 @@
-package parallel
+package exchange
 
 import (
 	"context"
@@ -9,9 +9,9 @@ import (
 	"github.com/sourcegraph/conc/panics"
 )
 
-// A guard catches what user code does instead of returning, in one block.
+// A Guard catches what user code does instead of returning, in one block.
 //
-// User code runs in guard.run and nowhere else. The worker's Catcher is the only
+// User code runs in Guard.Run and nowhere else. The worker's Catcher is the only
 // exception, and its comment says why. User code is
 //
 //   - on a goroutine of the block: Config.Send with all that it calls (the
@@ -20,7 +20,7 @@ import (
 //     Go;
 //   - on goroutines of net/http's and of package context's: Read and Close of a
 //     request's body, GetBody, and a context's methods, where net/http and package
-//     context ask it: see guard.context;
+//     context ask it: see Guard.Context;
 //   - the methods of errors that came out of any of these, or are the cause of a
 //     context: Error, Is, As, Unwrap, and Timeout, which failure asks;
 //   - on the caller's goroutine: Observe, and a context's methods.
@@ -31,9 +31,9 @@ import (
 // DialContext of the user's own does on net/http's goroutine, but for
 // [DialContext], which has a guard of its own in internal/conns.
 //
-// A guard is kept by the contexts of requests, and so by responses. It keeps
+// A Guard is kept by the contexts of requests, and so by responses. It keeps
 // nothing of the block alive but the block's context.
-type guard struct {
+type Guard struct {
 	mu sync.Mutex // guards the fields below
 
 	panicked *panics.Recovered       // the first
@@ -41,11 +41,11 @@ type guard struct {
 	cancel   context.CancelCauseFunc // of the block's context; nil until that is made
 }
 
-// protect makes the block's context of ctx, which is the user's if it is not that of
+// Protect makes the block's context of ctx, which is the user's if it is not that of
 // another block.
-func (g *guard) protect(ctx context.Context, users bool) (context.Context, context.CancelCauseFunc) {
+func (g *Guard) Protect(ctx context.Context, users bool) (context.Context, context.CancelCauseFunc) {
 	if users {
-		ctx = g.context(ctx)
+		ctx = g.Context(ctx)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	g.mu.Lock()
@@ -58,8 +58,8 @@ func (g *guard) protect(ctx context.Context, users bool) (context.Context, conte
 	return ctx, cancel
 }
 
-// end cancels the block's context with cause.
-func (g *guard) end(cause error) {
+// End cancels the block's context with cause.
+func (g *Guard) End(cause error) {
 	g.mu.Lock()
 	g.cause = cause
 	cancel := g.cancel
@@ -69,23 +69,23 @@ func (g *guard) end(cause error) {
 	}
 }
 
-// run calls f, which runs user code. If f doesn't return, run calls failed, once,
+// Run calls f, which runs user code. If f doesn't return, Run calls failed, once,
 // with an error that says what f did:
 //
 //   - If f panicked, with nil, too, that is kept for the owner of the block to raise,
-//     and the block is canceled. run returns.
+//     and the block is canceled. Run returns.
 //   - If f ended the goroutine with runtime.Goexit, it ends after failed. What is left
 //     to do after f belongs into a deferred function of the caller's, and a loop goes
 //     on in a goroutine of its own, since each Goexit in a deferred function would
 //     need more of the stack.
 //
 // failed is not guarded.
-func (g *guard) run(f func(), failed func(error)) {
+func (g *Guard) Run(f func(), failed func(error)) {
 	var catcher panics.Catcher
 	returned, survived := false, false
 	defer func() {
 		if !survived {
-			failed(errGoexit)
+			failed(ErrGoexit)
 		}
 	}()
 	catcher.Try(func() {
@@ -94,14 +94,14 @@ func (g *guard) run(f func(), failed func(error)) {
 	})
 	survived = true
 	if !returned {
-		failed(g.caught(catcher.Recovered()))
+		failed(g.Caught(catcher.Recovered()))
 	}
 }
 
-// caught keeps the first panic to be raised, cancels the block, and returns the
+// Caught keeps the first panic to be raised, cancels the block, and returns the
 // panic as an error. r is nil after a panic(nil) of a program that has set
 // GODEBUG=panicnil=1: there is nothing to recover then, though something panicked.
-func (g *guard) caught(r *panics.Recovered) error {
+func (g *Guard) Caught(r *panics.Recovered) error {
 	if r == nil {
 		nothing := panics.NewRecovered(1, nil)
 		r = &nothing
@@ -120,18 +120,18 @@ func (g *guard) caught(r *panics.Recovered) error {
 		g.panicked = r
 	}
 	g.mu.Unlock()
-	g.end(&panicCause{r.Value})
+	g.End(&panicCause{r.Value})
 	return r.AsError()
 }
 
-// raise raises a panic of what was started in the block on the goroutine of its
+// Raise raises a panic of what was started in the block on the goroutine of its
 // owner, once the owner's function has returned normally.
 //
 // errgroup decided against doing this (golang/go 53757, 74275): its Wait may come
 // long after, or never, and the stack of the goroutine that panicked would be
 // lost. Here leaving is not optional, a panic cancels the block at once, and the
 // child's stack travels in the value that is raised.
-func (g *guard) raise() {
+func (g *Guard) Raise() {
 	g.mu.Lock()
 	r := g.panicked
 	g.mu.Unlock()
@@ -144,18 +144,18 @@ func (g *guard) raise() {
 	panic(r)
 }
 
-// context returns ctx, which is the user's, with its methods guarded. Package context
+// Context returns ctx, which is the user's, with its methods guarded. Package context
 // and net/http ask it on goroutines of their own, where a panic would end the process.
 //
 // A method that panics cancels the block, and answers as that of a context that has
 // ended. So does one that ends the goroutine, since nobody knows who waited for it.
-func (g *guard) context(ctx context.Context) context.Context {
+func (g *Guard) Context(ctx context.Context) context.Context {
 	return &guardedContext{ctx, g}
 }
 
 type guardedContext struct {
 	ctx   context.Context
-	guard *guard
+	guard *Guard
 }
 
 // over is the Done of a context whose method doesn't return.
@@ -166,13 +166,13 @@ var over = func() <-chan struct{} {
 }()
 
 func (c *guardedContext) Deadline() (deadline time.Time, ok bool) {
-	c.guard.run(func() { deadline, ok = c.ctx.Deadline() }, c.guard.end)
+	c.guard.Run(func() { deadline, ok = c.ctx.Deadline() }, c.guard.End)
 	return deadline, ok
 }
 
 func (c *guardedContext) Done() <-chan struct{} {
 	done := over
-	c.guard.run(func() { done = c.ctx.Done() }, c.guard.end)
+	c.guard.Run(func() { done = c.ctx.Done() }, c.guard.End)
 	return done
 }
 
@@ -180,7 +180,7 @@ func (c *guardedContext) Done() <-chan struct{} {
 // package context panics if it does not.
 func (c *guardedContext) Err() error {
 	err := context.Canceled
-	c.guard.run(func() { err = c.ctx.Err() }, c.guard.end)
+	c.guard.Run(func() { err = c.ctx.Err() }, c.guard.End)
 	if err == nil {
 		select {
 		case <-c.Done():
@@ -192,6 +192,6 @@ func (c *guardedContext) Err() error {
 }
 
 func (c *guardedContext) Value(key any) (value any) {
-	c.guard.run(func() { value = c.ctx.Value(key) }, c.guard.end)
+	c.guard.Run(func() { value = c.ctx.Value(key) }, c.guard.End)
 	return value
 }

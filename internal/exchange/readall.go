@@ -1,4 +1,4 @@
-package parallel
+package exchange
 
 import (
 	"bytes"
@@ -14,9 +14,9 @@ const (
 // growth is how many times as much as came a buffer may hold, if so much is declared.
 const growth = 8
 
-// beginnings is where one body after the other begins, if it declares more than is
-// believed: what comes first is copied once it is believed, and would be garbage then.
-type beginnings struct {
+// A Buffer is where one body after the other begins, if it declares more than is
+// believed. What comes first is copied once it is believed, and would be garbage then.
+type Buffer struct {
 	buf []byte // nil at first, growth*trusted at most
 }
 
@@ -24,7 +24,7 @@ type beginnings struct {
 // io.ReadAll it makes use of a declared length, and unlike those who allocate
 // that, it doesn't let a server that sends nothing have a buffer of a gigabyte:
 // memory follows the bytes that came.
-func (b *beginnings) readAll(r io.Reader, declared, limit int64) ([]byte, error) {
+func (b *Buffer) readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 	begins := declared > trusted // buf is b.buf
 	var buf []byte
 	switch {
@@ -80,7 +80,7 @@ func (b *beginnings) readAll(r io.Reader, declared, limit int64) ([]byte, error)
 
 // start is an empty buffer for what declares more than is believed. What was believed of
 // another body is there already.
-func (b *beginnings) start(declared int64) []byte {
+func (b *Buffer) start(declared int64) []byte {
 	if b.buf == nil {
 		b.buf = make([]byte, 0, trusted)
 	}

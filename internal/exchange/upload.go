@@ -1,4 +1,4 @@
-package parallel
+package exchange
 
 import (
 	"bytes"
@@ -9,14 +9,14 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/abreast-go/abreast/internal/spent"
+	"github.com/abreast-go/abreast/internal/ask"
 )
 
 // uploads are the bodies of one request that must be closed: the one it was made
 // with, others that options put in its place, and those that GetBody opened for it.
 // Each is closed once, before the handle is done.
 type uploads struct {
-	s       *sending
+	x       *Exchange
 	body    *upload // the one to be sent first; nil if there is none or it is in memory
 	trailer *trailer
 
@@ -36,27 +36,27 @@ type uploads struct {
 	err      error // a panic or Goexit in a Read, a Close or GetBody
 }
 
-func (s *sending) bodies() *uploads {
-	if s.uploads == nil {
-		s.uploads = &uploads{s: s}
+func (x *Exchange) bodies() *uploads {
+	if x.uploads == nil {
+		x.uploads = &uploads{x: x}
 	}
-	return s.uploads
+	return x.uploads
 }
 
-// take sees to it that the body of r is closed, and closed once. Options see the
+// Take sees to it that the body of r is closed, and closed once. Options see the
 // body that does so: their own may be wrapped around it, and close it too. A body
 // that is empty, or a string, or was taken before, is left as it is.
-func (s *sending) take(r *http.Request) {
-	if s.uploads != nil {
-		s.uploads.body = nil
+func (x *Exchange) Take(r *http.Request) {
+	if x.uploads != nil {
+		x.uploads.body = nil
 	}
-	if r.Body == nil || r.Body == http.NoBody || r.Body == (spent.Body{}) {
+	if r.Body == nil || r.Body == http.NoBody || ask.IsSpent(r.Body) {
 		return
 	}
 	if r.GetBody != nil && isText(r.Body) { // GetBody keeps the string in any case
 		return
 	}
-	us := s.bodies()
+	us := x.bodies()
 	u, ok := r.Body.(*upload)
 	if !ok || u.all != us {
 		u = us.add(&upload{body: r.Body})
@@ -65,25 +65,24 @@ func (s *sending) take(r *http.Request) {
 	us.body = u
 }
 
-// takeGiven takes the body of a request of the user's own. If it can be opened anew,
+// TakeGiven takes the body of a request of the user's own. If it can be opened anew,
 // it is, since the user may pass the same request again, to be sent beside this one.
-func (s *sending) takeGiven() {
-	r := s.request.Request
-	likely := inMemory(r.Body) != nil || r.ContentLength > 0 && r.ContentLength <= small
-	s.take(r)
-	if r.Body == nil || r.Body == http.NoBody || r.Body == (spent.Body{}) || r.GetBody == nil {
+func (x *Exchange) TakeGiven(r *http.Request) {
+	likely := inMemory(r.Body) != nil || r.ContentLength > 0 && r.ContentLength <= Small
+	x.Take(r)
+	if r.Body == nil || r.Body == http.NoBody || ask.IsSpent(r.Body) || r.GetBody == nil {
 		return
 	}
-	us := s.bodies()
+	us := x.bodies()
 	us.body = us.add(&upload{open: r.GetBody, likely: likely})
 	r.Body = us.body
 }
 
-// copyOf returns a copy of r, which is the user's, for the request that s makes.
-func (s *sending) copyOf(r *http.Request) *http.Request {
+// CopyOf returns a copy of r, which is the user's, for the request that is made.
+func (x *Exchange) CopyOf(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
 	if len(r.Trailer) > 0 {
-		s.bodies().trailer = &trailer{callers: r.Trailer, copied: c.Trailer}
+		x.bodies().trailer = &trailer{callers: r.Trailer, copied: c.Trailer}
 	}
 	return c
 }
@@ -91,6 +90,13 @@ func (s *sending) copyOf(r *http.Request) *http.Request {
 // taken stands for the body in a request that was made: the handle keeps that
 // request, and need not keep what sent it.
 var taken = io.NopCloser(nil)
+
+// Made prepares r, the request that was made, for being kept by its handle.
+func (x *Exchange) Made(r *http.Request) {
+	if _, ok := r.Body.(*upload); ok {
+		r.Body = taken
+	}
+}
 
 func (us *uploads) add(u *upload) *upload {
 	u.all = us
@@ -104,18 +110,18 @@ func (us *uploads) add(u *upload) *upload {
 
 // attach gives req, a copy of what was asked for, its bodies. The end of ctx closes
 // them. An error is that of a request that is not sent.
-func (s *sending) attach(req *http.Request, ctx context.Context) error {
+func (x *Exchange) attach(req *http.Request, ctx context.Context) error {
 	if req.Body == nil || req.Body == http.NoBody {
-		if s.uploads != nil {
-			s.uploads.watch(ctx)
+		if x.uploads != nil {
+			x.uploads.watch(ctx)
 		}
 		return nil
 	}
-	us := s.bodies()
+	us := x.bodies()
 	us.ctx = ctx
 	us.watch(ctx)
 	if len(req.Trailer) > 0 {
-		us.fill = filling(req.Trailer, us.trailer.of(s.request.Trailer))
+		us.fill = filling(req.Trailer, us.trailer.of(x.Ask.Trailer()))
 	}
 	if open := req.GetBody; open != nil {
 		req.GetBody = func() (io.ReadCloser, error) { return us.reopen(open) }
@@ -176,7 +182,7 @@ func (us *uploads) prepare(req *http.Request) error {
 // reopen returns a body that open, the request's GetBody, opened.
 func (us *uploads) reopen(open func() (io.ReadCloser, error)) (body io.ReadCloser, err error) {
 	us.mu.Lock()
-	finished := us.s == nil
+	finished := us.x == nil
 	us.reopened = true
 	us.mu.Unlock()
 	if finished { // asked of the response's Request: the user's affair
@@ -276,7 +282,7 @@ func (us *uploads) finish() (err error) {
 		us.mu.Lock()
 		defer us.mu.Unlock()
 		err = us.err
-		us.s, us.all, us.body = nil, nil, nil // a response's Request may keep us
+		us.x, us.all, us.body = nil, nil, nil // a response's Request may keep us
 		us.memory, us.ctx, us.trailer, us.fill = nil, nil, nil, nil
 	}()
 	us.close()
@@ -287,10 +293,10 @@ func (us *uploads) finish() (err error) {
 // a panic would end the process: it is kept for the owner of the block, and the
 // request is ended. So it is if f ends the goroutine.
 func (us *uploads) guard(f func()) (err error) {
-	us.s.p.guard.run(f, func(why error) {
+	us.x.Guard.Run(f, func(why error) {
 		us.failed(why)
-		if why == errGoexit {
-			us.s.end(why)
+		if why == ErrGoexit {
+			us.x.End(why)
 		}
 		err = errPanicked
 	})

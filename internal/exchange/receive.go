@@ -1,4 +1,4 @@
-package parallel
+package exchange
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 // end, into memory or, if the status is 2xx, to to where that is given, closes it,
 // and returns what it read and the number of bytes. A body that ends before its
 // declared length is io.ErrUnexpectedEOF, whichever transport it comes from.
-func (b *beginnings) receive(resp *http.Response, method string, limit int64, to io.Writer) (body []byte, n int64, err error) {
+func (b *Buffer) receive(resp *http.Response, method string, limit int64, to io.Writer) (body []byte, n int64, err error) {
 	if resp.Body == nil { // a transport's of the user's own
 		resp.Body = http.NoBody
 	}

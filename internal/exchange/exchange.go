@@ -1,0 +1,275 @@
+// Package exchange is the wall between the schedule of a block and net/http. It
+// sends one request, reads the whole response, translates the errors, and keeps
+// nothing running afterward. It owns the contexts of a request, its uploads, its
+// connections, and the reading of its response. It knows no queue, no block, and no
+// handle.
+package exchange
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/abreast-go/abreast/internal/ask"
+	"github.com/abreast-go/abreast/internal/conns"
+)
+
+// Settings are what the exchanges of a block share.
+type Settings struct {
+	Send    func(*http.Request) (*http.Response, error)
+	Wait    func(*http.Request) error // nil for none
+	Timeout time.Duration             // 0 for none
+	MaxBody int64                     // 0 for no limit
+}
+
+// An Exchange sends one request, once. The caller sets the exported fields before Do.
+type Exchange struct {
+	Ask     ask.Outgoing
+	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
+	To      io.Writer       // receives the body of a 2xx response; nil for memory
+	Own     context.Context // the request's own context, or nil
+	Guard   *Guard          // of the block
+
+	uploads *uploads    // the bodies of the request, if it has any
+	unlink  func() bool // from the end of Own, if it can end
+	conns   *conns.Conns
+
+	// End stores why before it loads armed, and arm stores armed before it loads
+	// why. So at least one of them sees what the other stored, and interrupts.
+	// Both may: to cancel a context twice is harmless, and the first cause counts.
+	why   atomic.Pointer[error]
+	armed atomic.Bool
+
+	// What cancels the context that the request is sent with. cancelTimed is that of
+	// the timeout, if there is one, within cancelCause, that of all else, if one is
+	// needed. The outer of the two is set before armed.
+	cancelCause context.CancelCauseFunc
+	cancelTimed context.CancelFunc
+}
+
+// An Answer is what a request came to.
+type Answer struct {
+	ask.Answer
+	Received int64 // bytes of the body
+}
+
+// Do waits for the request's turn, sends it with a context that has the values and the
+// end of ctx, and reads the response. It runs on the worker's goroutine, and it runs
+// user code, which the caller guards. Do sets a before it returns. If user code panics
+// or ends the goroutine, the caller calls Abort.
+//
+// owner is what the connections and the hops of the request are told of.
+func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
+	ctx, err := x.begin(ctx, s)
+	if err != nil {
+		x.Refuse(a, err)
+		return
+	}
+	x.conns = conns.New(owner)
+	req := x.Ask.Send(x.conns.Watch(ctx, x.Ask.Method()))
+	x.conns.Sends(req, x.Own)
+	if err := x.attach(req, ctx); err != nil {
+		why, _ := explain(ctx, err)
+		x.Refuse(a, why)
+		return
+	}
+	resp, err := s.Send(req)
+	x.conclude(resp, err, s, buf, a)
+}
+
+// conclude makes the answer of what Send returned: it reads the response.
+func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Buffer, a *Answer) {
+	switch {
+	case err == nil && resp != nil:
+		a.Body, a.Received, err = buf.receive(resp, x.Ask.Method(), s.MaxBody, x.To)
+		if err == nil {
+			// A server that sees its client go away may still end the body properly. So
+			// a body that ended well as the request was canceled may be a part of it.
+			err = x.conns.Err()
+		}
+		if err == nil {
+			a.Response = resp
+			return
+		}
+	case err == nil:
+		err = errNoAnswer
+	case resp != nil && resp.Body != nil:
+		resp.Body.Close()
+	}
+	notSent := resp == nil && (x.uploads == nil || !x.uploads.begun()) && x.conns.NotSent(err)
+	if !refusal(err) {
+		var refused bool
+		err, refused = explain(x.conns.Context, err)
+		if notSent = notSent || refused; !notSent && resp == nil {
+			err = unanswered(err)
+		}
+	}
+	if panicked := x.conns.Panic(); panicked != nil {
+		err = panicked
+	}
+	x.failAs(a, err, notSent)
+	x.conns.GiveUp()
+}
+
+// begin waits for the request's turn and starts its time. It returns the context that
+// the request is sent with, which ends in Close. An error means that the request is
+// not sent.
+func (x *Exchange) begin(ctx context.Context, s *Settings) (context.Context, error) {
+	timeout := x.Timeout
+	if timeout == 0 {
+		timeout = s.Timeout
+	}
+
+	// The context of the timeout is enough if there is a timeout, no Wait before it,
+	// and no context of the request's own, whose cause would be lost.
+	if s.Wait != nil || x.unlink != nil || timeout <= 0 {
+		ctx, x.cancelCause = context.WithCancelCause(ctx)
+		x.arm()
+	}
+	if s.Wait != nil && x.alreadyEnded(ctx) == nil {
+		if err := s.Wait(x.View(ctx)); err != nil {
+			why, _ := explain(ctx, err)
+			return nil, why
+		}
+	}
+	if timeout > 0 {
+		ctx, x.cancelTimed = context.WithTimeout(ctx, timeout)
+		if x.cancelCause == nil {
+			x.arm()
+		}
+	}
+	return ctx, x.alreadyEnded(ctx)
+}
+
+// alreadyEnded returns the error of a request whose context has ended, or nil. A
+// context that context.AfterFunc ends is ended a moment after the one that it
+// follows, so alreadyEnded looks at the request's own context itself.
+func (x *Exchange) alreadyEnded(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return EndOf(ctx)
+	}
+	if x.Own != nil && x.Own.Err() != nil {
+		return ownEnd(x.Own)
+	}
+	return nil
+}
+
+// View returns a copy of the request, with the context ctx, for others to look at
+// before it is sent. It has no body: that is for the transport alone.
+func (x *Exchange) View(ctx context.Context) *http.Request {
+	r := x.Ask.View(ctx)
+	r.Body = nil
+	return r
+}
+
+// Link makes the end of the request's own context call end with its error. It returns
+// that error if the context has ended.
+func (x *Exchange) Link(end func(error)) error {
+	if x.Own == nil || x.Own.Done() == nil {
+		return nil
+	}
+	x.unlink = context.AfterFunc(x.Own, func() { end(ownEnd(x.Own)) })
+	if x.Own.Err() != nil {
+		return ownEnd(x.Own)
+	}
+	return nil
+}
+
+// End ends the request with the error why. It may be called from any goroutine, any
+// number of times, before Do and during it. The first error counts.
+func (x *Exchange) End(why error) {
+	x.Doom(why)
+	if x.armed.Load() {
+		x.interrupt(*x.why.Load())
+	}
+}
+
+// Doom does what End does, but for a request in flight: it doesn't interrupt that. It
+// runs no user code.
+func (x *Exchange) Doom(why error) { x.why.CompareAndSwap(nil, &why) }
+
+// Doomed returns the error with which the request was ended, or nil.
+func (x *Exchange) Doomed() error {
+	if why := x.why.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// arm lets End interrupt the request from here on.
+func (x *Exchange) arm() {
+	x.armed.Store(true)
+	if why := x.Doomed(); why != nil {
+		x.interrupt(why)
+	}
+}
+
+func (x *Exchange) interrupt(why error) {
+	if x.cancelCause != nil {
+		x.cancelCause(why)
+	} else {
+		x.cancelTimed()
+	}
+}
+
+// Abort makes err the answer of a request in which user code didn't return.
+func (x *Exchange) Abort(a *Answer, err error) {
+	x.Fail(a, err)
+	if x.conns != nil {
+		x.guarded(a, x.conns.GiveUp) // it may run the Close of a user's connection
+	}
+}
+
+// Close ends the request's contexts, lets go of its connections, and closes its
+// bodies. No Read of them runs when it returns. It is called once, before the handle
+// is done, also for a request that was not sent.
+func (x *Exchange) Close(a *Answer) {
+	if x.uploads != nil {
+		x.uploads.stopWatching()
+	}
+	if x.unlink != nil {
+		x.unlink()
+	}
+	if x.cancelTimed != nil {
+		x.cancelTimed()
+	}
+	if x.cancelCause != nil {
+		x.cancelCause(nil)
+	}
+	if x.conns != nil {
+		x.conns.Release()
+	}
+	if x.uploads != nil {
+		x.guarded(a, func() {
+			if err := x.uploads.finish(); err != nil {
+				x.Fail(a, err)
+			}
+		})
+	}
+}
+
+// Discard closes the bodies of a request that is not made.
+func (x *Exchange) Discard() {
+	if x.uploads != nil {
+		x.uploads.finish()
+	}
+}
+
+// guarded calls f, which runs user code. If f doesn't return, the answer is an error
+// that says so.
+func (x *Exchange) guarded(a *Answer, f func()) {
+	x.Guard.Run(f, func(err error) { x.Fail(a, err) })
+}
+
+// Fail makes err the answer. A request that was not sent stays so, whatever happens
+// after.
+func (x *Exchange) Fail(a *Answer, err error) { x.failAs(a, err, a.NotSent) }
+
+// Refuse makes err the answer of a request that was not sent.
+func (x *Exchange) Refuse(a *Answer, err error) { x.failAs(a, err, true) }
+
+func (x *Exchange) failAs(a *Answer, err error, notSent bool) {
+	a.Answer = failAs(x.Guard, &x.Ask, err, notSent)
+}

@@ -1,0 +1,50 @@
+package exchange
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/abreast-go/abreast/internal/ask"
+)
+
+// Read returns what a function answered with resp and err: the response, in memory. The
+// end of ctx, the context of the function's block, ends the reading. The error of the
+// function is returned unchanged. Read runs user code, which the caller guards.
+func Read(ctx context.Context, resp *http.Response, err error, maxBody int64, g *Guard) ask.Answer {
+	if err != nil {
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+		return ask.Answer{Err: err}
+	}
+	if resp == nil {
+		resp = &http.Response{
+			Status: "204 No Content", StatusCode: http.StatusNoContent,
+			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header),
+		}
+	}
+	own := *resp // the function may go on using its response
+	if body, ok := ask.InMemory(resp); ok {
+		own.Body = http.NoBody
+		return ask.Answer{Response: &own, Body: body}
+	}
+	if body := own.Body; body != nil {
+		// The body may be that of a request whose context is not this block's.
+		defer context.AfterFunc(ctx, func() {
+			g.Run(func() { body.Close() }, func(error) {})
+		})()
+	}
+	from := ask.Of(own.Request).Out(nil)
+	body, _, err := new(Buffer).receive(&own, from.Method(), maxBody, nil)
+	own.Trailer = resp.Trailer // known now
+	if err == nil && resp.Body != nil && resp.Body != http.NoBody {
+		err = ctx.Err() // as for a request: see conclude
+	}
+	if err == nil {
+		return ask.Answer{Response: &own, Body: body}
+	}
+	if !refusal(err) {
+		err, _ = explain(ctx, err)
+	}
+	return ask.Answer{Err: failure(&from, err, false)}
+}
