@@ -1,10 +1,12 @@
 package parallel_test
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"weak"
 
 	"github.com/abreast-go/abreast/parallel"
@@ -34,6 +36,47 @@ func TestWhatIsKeptKeepsNoOtherRequest(t *testing.T) {
 			h.Response()
 			return h
 		}},
+		{"a handle that was only waited for", func(p *parallel.Parallel) any {
+			h := p.Get("http://h/")
+			<-h.Done()
+			return h
+		}},
+		{"a handle that was asked for its Request", func(p *parallel.Parallel) any {
+			h := p.Post("http://h/", parallel.Body("", strings.NewReader("body")))
+			return []any{h, h.Request()}
+		}},
+		{"a handle that nobody claimed or waited for", func(p *parallel.Parallel) any {
+			return p.Get("http://h/")
+		}},
+		{"a canceled handle", func(p *parallel.Parallel) any {
+			h := p.Get("http://h/", parallel.After(time.Hour))
+			h.Cancel()
+			return h
+		}},
+		{"a handle whose request has a context", func(p *parallel.Parallel) any {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			r, _ := http.NewRequestWithContext(ctx, "GET", "http://h/", nil)
+			h := p.Do(r)
+			resp, _ := h.Response()
+			return []any{h, resp}
+		}},
+		{"a racer that lost", func(p *parallel.Parallel) any {
+			h := p.Get("http://h/", parallel.After(time.Hour))
+			pending.Race(p.Get("http://h/"), h).Response()
+			return h
+		}},
+		{"a race that is unclaimed", func(p *parallel.Parallel) any {
+			h := pending.Race(p.Get("http://h/fails"), p.Get("http://h/fails"))
+			<-h.Done()
+			return h
+		}},
+		{"a handle of Go", func(p *parallel.Parallel) any {
+			h := p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("http://h/").Response() })
+			<-h.Done()
+			return h
+		}},
+		{"a context", func(p *parallel.Parallel) any { return p.Context() }},
 		{"a response", func(p *parallel.Parallel) any {
 			resp, _ := p.Get("http://h/").Response()
 			return resp

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 
@@ -103,7 +104,7 @@ func (g *Guard) Run(f func(), failed func(error)) {
 // GODEBUG=panicnil=1: there is nothing to recover then, though something panicked.
 func (g *Guard) Caught(r *panics.Recovered) error {
 	if r == nil {
-		nothing := panics.NewRecovered(1, nil)
+		nothing := panics.NewRecovered(1, new(runtime.PanicNilError)) // as without that setting
 		r = &nothing
 	}
 	// What somebody caught and raised again is the panic that was caught. There may be

@@ -1,0 +1,203 @@
+package pending_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// chain makes a race of two, a race of that and a third, and so on, with n leaves.
+func chain(b *block, n int) (leaves []*pending.Pending, outermost *pending.Pending) {
+	outermost = b.ask("/0")
+	leaves = append(leaves, outermost)
+	for i := 1; i < n; i++ {
+		leaf := b.ask(fmt.Sprint("/", i))
+		leaves = append(leaves, leaf)
+		outermost = pending.Race(outermost, leaf)
+	}
+	return leaves, outermost
+}
+
+// A countingError counts how often it is asked for its text, and what it matches.
+type countingError struct{ texts, matches *int }
+
+func (e *countingError) Error() string    { *e.texts++; return "failed" }
+func (e *countingError) Is(e2 error) bool { *e.matches++; return false }
+
+// Each race in a chain copied the text of those before it, and asked their errors
+// whether they were sent: 2,000 racers cost two million questions.
+func TestRace_chainIsLinear(t *testing.T) {
+	const n = 2000
+	var b block
+	var texts, matches int
+	leaves, race := chain(&b, n)
+	for _, h := range leaves {
+		b.Settle(h, pending.Answer{Err: &countingError{&texts, &matches}})
+	}
+	_, err := race.Response()
+	if matches != 0 || texts != 0 {
+		t.Errorf("while the race was decided, errors were asked %d times for a match, %d times for a text; want 0", matches, texts)
+	}
+	if got, want := len(err.Error()), n*len("failed\n")-1; got != want {
+		t.Errorf("the text has %d bytes, want %d", got, want)
+	}
+	if texts != n {
+		t.Errorf("%d texts were asked for, want %d", texts, n)
+	}
+	errors.Is(err, http.ErrAbortHandler)
+	if matches != n {
+		t.Errorf("%d errors were asked for a match, want %d", matches, n)
+	}
+}
+
+// A race that is twice a racer of the next doubled the text with each.
+func TestRace_sameRaceTwiceIsListedOnce(t *testing.T) {
+	var b block
+	first, second := b.ask("/1"), b.ask("/2")
+	race := pending.Race(first, second)
+	for range 100 {
+		race = pending.Race(race, race)
+	}
+	b.fail(first, errBroken)
+	b.fail(second, errors.New("torn"))
+	_, err := race.Response()
+	if got, want := fmt.Sprint(err), "broken\ntorn"; got != want {
+		t.Errorf("Response() error = %q, want %q", got, want)
+	}
+	for range 100 {
+		race = pending.Race(race, race)
+	}
+	race.Cancel()
+}
+
+// Deciding, ending, and canceling a chain of races went down, or up, by recursion.
+func TestRace_chainNeedsNoStack(t *testing.T) {
+	defer debug.SetMaxStack(debug.SetMaxStack(256 << 10))
+	const n = 20_000
+	for name, end := range map[string]func(b *block, leaves []*pending.Pending, race *pending.Pending){
+		"won": func(b *block, leaves []*pending.Pending, _ *pending.Pending) { b.answer(leaves[0], 200, "") },
+		"lost": func(b *block, leaves []*pending.Pending, _ *pending.Pending) {
+			for _, h := range leaves {
+				b.fail(h, errBroken)
+			}
+		},
+		"canceled": func(_ *block, _ []*pending.Pending, race *pending.Pending) { race.Cancel() },
+		"ended":    func(b *block, _ []*pending.Pending, _ *pending.Pending) { b.End(errBroken) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b block
+			leaves, race := chain(&b, n)
+			end(&b, leaves, race)
+			_, err := race.Response()
+			if (err == nil) != (name == "won") {
+				t.Errorf("Response() error = %v", err)
+			}
+			if err != nil {
+				if text := err.Error(); len(text) < len("broken") {
+					t.Errorf("the text is %q", text)
+				}
+				errors.Is(err, http.ErrAbortHandler)
+			}
+			if open := len(leaves) - done(leaves); open != 0 && name != "lost" {
+				t.Errorf("%d racers are not done; want all canceled", open)
+			}
+		})
+	}
+}
+
+func done(hs []*pending.Pending) (n int) {
+	for _, h := range hs {
+		if settled(h) {
+			n++
+		}
+	}
+	return n
+}
+
+// Whoever waited for a Race could see it done before its losers were canceled.
+func TestRace_cancelsLosersBeforeItIsDone(t *testing.T) {
+	for name, nest := range map[string]func(hs ...*pending.Pending) *pending.Pending{
+		"one race": pending.Race,
+		"a race in a race": func(hs ...*pending.Pending) *pending.Pending {
+			return pending.Race(pending.Race(hs[0], hs[1]), hs[2])
+		},
+		"a racer in two races": func(hs ...*pending.Pending) *pending.Pending {
+			pending.Race(hs[0], hs[1])
+			return pending.Race(hs[0], hs[2])
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a pending.Arrivals
+			var race *pending.Pending
+			var late []string
+			loser := func(name string) (h *pending.Pending) {
+				return a.Make(nil, func() {
+					if race != nil && settled(race) {
+						late = append(late, name)
+					}
+				})
+			}
+			winner := a.Make(nil, nil)
+			race = nest(winner, loser("second"), loser("third"))
+			a.Settle(winner, pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}})
+			if !settled(race) {
+				t.Error("the race is not done")
+			}
+			if len(late) > 0 {
+				t.Errorf("%s: canceled when the race was done", strings.Join(late, " and "))
+			}
+		})
+	}
+}
+
+// Decide cancels the losers, and nothing is done yet: the winner gives its slot back
+// only then.
+func TestRace_decidedBeforeTheWinnerIsDone(t *testing.T) {
+	var here, there block
+	winner, loser, outer := here.ask("/winner"), there.ask("/loser"), there.ask("/outer")
+	inner := pending.Race(winner, loser)
+	race := pending.Race(outer, inner)
+	answer := pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: []byte("body")}
+	here.Decide(winner, answer)
+	there.wantCancelled(t, "/loser", "/outer")
+	here.wantCancelled(t)
+	if settled(winner) || settled(inner) || settled(race) {
+		t.Error("a handle is done before it was completed")
+	}
+	there.End(errBroken) // race has its winner, and is done with its block
+	wantBody(t, race, "body")
+	here.Settle(winner, answer)
+	wantBody(t, inner, "body")
+	here.wantCancelled(t)
+}
+
+// Two callers who appended to the bytes of one handle wrote into the room behind them.
+func TestBytes_haveNoRoomBehindThem(t *testing.T) {
+	var b block
+	for name, h := range map[string]*pending.Pending{
+		"a handle": b.ask("/"),
+		"a race":   pending.Race(b.ask("/other"), b.answered("/", 404, "")),
+	} {
+		b.Settle(h, pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: append(make([]byte, 0, 100), "body"...)})
+		one, _ := h.Bytes()
+		if len(one) != cap(one) {
+			t.Errorf("%s: Bytes() has room for %d bytes behind it", name, cap(one)-len(one))
+		}
+		resp, _ := h.Response()
+		resp.Body.(io.WriterTo).WriteTo(capWriter(func(p []byte) {
+			if len(p) != cap(p) {
+				t.Errorf("%s: WriteTo writes %d bytes with room behind them", name, len(p))
+			}
+		}))
+	}
+}
+
+type capWriter func(p []byte)
+
+func (f capWriter) Write(p []byte) (int, error) { f(p); return len(p), nil }
