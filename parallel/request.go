@@ -21,9 +21,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Request is a request being made, as an Option sees it. An option of the user's
-// own may change any of it. Its http.Request is a copy that belongs to the block,
-// with an absolute URL and a Header that is not nil.
+// Request is a request being made, as an Option sees it. An option of the
+// user's own may change any of it. Its http.Request is a copy that belongs to
+// the block, with an absolute URL and a Header that is not nil.
 type Request struct {
 	*http.Request
 
@@ -31,27 +31,29 @@ type Request struct {
 	// the last byte of its body. 0: the client's; negative: none.
 	Timeout time.Duration
 
-	// After is how much later than its making the request is sent: a hedge. Until
-	// then it waits outside the queue and counts as Queued. 0 or negative: at once.
+	// After is how much later than its making the request is sent: a hedge.
+	// Until then it waits outside the queue and counts as Queued. 0 or
+	// negative: at once.
 	After time.Duration
 
 	// To takes the body of a 2xx response, which then is neither kept in memory
 	// nor held to MaxBody; any other status's body is kept as if To were not
-	// there. It is written to by one goroutine, not after the handle is done, and
-	// never closed. It is not to be shared by racers.
+	// there. It is written to by one goroutine, not after the handle is done,
+	// and never closed. It is not to be shared by racers.
 	To io.Writer
 }
 
 // Get makes a GET request of url and returns its handle at once. The URL is
-// absolute or relative to the client's BaseURL (a link that a server sent is relative
-// to its page: see resp.Request.URL.Parse). Get neither blocks nor fails: a
-// bad URL or a failing option comes out of the handle.
+// absolute or relative to the client's BaseURL (a link that a server sent is
+// relative to its page: see resp.Request.URL.Parse). Get neither blocks nor
+// fails: a bad URL or a failing option comes out of the handle.
 //
-// What may not be in a URL is escaped, in its query as browsers do it: a space, quotes,
-// "<", ">", and characters that are not ASCII. Escapes that are there stay.
+// What may not be in a URL is escaped, in its query as browsers do it: a space,
+// quotes, "<", ">", and characters that are not ASCII. Escapes that are there
+// stay.
 //
-// The handle's request joins the queue and is sent as soon as the limits allow. It
-// ends with the block at the latest.
+// The handle's request joins the queue and is sent as soon as the limits allow.
+// It ends with the block at the latest.
 func (p *Parallel) Get(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodGet, url, opts)
 }
@@ -66,8 +68,8 @@ func (p *Parallel) Options(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodOptions, url, opts)
 }
 
-// Post makes a POST request; see Get. Its body comes from an option: JSON, Form or
-// Body.
+// Post makes a POST request; see Get. Its body comes from an option: JSON, Form
+// or Body.
 func (p *Parallel) Post(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodPost, url, opts)
 }
@@ -110,18 +112,20 @@ func (s *sending) parseURL(raw string) error {
 }
 
 // Do makes a request of the user's own and returns its handle at once; see Get.
-// req is copied and neither changed nor kept; the options are applied to the copy.
-// A relative URL is resolved as Get's is.
+// req is copied and neither changed nor kept; the options are applied to the
+// copy. A relative URL is resolved as Get's is.
 //
 // The end of req's context ends this request alone, and its values are seen
 // before the block's.
 //
-// A request with a GetBody (http.NewRequest sets it for bytes and strings) can be
-// passed to Do many times: each send opens a body of its own. One without can be
-// passed once. req.Body is closed by the time the handle settles in either case.
+// A request with a GetBody (http.NewRequest sets it for bytes and strings) can
+// be passed to Do many times: each send opens a body of its own. One without
+// can be passed once. req.Body is closed by the time the handle settles in
+// either case.
 //
-// A body may fill req.Trailer while it is read. The map is read as the body ends, so
-// such a request must not be in two blocks, or two times in one, at once.
+// A body may fill req.Trailer while it is read. The map is read as the body
+// ends, so such a request must not be in two blocks, or two times in one, at
+// once.
 func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 	s := p.sending()
 	if req == nil {
@@ -167,13 +171,14 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// make makes the handle of a request. It takes the request's body, sets its URL with
-// locate, applies the options, tells the observer, and queues the request. An error
-// that is found here completes the handle before make returns.
+// make makes the handle of a request. It takes the request's body, sets its URL
+// with locate, applies the options, tells the observer, and queues the request.
+// An error that is found here completes the handle before make returns.
 //
-// If user code panics or ends the goroutine meanwhile, that goes on when all bodies
-// are closed. There is no handle then, Stats counts no request, and the function that
-// Observe returns is not called: if Observe was called, it was Observe that ended.
+// If user code panics or ends the goroutine meanwhile, that goes on when all
+// bodies are closed. There is no handle then, Stats counts no request, and the
+// function that Observe returns is not called: if Observe was called, it was
+// Observe that ended.
 func (s *sending) make(locate func(*sending, string) error, rawURL string, opts []Option) *pending.Pending {
 	left, returned := opts, false
 	defer func() {
@@ -223,8 +228,8 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 	return h
 }
 
-// discard closes the bodies of a request that was not made: those it took, and those
-// that the options which are left bring.
+// discard closes the bodies of a request that was not made: those it took, and
+// those that the options which are left bring.
 func (s *sending) discard(left []Option) {
 	defer func() {
 		if len(left) > 0 {
@@ -240,10 +245,11 @@ func (s *sending) discard(left []Option) {
 	}
 }
 
-// get makes the handle of a GET of a URL and nothing else. u is sent. The handle has
-// raw alone, and parses it when it is asked for its request. But only Resolve knows
-// which URL raw stands for, if there is a Resolve, and it may keep the one that it
-// returned. Nor does raw stand for a URL that was mended.
+// get makes the handle of a GET of a URL and nothing else. u is sent. The
+// handle has raw alone, and parses it when it is asked for its request. But
+// only Resolve knows which URL raw stands for, if there is a Resolve, and it
+// may keep the one that it returned. Nor does raw stand for a URL that was
+// mended.
 func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 	s := p.sending()
 	if p.cfg.Resolve != nil || mended {
@@ -262,8 +268,8 @@ func (p *Parallel) sending() *sending {
 	return s
 }
 
-// made makes the handle of s, tells the observer, and queues the request, or completes
-// it with err.
+// made makes the handle of s, tells the observer, and queues the request, or
+// completes it with err.
 func (s *sending) made(err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
 	s.Timeout, s.To = s.request.Timeout, s.request.To
@@ -297,8 +303,8 @@ func (p *Parallel) distinct(ctx context.Context) context.Context {
 	return ctx
 }
 
-// apply applies an option. Every option is applied, even if one before it failed, so
-// that each body which one brings is closed.
+// apply applies an option. Every option is applied, even if one before it
+// failed, so that each body which one brings is closed.
 func (s *sending) apply(o Option) error {
 	if o == nil {
 		return errors.New("a nil Option was given")
@@ -315,8 +321,8 @@ func (s *sending) checkChanged() error {
 	return nil
 }
 
-// takeAgain takes the bodies that an option brought, however it ended. The request
-// was was, and is what the option made of it.
+// takeAgain takes the bodies that an option brought, however it ended. The
+// request was was, and is what the option made of it.
 func (s *sending) takeAgain(was *http.Request) {
 	r := s.request.Request
 	if r != was {
@@ -340,8 +346,8 @@ func (s *sending) takeAgain(was *http.Request) {
 	s.request.Request = r
 }
 
-// mend has the URL written as it may go onto the wire. The URL may be one that an Option
-// shares, so it is not written to.
+// mend has the URL written as it may go onto the wire. The URL may be one that
+// an Option shares, so it is not written to.
 func (r *Request) mend() {
 	u := *r.URL
 	if origin.Mend(&u) {
@@ -393,8 +399,8 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
-// isToken reports whether s is a token, as methods and names of headers are (RFC
-// 9110, section 5.6.2).
+// isToken reports whether s is a token, as methods and names of headers are
+// (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	for _, c := range []byte(s) {
 		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
@@ -405,8 +411,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isControl reports whether c must not be in a header's value (RFC 9110, section 5.5):
-// CR and LF would end it, and let what follows pass for another.
+// isControl reports whether c must not be in a header's value (RFC 9110,
+// section 5.5): CR and LF would end it, and let what follows pass for another.
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // hostOf names the host of a URL as limits count it: name and port.

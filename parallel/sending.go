@@ -12,9 +12,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A sending is one request, from its making until its handle is done. Until it gets a
-// slot it is small and has no goroutine. Whatever happens to it, it completes its
-// handle.
+// A sending is one request, from its making until its handle is done. Until it
+// gets a slot it is small and has no goroutine. Whatever happens to it, it
+// completes its handle.
 type sending struct {
 	exchange.Exchange
 
@@ -30,8 +30,8 @@ type sending struct {
 	timer  *time.Timer           // until After is over
 }
 
-// enqueue puts s in the queue, now or after its delay. An error means that the request
-// is not sent.
+// enqueue puts s in the queue, now or after its delay. An error means that the
+// request is not sent.
 func (s *sending) enqueue() error {
 	p := s.p
 	if err := s.Link(s.end); err != nil {
@@ -81,9 +81,9 @@ func (s *sending) unqueueLocked() {
 // Cancel ends s for its handle.
 func (s *sending) Cancel() { s.end(context.Canceled) }
 
-// Withdraw ends s for its handle unless s is in flight, and reports whether it did. A
-// request that holds a slot, but was not begun, is not sent either, although it takes
-// a Cancel to end it.
+// Withdraw ends s for its handle unless s is in flight, and reports whether it
+// did. A request that holds a slot, but was not begun, is not sent either,
+// although it takes a Cancel to end it.
 func (s *sending) Withdraw() bool { return s.withdraw(context.Canceled) }
 
 // end ends s alone, wherever it is on its way.
@@ -93,8 +93,8 @@ func (s *sending) end(why error) {
 	}
 }
 
-// withdraw abandons s if it is queued, and reports whether it did. If it did not,
-// enqueue and the exchange find why.
+// withdraw abandons s if it is queued, and reports whether it did. If it did
+// not, enqueue and the exchange find why.
 func (s *sending) withdraw(why error) bool {
 	s.p.queue.mu.Lock()
 	defer s.p.queue.mu.Unlock()
@@ -120,8 +120,8 @@ func (s *sending) abandon(err error) {
 	s.finish(&a)
 }
 
-// abandon completes all of left, on a goroutine of the block. If an observer ends that
-// goroutine, another one goes on.
+// abandon completes all of left, on a goroutine of the block. If an observer
+// ends that goroutine, another one goes on.
 func (p *Parallel) abandon(left []*sending, err error) {
 	defer func() {
 		if len(left) > 0 {
@@ -135,8 +135,8 @@ func (p *Parallel) abandon(left []*sending, err error) {
 	}
 }
 
-// finish does what is left to do before the handle of s is done: it closes the exchange
-// and tells the observer.
+// finish does what is left to do before the handle of s is done: it closes the
+// exchange and tells the observer.
 func (s *sending) finish(a *exchange.Answer) {
 	if s.watched != nil {
 		defer s.Guard.Run(func() { s.watched.tell(a) }, func(err error) { s.Fail(a, err) })
@@ -144,8 +144,8 @@ func (s *sending) finish(a *exchange.Answer) {
 	s.Close(a)
 }
 
-// context returns the block's context with the values of the request's own context,
-// and of the observer's, before its own.
+// context returns the block's context with the values of the request's own
+// context, and of the observer's, before its own.
 func (s *sending) context() context.Context {
 	ctx := s.p.ctx
 	if s.Own != nil {
@@ -157,6 +157,6 @@ func (s *sending) context() context.Context {
 	return ctx
 }
 
-// DialPanicked reports a panic in a dial for s, which may be done. It returns the panic
-// as an error.
+// DialPanicked reports a panic in a dial for s, which may be done. It returns
+// the panic as an error.
 func (s *sending) DialPanicked(r *panics.Recovered) error { return s.Guard.Caught(r) }

@@ -9,11 +9,11 @@ import "net/http"
 // responses that were there by then and nil in place of the others. The others
 // run on until their block ends; to end them sooner, Cancel them.
 //
-// All does not judge a status: two 401s are a success to it. What needs a status
-// of 2xx asks each handle for Bytes or JSON, which do judge it.
+// All does not judge a status: two 401s are a success to it. What needs a
+// status of 2xx asks each handle for Bytes or JSON, which do judge it.
 //
-// A nil handle counts as one that failed. All of none returns an empty slice and
-// no error, at once.
+// A nil handle counts as one that failed. All of none returns an empty slice
+// and no error, at once.
 func All(hs ...*Pending) ([]*http.Response, error) {
 	done := make(chan int, len(hs)) // has room for all: telling never blocks
 	for i, h := range hs {

@@ -11,8 +11,8 @@ import (
 )
 
 // Arrivals is for package parallel, not for users of handles: it is the writing
-// end of the handles of one block. It makes handles, completes them and keeps them
-// in the order in which they were completed.
+// end of the handles of one block. It makes handles, completes them and keeps
+// them in the order in which they were completed.
 //
 // The zero Arrivals is ready to use. Its methods are safe for many goroutines.
 type Arrivals struct {
@@ -27,21 +27,21 @@ type Arrivals struct {
 }
 
 // A ref is what a handle knows of its Arrivals once it is done. It is weak: a
-// program may keep a handle for long, and that must not keep the other results of
-// the block alive. A handle that is done and unclaimed can still be claimed in it,
-// as long as the block is there to be asked for its Next. And a Race of handles
-// that are done still belongs to the block of the first.
+// program may keep a handle for long, and that must not keep the other results
+// of the block alive. A handle that is done and unclaimed can still be claimed
+// in it, as long as the block is there to be asked for its Next. And a Race of
+// handles that are done still belongs to the block of the first.
 //
-// Until a handle is done it has its Arrivals in home. Whoever will complete it has
-// that, too, so home keeps nothing alive that would be gone without it.
+// Until a handle is done it has its Arrivals in home. Whoever will complete it
+// has that, too, so home keeps nothing alive that would be gone without it.
 type ref struct {
 	at    weak.Pointer[Arrivals]
 	ended atomic.Pointer[error]
 }
 
-// Make returns a new handle, which is pending. what is the handle's from here on. Cancel
-// calls c for as long as the handle is not done. c must lead to a call of Complete.
-// It may be nil.
+// Make returns a new handle, which is pending. what is the handle's from here
+// on. Cancel calls c for as long as the handle is not done. c must lead to a
+// call of Complete. It may be nil.
 func (a *Arrivals) Make(what ask.Ask, c canceler) *Pending {
 	h := &Pending{asked: what, cancel: c}
 	h.home.Store(a)
@@ -55,24 +55,25 @@ func (a *Arrivals) Make(what ask.Ask, c canceler) *Pending {
 	return h
 }
 
-// A canceler cancels a request. Its methods may be called many times. They don't
-// block.
+// A canceler cancels a request. Its methods may be called many times. They
+// don't block.
 type canceler interface {
-	// Withdraw cancels the request unless it is in flight, and reports whether it did.
+	// Withdraw cancels the request unless it is in flight, and reports whether
+	// it did.
 	Withdraw() bool
 
 	// Cancel cancels the request, wherever it is on its way.
 	Cancel()
 }
 
-// Decide tells the races of h what Complete will complete it with: a race that h wins
-// cancels its other racers. It is called while h holds its slot, which none of them
-// gets then. It costs next to nothing where h is in no race.
+// Decide tells the races of h what Complete will complete it with: a race that
+// h wins cancels its other racers. It is called while h holds its slot, which
+// none of them gets then. It costs next to nothing where h is in no race.
 func (a *Arrivals) Decide(h *Pending, with ask.Answer) { decide(h, with) }
 
-// Complete completes h, which a made, with what it answered, and puts it among the
-// arrivals unless somebody claimed it. Only the first call for a handle counts;
-// Complete reports whether it was that.
+// Complete completes h, which a made, with what it answered, and puts it among
+// the arrivals unless somebody claimed it. Only the first call for a handle
+// counts; Complete reports whether it was that.
 func (a *Arrivals) Complete(h *Pending, with ask.Answer) bool {
 	decide(h, with)
 	first, decided := a.finish(h, with)
@@ -112,9 +113,9 @@ func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*r
 	return true, decided
 }
 
-// Next claims and returns the handle that was completed first among those nobody
-// claimed, waiting for one if need be. It returns nil at once when none is
-// unclaimed, also when the last one is claimed while it waits.
+// Next claims and returns the handle that was completed first among those
+// nobody claimed, waiting for one if need be. It returns nil at once when none
+// is unclaimed, also when the last one is claimed while it waits.
 func (a *Arrivals) Next() *Pending {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -170,16 +171,17 @@ func (a *Arrivals) claimLocked(h *Pending) {
 	}
 }
 
-// Claim claims h, of any block, and calls tell with n once h is done, or at once if
-// it is. Handles of one block are told in the order in which they complete. tell is
-// called under a lock: it must not block, and must not use a handle. It may be nil.
+// Claim claims h, of any block, and calls tell with n once h is done, or at
+// once if it is. Handles of one block are told in the order in which they
+// complete. tell is called under a lock: it must not block, and must not use a
+// handle. It may be nil.
 func (*Arrivals) Claim(h *Pending, n int, tell func(n int)) {
 	h.orNone().listen(listener{tell: tell, n: n})
 }
 
-// arrived are handles that are done and unclaimed, oldest first. A handle knows its
-// place by number, and not its neighbors, which it would keep alive. (Hence not a
-// fifo.Queue.) All operations take constant time, spread over the pushes.
+// arrived are handles that are done and unclaimed, oldest first. A handle knows
+// its place by number, and not its neighbors, which it would keep alive. (Hence
+// not a fifo.Queue.) All operations take constant time, spread over the pushes.
 type arrived struct {
 	handles []*Pending // nil where one was removed
 	start   int        // all before it were removed

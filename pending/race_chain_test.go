@@ -9,15 +9,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/pending"
 )
 
 // chain makes a race of two, a race of that and a third, and so on, with n leaves.
 func chain(b *block, n int) (leaves []*pending.Pending, outermost *pending.Pending) {
-	outermost = b.ask("/0")
+	outermost = b.request("/0")
 	leaves = append(leaves, outermost)
 	for i := 1; i < n; i++ {
-		leaf := b.ask(fmt.Sprint("/", i))
+		leaf := b.request(fmt.Sprint("/", i))
 		leaves = append(leaves, leaf)
 		outermost = pending.Race(outermost, leaf)
 	}
@@ -38,7 +39,7 @@ func TestRace_chainIsLinear(t *testing.T) {
 	var texts, matches int
 	leaves, race := chain(&b, n)
 	for _, h := range leaves {
-		b.Settle(h, pending.Answer{Err: &countingError{&texts, &matches}})
+		b.Complete(h, ask.Answer{Err: &countingError{&texts, &matches}})
 	}
 	_, err := race.Response()
 	if matches != 0 || texts != 0 {
@@ -59,7 +60,7 @@ func TestRace_chainIsLinear(t *testing.T) {
 // A race that is twice a racer of the next doubled the text with each.
 func TestRace_sameRaceTwiceIsListedOnce(t *testing.T) {
 	var b block
-	first, second := b.ask("/1"), b.ask("/2")
+	first, second := b.request("/1"), b.request("/2")
 	race := pending.Race(first, second)
 	for range 100 {
 		race = pending.Race(race, race)
@@ -133,7 +134,7 @@ func TestRace_cancelsLosersBeforeItIsDone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var a pending.Arrivals
+			var a block
 			var race *pending.Pending
 			var late []string
 			loser := func(name string) (h *pending.Pending) {
@@ -145,7 +146,7 @@ func TestRace_cancelsLosersBeforeItIsDone(t *testing.T) {
 			}
 			winner := a.Make(nil, nil)
 			race = nest(winner, loser("second"), loser("third"))
-			a.Settle(winner, pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}})
+			a.Complete(winner, ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}})
 			if !settled(race) {
 				t.Error("the race is not done")
 			}
@@ -160,10 +161,10 @@ func TestRace_cancelsLosersBeforeItIsDone(t *testing.T) {
 // only then.
 func TestRace_decidedBeforeTheWinnerIsDone(t *testing.T) {
 	var here, there block
-	winner, loser, outer := here.ask("/winner"), there.ask("/loser"), there.ask("/outer")
+	winner, loser, outer := here.request("/winner"), there.request("/loser"), there.request("/outer")
 	inner := pending.Race(winner, loser)
 	race := pending.Race(outer, inner)
-	answer := pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: []byte("body")}
+	answer := ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: []byte("body")}
 	here.Decide(winner, answer)
 	there.wantCancelled(t, "/loser", "/outer")
 	here.wantCancelled(t)
@@ -172,7 +173,7 @@ func TestRace_decidedBeforeTheWinnerIsDone(t *testing.T) {
 	}
 	there.End(errBroken) // race has its winner, and is done with its block
 	wantBody(t, race, "body")
-	here.Settle(winner, answer)
+	here.Complete(winner, answer)
 	wantBody(t, inner, "body")
 	here.wantCancelled(t)
 }
@@ -181,10 +182,10 @@ func TestRace_decidedBeforeTheWinnerIsDone(t *testing.T) {
 func TestBytes_haveNoRoomBehindThem(t *testing.T) {
 	var b block
 	for name, h := range map[string]*pending.Pending{
-		"a handle": b.ask("/"),
-		"a race":   pending.Race(b.ask("/other"), b.answered("/", 404, "")),
+		"a handle": b.request("/"),
+		"a race":   pending.Race(b.request("/other"), b.answered("/", 404, "")),
 	} {
-		b.Settle(h, pending.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: append(make([]byte, 0, 100), "body"...)})
+		b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: append(make([]byte, 0, 100), "body"...)})
 		one, _ := h.Bytes()
 		if len(one) != cap(one) {
 			t.Errorf("%s: Bytes() has room for %d bytes behind it", name, cap(one)-len(one))

@@ -1,6 +1,6 @@
 // Package ask holds what was requested of a handle, and what came back: the one
-// owner of the original request, which the handle, its errors and its exchange all
-// refer to.
+// owner of the original request, which the handle, its errors and its exchange
+// all refer to.
 package ask
 
 import (
@@ -13,8 +13,8 @@ import (
 )
 
 // An Ask is the original request of a handle. It is one of three things: an
-// http.Request; a GET of a URL and nothing else, which needs no http.Request until
-// it is sent; or nothing, for a function.
+// http.Request; a GET of a URL and nothing else, which needs no http.Request
+// until it is sent; or nothing, for a function.
 //
 // Nobody else knows that a bare GET is not an http.Request.
 type Ask struct {
@@ -23,8 +23,8 @@ type Ask struct {
 	text    string   // of a bare GET
 }
 
-// An Answer is what a handle completes with: a response and its body, or an error.
-// Response.Body is not used.
+// An Answer is what a handle completes with: a response and its body, or an
+// error. Response.Body is not used.
 type Answer struct {
 	Response *http.Response
 	Body     []byte
@@ -37,20 +37,20 @@ func (a *Answer) Succeeded() bool {
 	return a.Err == nil && a.Response != nil && a.Response.StatusCode/100 == 2
 }
 
-// Of returns the Ask for r, which nobody may change from here on. r may be nil: then
-// the Ask is that of a function.
+// Of returns the Ask for r, which nobody may change from here on. r may be nil:
+// then the Ask is that of a function.
 func Of(r *http.Request) Ask { return Ask{request: r} }
 
-// Get returns the Ask for a GET of a URL and nothing else. The URL is u, which nobody
-// may change from here on, or if that is nil, text, which is absolute and can be
-// parsed.
+// Get returns the Ask for a GET of a URL and nothing else. The URL is u, which
+// nobody may change from here on, or if that is nil, text, which is absolute
+// and can be parsed.
 func Get(text string, u *url.URL) Ask { return Ask{url: u, text: text} }
 
 // IsNone reports whether a is that of a function.
 func (a Ask) IsNone() bool { return a == Ask{} }
 
-// Or returns a, or if a is that of a function, the Ask for the request that resp
-// answers.
+// Or returns a, or if a is that of a function, the Ask for the request that
+// resp answers.
 func (a Ask) Or(resp *http.Response) Ask {
 	if a.IsNone() && resp != nil {
 		return Of(resp.Request)
@@ -104,9 +104,9 @@ func (a Ask) Name() (op, u string) {
 	return op, u
 }
 
-// Request returns a copy of the request with a body that can be read: see Fresh. The
-// copy has the request's own context, context.Background for a bare GET. Request
-// returns nil for a function.
+// Request returns a copy of the request with a body that can be read: see
+// Fresh. The copy has the request's own context, context.Background for a bare
+// GET. Request returns nil for a function.
 func (a Ask) Request() *http.Request {
 	if a.request == nil {
 		return a.Copy(context.Background())
@@ -116,8 +116,8 @@ func (a Ask) Request() *http.Request {
 	return r
 }
 
-// Copy returns a copy of the request with the context ctx and the same body, or nil
-// for a function.
+// Copy returns a copy of the request with the context ctx and the same body, or
+// nil for a function.
 func (a Ask) Copy(ctx context.Context) *http.Request {
 	if a.request != nil {
 		return a.request.Clone(ctx)
@@ -143,15 +143,15 @@ func newGet(ctx context.Context, u *url.URL) *http.Request {
 // blank is an http.NewRequest without a URL.
 var blank = &http.Request{Method: http.MethodGet, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
-// An Outgoing is an Ask that is to be sent. For a bare GET it may own a URL, which it
-// hands to the transport in place of a copy.
+// An Outgoing is an Ask that is to be sent. For a bare GET it may own a URL,
+// which it hands to the transport in place of a copy.
 type Outgoing struct {
 	Ask
 	own *url.URL
 }
 
-// Out returns a to be sent. The URL of a bare GET is u, which belongs to the result.
-// u may be nil.
+// Out returns a to be sent. The URL of a bare GET is u, which belongs to the
+// result. u may be nil.
 func (a Ask) Out(u *url.URL) Outgoing { return Outgoing{a, u} }
 
 // URL is like Ask.URL.
@@ -171,8 +171,8 @@ func (o *Outgoing) View(ctx context.Context) *http.Request {
 	return o.Copy(ctx)
 }
 
-// Send returns the request as it is sent, with the context ctx. It belongs to the
-// transport.
+// Send returns the request as it is sent, with the context ctx. It belongs to
+// the transport.
 func (o *Outgoing) Send(ctx context.Context) *http.Request {
 	if u := o.own; u != nil {
 		o.own = nil // the transport may change it

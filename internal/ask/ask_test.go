@@ -30,8 +30,8 @@ func TestName(t *testing.T) {
 	}
 }
 
-// The URL of a bare GET may be handed to a transport, which may change it. Nothing
-// else may see that.
+// The URL of a bare GET may be handed to a transport, which may change it.
+// Nothing else may see that.
 func TestSend_urlIsNotShared(t *testing.T) {
 	at := func(path string) *url.URL { return &url.URL{Scheme: "http", Host: "h", Path: path} }
 	for name, out := range map[string]ask.Outgoing{

@@ -22,8 +22,8 @@ func (m *Memory) Set(b []byte) {
 
 func (*Memory) Close() error { return nil }
 
-// InMemory returns the body of a response that a handle returned, from its start. It
-// returns false for any other response.
+// InMemory returns the body of a response that a handle returned, from its
+// start. It returns false for any other response.
 func InMemory(resp *http.Response) (body []byte, ok bool) {
 	m, ok := resp.Body.(*Memory)
 	if !ok {
@@ -32,7 +32,8 @@ func InMemory(resp *http.Response) (body []byte, ok bool) {
 	return m.all, true
 }
 
-// ErrSpent is the error of reading a body that was sent and cannot be read again.
+// ErrSpent is the error of reading a body that was sent and cannot be read
+// again.
 var ErrSpent = errors.New("the request's body was read as it was sent and cannot be read again: it has no GetBody")
 
 type spent struct{}
@@ -40,11 +41,12 @@ type spent struct{}
 func (spent) Read([]byte) (int, error) { return 0, ErrSpent }
 func (spent) Close() error             { return nil }
 
-// IsSpent reports whether body stands for one that was sent and cannot be read again.
+// IsSpent reports whether body stands for one that was sent and cannot be read
+// again.
 func IsSpent(body io.ReadCloser) bool { return body == spent{} }
 
-// Fresh returns the body of r as one that can be read: opened with GetBody when it is
-// first read. If r has no GetBody, it returns a body that is spent.
+// Fresh returns the body of r as one that can be read: opened with GetBody when
+// it is first read. If r has no GetBody, it returns a body that is spent.
 func Fresh(r *http.Request) io.ReadCloser {
 	switch {
 	case r.Body == nil || r.Body == http.NoBody:
@@ -55,8 +57,8 @@ func Fresh(r *http.Request) io.ReadCloser {
 	return &fresh{open: r.GetBody}
 }
 
-// A fresh is a body that is opened when it is first read, so that a copy of a request
-// that is only looked at holds nothing open.
+// A fresh is a body that is opened when it is first read, so that a copy of a
+// request that is only looked at holds nothing open.
 type fresh struct {
 	open func() (io.ReadCloser, error)
 
@@ -73,8 +75,9 @@ func (b *fresh) Read(p []byte) (int, error) {
 	return body.Read(p)
 }
 
-// opened returns the open body. It opens it without the lock, since that runs user
-// code: a GetBody that panics must not leave a lock behind on which Close waits.
+// opened returns the open body. It opens it without the lock, since that runs
+// user code: a GetBody that panics must not leave a lock behind on which Close
+// waits.
 func (b *fresh) opened() (io.ReadCloser, error) {
 	b.mu.Lock()
 	body, closed := b.body, b.closed

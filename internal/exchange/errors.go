@@ -20,10 +20,10 @@ var (
 	errSwitching = errors.New("the server switched protocols (status 101): such a response has no end, and is refused")
 )
 
-// failure returns err as the error of the request that a stands for. It names the
-// method and the URL of the original request, also after a redirect, in net/http's
-// way. Nothing else makes the error of a request that failed. It runs user code: the
-// methods of err.
+// failure returns err as the error of the request that a stands for. It names
+// the method and the URL of the original request, also after a redirect, in
+// net/http's way. Nothing else makes the error of a request that failed. It
+// runs user code: the methods of err.
 func failure(a *ask.Outgoing, err error, notSent bool) error {
 	if u := a.URL(); u != nil {
 		err = fail.Host(u, err)
@@ -43,8 +43,8 @@ func named(a *ask.Outgoing, err error) error {
 	return &url.Error{Op: op, URL: u, Err: err}
 }
 
-// unanswered returns err, with which a transport came back, with more words if it says
-// only that the connection was closed.
+// unanswered returns err, with which a transport came back, with more words if
+// it says only that the connection was closed.
 func unanswered(err error) error {
 	if err == io.EOF || conns.ClosedIdle(err) {
 		return fmt.Errorf("the server closed the connection before it answered: %w", err)
@@ -54,8 +54,8 @@ func unanswered(err error) error {
 
 // explain is what err, with which a request came back or its body broke off,
 // comes from, and whether it proves that nothing was sent. Transports disagree
-// about the error of a request whose context ended (net/http's HTTP/1 and HTTP/2
-// do), so it is made here.
+// about the error of a request whose context ended (net/http's HTTP/1 and
+// HTTP/2 do), so it is made here.
 func explain(ctx context.Context, err error) (why error, notSent bool) {
 	if ue, ok := err.(*url.Error); ok {
 		err = ue.Err
@@ -69,8 +69,8 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 	return err, notSent
 }
 
-// EndOf returns the error of what ended because ctx, one of ours, ended: it matches
-// ctx.Err() and the cause.
+// EndOf returns the error of what ended because ctx, one of ours, ended: it
+// matches ctx.Err() and the cause.
 func EndOf(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	// Both may be a user's, of a type that cannot be compared.
@@ -80,13 +80,13 @@ func EndOf(ctx context.Context) error {
 	return fail.Ended(err, cause)
 }
 
-// ownEnd returns the error of a request whose own context ended, and the cause that
-// the request is canceled with.
+// ownEnd returns the error of a request whose own context ended, and the cause
+// that the request is canceled with.
 func ownEnd(own context.Context) error { return fail.Ended(own.Err(), context.Cause(own)) }
 
-// panicCause is the cause with which a block is canceled after a panic. It has no
-// stack: that is in the error of the handle, and in what is raised. It is used by
-// pointer, since its value may be of a type that cannot be compared.
+// panicCause is the cause with which a block is canceled after a panic. It has
+// no stack: that is in the error of the handle, and in what is raised. It is
+// used by pointer, since its value may be of a type that cannot be compared.
 type panicCause struct{ value any }
 
 // Error runs user code: the methods of the value, by which fmt prints it.
@@ -94,8 +94,8 @@ func (e *panicCause) Error() string {
 	return fail.Text(fmt.Sprintf("a panic in the block: %v", e.value))
 }
 
-// failAs returns the answer of a request that failed with err. The methods of err are
-// guarded.
+// failAs returns the answer of a request that failed with err. The methods of
+// err are guarded.
 func failAs(g *Guard, a *ask.Outgoing, err error, notSent bool) ask.Answer {
 	answer := ask.Answer{NotSent: notSent}
 	g.Run(func() { answer.Err = failure(a, err, notSent) }, func(why error) {

@@ -1,8 +1,8 @@
 // Package exchange is the wall between the schedule of a block and net/http. It
 // sends one request, reads the whole response, translates the errors, and keeps
-// nothing running afterward. It owns the contexts of a request, its uploads, its
-// connections, and the reading of its response. It knows no queue, no block, and no
-// handle.
+// nothing running afterward. It owns the contexts of a request, its uploads,
+// its connections, and the reading of its response. It knows no queue, no
+// block, and no handle.
 package exchange
 
 import (
@@ -24,7 +24,8 @@ type Settings struct {
 	MaxBody int64                     // 0 for no limit
 }
 
-// An Exchange sends one request, once. The caller sets the exported fields before Do.
+// An Exchange sends one request, once. The caller sets the exported fields
+// before Do.
 type Exchange struct {
 	Ask     ask.Outgoing
 	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
@@ -36,15 +37,16 @@ type Exchange struct {
 	unlink  func() bool // from the end of Own, if it can end
 	conns   *conns.Conns
 
-	// End stores why before it loads armed, and arm stores armed before it loads
-	// why. So at least one of them sees what the other stored, and interrupts.
-	// Both may: to cancel a context twice is harmless, and the first cause counts.
+	// End stores why before it loads armed, and arm stores armed before it
+	// loads why. So at least one of them sees what the other stored, and
+	// interrupts. Both may: to cancel a context twice is harmless, and the
+	// first cause counts.
 	why   atomic.Pointer[error]
 	armed atomic.Bool
 
-	// What cancels the context that the request is sent with. cancelTimed is that of
-	// the timeout, if there is one, within cancelCause, that of all else, if one is
-	// needed. The outer of the two is set before armed.
+	// What cancels the context that the request is sent with. cancelTimed is
+	// that of the timeout, if there is one, within cancelCause, that of all
+	// else, if one is needed. The outer of the two is set before armed.
 	cancelCause context.CancelCauseFunc
 	cancelTimed context.CancelFunc
 }
@@ -55,10 +57,11 @@ type Answer struct {
 	Received int64 // bytes of the body
 }
 
-// Do waits for the request's turn, sends it with a context that has the values and the
-// end of ctx, and reads the response. It runs on the worker's goroutine, and it runs
-// user code, which the caller guards. Do sets a before it returns. If user code panics
-// or ends the goroutine, the caller calls Abort.
+// Do waits for the request's turn, sends it with a context that has the values
+// and the end of ctx, and reads the response. It runs on the worker's
+// goroutine, and it runs user code, which the caller guards. Do sets a before
+// it returns. If user code panics or ends the goroutine, the caller calls
+// Abort.
 //
 // owner is what the connections and the hops of the request are told of.
 func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
@@ -85,8 +88,9 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 	case err == nil && resp != nil:
 		a.Body, a.Received, err = buf.receive(resp, x.Ask.Method(), s.MaxBody, x.To)
 		if err == nil {
-			// A server that sees its client go away may still end the body properly. So
-			// a body that ended well as the request was canceled may be a part of it.
+			// A server that sees its client go away may still end the body
+			// properly. So a body that ended well as the request was canceled
+			// may be a part of it.
 			err = x.conns.Err()
 		}
 		if err == nil {
@@ -113,17 +117,18 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 	x.conns.GiveUp()
 }
 
-// begin waits for the request's turn and starts its time. It returns the context that
-// the request is sent with, which ends in Close. An error means that the request is
-// not sent.
+// begin waits for the request's turn and starts its time. It returns the
+// context that the request is sent with, which ends in Close. An error means
+// that the request is not sent.
 func (x *Exchange) begin(ctx context.Context, s *Settings) (context.Context, error) {
 	timeout := x.Timeout
 	if timeout == 0 {
 		timeout = s.Timeout
 	}
 
-	// The context of the timeout is enough if there is a timeout, no Wait before it,
-	// and no context of the request's own, whose cause would be lost.
+	// The context of the timeout is enough if there is a timeout, no Wait
+	// before it, and no context of the request's own, whose cause would be
+	// lost.
 	if s.Wait != nil || x.unlink != nil || timeout <= 0 {
 		ctx, x.cancelCause = context.WithCancelCause(ctx)
 		x.arm()
@@ -143,8 +148,8 @@ func (x *Exchange) begin(ctx context.Context, s *Settings) (context.Context, err
 	return ctx, x.alreadyEnded(ctx)
 }
 
-// alreadyEnded returns the error of a request whose context has ended, or nil. A
-// context that context.AfterFunc ends is ended a moment after the one that it
+// alreadyEnded returns the error of a request whose context has ended, or nil.
+// A context that context.AfterFunc ends is ended a moment after the one that it
 // follows, so alreadyEnded looks at the request's own context itself.
 func (x *Exchange) alreadyEnded(ctx context.Context) error {
 	if ctx.Err() != nil {
@@ -156,16 +161,16 @@ func (x *Exchange) alreadyEnded(ctx context.Context) error {
 	return nil
 }
 
-// View returns a copy of the request, with the context ctx, for others to look at
-// before it is sent. It has no body: that is for the transport alone.
+// View returns a copy of the request, with the context ctx, for others to look
+// at before it is sent. It has no body: that is for the transport alone.
 func (x *Exchange) View(ctx context.Context) *http.Request {
 	r := x.Ask.View(ctx)
 	r.Body = nil
 	return r
 }
 
-// Link makes the end of the request's own context call end with its error. It returns
-// that error if the context has ended.
+// Link makes the end of the request's own context call end with its error. It
+// returns that error if the context has ended.
 func (x *Exchange) Link(end func(error)) error {
 	if x.Own == nil || x.Own.Done() == nil {
 		return nil
@@ -177,8 +182,8 @@ func (x *Exchange) Link(end func(error)) error {
 	return nil
 }
 
-// End ends the request with the error why. It may be called from any goroutine, any
-// number of times, before Do and during it. The first error counts.
+// End ends the request with the error why. It may be called from any goroutine,
+// any number of times, before Do and during it. The first error counts.
 func (x *Exchange) End(why error) {
 	x.Doom(why)
 	if x.armed.Load() {
@@ -186,8 +191,8 @@ func (x *Exchange) End(why error) {
 	}
 }
 
-// Doom does what End does, but for a request in flight: it doesn't interrupt that. It
-// runs no user code.
+// Doom does what End does, but for a request in flight: it doesn't interrupt
+// that. It runs no user code.
 func (x *Exchange) Doom(why error) { x.why.CompareAndSwap(nil, &why) }
 
 // Doomed returns the error with which the request was ended, or nil.
@@ -223,8 +228,8 @@ func (x *Exchange) Abort(a *Answer, err error) {
 }
 
 // Close ends the request's contexts, lets go of its connections, and closes its
-// bodies. No Read of them runs when it returns. It is called once, before the handle
-// is done, also for a request that was not sent.
+// bodies. No Read of them runs when it returns. It is called once, before the
+// handle is done, also for a request that was not sent.
 func (x *Exchange) Close(a *Answer) {
 	if x.uploads != nil {
 		x.uploads.stopWatching()
@@ -257,14 +262,14 @@ func (x *Exchange) Discard() {
 	}
 }
 
-// guarded calls f, which runs user code. If f doesn't return, the answer is an error
-// that says so.
+// guarded calls f, which runs user code. If f doesn't return, the answer is an
+// error that says so.
 func (x *Exchange) guarded(a *Answer, f func()) {
 	x.Guard.Run(f, func(err error) { x.Fail(a, err) })
 }
 
-// Fail makes err the answer. A request that was not sent stays so, whatever happens
-// after.
+// Fail makes err the answer. A request that was not sent stays so, whatever
+// happens after.
 func (x *Exchange) Fail(a *Answer, err error) { x.failAs(a, err, a.NotSent) }
 
 // Refuse makes err the answer of a request that was not sent.

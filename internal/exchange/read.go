@@ -7,9 +7,10 @@ import (
 	"github.com/abreast-go/abreast/internal/ask"
 )
 
-// Read returns what a function answered with resp and err: the response, in memory. The
-// end of ctx, the context of the function's block, ends the reading. The error of the
-// function is returned unchanged. Read runs user code, which the caller guards.
+// Read returns what a function answered with resp and err: the response, in
+// memory. The end of ctx, the context of the function's block, ends the
+// reading. The error of the function is returned unchanged. Read runs user
+// code, which the caller guards.
 func Read(ctx context.Context, resp *http.Response, err error, maxBody int64, g *Guard) ask.Answer {
 	if err != nil {
 		if resp != nil && resp.Body != nil {
