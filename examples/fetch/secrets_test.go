@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -26,6 +28,10 @@ func oddURL(rng *rand.Rand, secret string) string {
 func TestPassword_inNoOutput(t *testing.T) {
 	const secret = "hunter2"
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/p" {
+			w.Header()["Location"] = []string{"my_user:" + secret + "@h/"}
+			w.WriteHeader(302)
+		}
 	})
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY"} {
 		t.Setenv(name, proxy)
@@ -37,13 +43,17 @@ func TestPassword_inNoOutput(t *testing.T) {
 	for range n {
 		fmt.Fprintln(&list, oddURL(rng, secret))
 	}
-	dir := t.TempDir()
-	got := fetchURLs(t, strings.NewReader(list.String()), "-dir", dir)
+	dir, har := t.TempDir(), filepath.Join(t.TempDir(), "all.har")
+	got := fetchURLs(t, strings.NewReader(list.String()), "-dir", dir, "-waterfall", "-har", har)
 	if lines := byLine(t, got.records); len(lines) != n {
 		t.Errorf("%d lines of output; want %d: %s", len(lines), n, got.stderr)
 	}
+	archive, err := os.ReadFile(har)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
-		"standard output": got.stdout, "standard error": got.stderr,
+		"standard output": got.stdout, "standard error": got.stderr, "the archive": string(archive),
 		"names of files": strings.Join(filesIn(t, dir), "\n"),
 	} {
 		for line := range strings.Lines(text) {
