@@ -13,8 +13,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// This file doesn't compile unless every name of the API is there, with the type it
-// had: programs are written against them.
+// This file compiles only if every name of the API exists with its type.
+// Programs rely on both.
 
 // Functions and methods.
 var (
@@ -68,8 +68,8 @@ var (
 // startAll is the type of Each and Ordered.
 type startAll[T any] func(p *parallel.Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending]
 
-// Variables and types: pointers to them, since what can be assigned to a type need
-// not be of it.
+// Variables and types. Pointers make sure that the type is exact: a value can
+// be assigned to a variable of another type.
 var (
 	_ *error = &parallel.ErrEnded
 	_ *error = &parallel.ErrNonePending

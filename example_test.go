@@ -26,7 +26,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Two requests side by side, each asked for its response.
+// Two concurrent requests, and the result of each.
 func Example() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"name": %q}`, r.URL.Path)
@@ -38,7 +38,7 @@ func Example() {
 	var u, c struct{ Name string }
 
 	err := client.Parallel(ctx, func(p *parallel.Parallel) error {
-		user, cart := p.Get(userURL), p.Get(cartURL) // handles, at once
+		user, cart := p.Get(userURL), p.Get(cartURL) // returns handles without waiting
 		if err := user.JSON(&u); err != nil {        // waits for this one
 			return err
 		}
@@ -55,7 +55,7 @@ func Example() {
 	// /user/7 and /cart/7
 }
 
-// Nine requests, each response as soon as it is there, whichever that is.
+// Nine requests, and each response as soon as it is complete, in any order.
 func Example_asTheyArrive() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/tiles/5" {
@@ -71,7 +71,7 @@ func Example_asTheyArrive() {
 		for p.HasPending() {
 			resp, err := p.Next()
 			if err != nil {
-				fmt.Println(err) // this one failed; the others are none the worse for it
+				fmt.Println(err) // this one failed; the others continue
 				continue
 			}
 			fmt.Println(resp.Request.URL.Path, resp.Status)
@@ -93,9 +93,9 @@ func Example_asTheyArrive() {
 	// /tiles/9 200 OK
 }
 
-// Several requests under a base URL, and all their responses at once, in the order
-// in which they were asked for. All fails when a request got no answer; what the
-// answers say is for the caller to judge.
+// Several requests under a base URL. All returns their responses in the order
+// of its arguments. It fails if a request has no response, and accepts any
+// status.
 func Example_all() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v2/users/7" && r.URL.Path != "/v2/offers" {
@@ -110,15 +110,15 @@ func Example_all() {
 	} {
 		api := client.Client{BaseURL: base}
 		err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
-			var asked []*pending.Pending
+			var handles []*pending.Pending
 			for _, path := range []string{"/users/7", "/carts/7", "/offers"} {
-				asked = append(asked, p.Get(path))
+				handles = append(handles, p.Get(path))
 			}
-			answers, err := pending.All(asked...)
+			resps, err := pending.All(handles...)
 			if err != nil {
 				return err
 			}
-			user, cart, offers := answers[0], answers[1], answers[2]
+			user, cart, offers := resps[0], resps[1], resps[2]
 			fmt.Println("user:", user.Status)
 			fmt.Println("cart:", cart.Status)
 			fmt.Println("offers:", offers.Status)
@@ -126,18 +126,18 @@ func Example_all() {
 		})
 		var network *url.Error
 		if errors.As(err, &network) {
-			fmt.Println("no answer from", strings.TrimPrefix(base, "http://"))
+			fmt.Println("no response from", strings.TrimPrefix(base, "http://"))
 		}
 	}
 	// Output:
 	// user: 200 OK
 	// cart: 404 Not Found
 	// offers: 200 OK
-	// no answer from 127.0.0.1:1
+	// no response from 127.0.0.1:1
 }
 
-// A map of products, fetched side by side, each with an outcome of its own: what
-// became of one hides nothing of the others.
+// A map of products that are fetched concurrently. Each has an outcome of its
+// own: a failure of one does not hide the others.
 func Example_inventory() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/apples", func(w http.ResponseWriter, r *http.Request) {
@@ -163,7 +163,7 @@ func Example_inventory() {
 	inventory := make(map[string]outcome)
 	stock := client.Client{BaseURL: srv.URL}
 	err := stock.Parallel(context.Background(), func(p *parallel.Parallel) error {
-		asked := map[string]*pending.Pending{
+		handles := map[string]*pending.Pending{
 			"apples":       p.Get("/apples"),
 			"bananas":      p.Get("/bananas"),
 			"cherries":     p.Get("/cherries"),
@@ -171,7 +171,7 @@ func Example_inventory() {
 			"elderberries": p.Get("http://127.0.0.1:1/elderberries"), // nobody listens here
 			"figs":         p.Get("/figs"),
 		}
-		for name, h := range asked {
+		for name, h := range handles {
 			var o outcome
 			o.Err = h.JSON(&o)
 			inventory[name] = o
@@ -195,11 +195,11 @@ func Example_inventory() {
 		case errors.As(o.Err, &status):
 			fmt.Println(name, "answered", status.Response.Status)
 		case errors.As(o.Err, &syntax):
-			fmt.Println(name, "answered with something else than JSON")
+			fmt.Println(name, "answered with something other than JSON")
 		case errors.Is(o.Err, context.DeadlineExceeded):
 			fmt.Println(name, "took too long")
 		case errors.Is(o.Err, pending.ErrNotSent):
-			fmt.Println(name, "could not be reached: safe to ask again")
+			fmt.Println(name, "could not be reached: safe to send again")
 		default:
 			fmt.Println(name, "broke off: the server may have acted")
 		}
@@ -207,15 +207,15 @@ func Example_inventory() {
 	// Output:
 	// apples in stock: 12
 	// bananas answered 404 Not Found
-	// cherries answered with something else than JSON
+	// cherries answered with something other than JSON
 	// dates took too long
-	// elderberries could not be reached: safe to ask again
+	// elderberries could not be reached: safe to send again
 	// figs broke off: the server may have acted
 }
 
-// Any number of URLs at a concurrency of ten, results as they arrive. The URLs are
-// made as they are needed, and at most twenty are under way or waiting to be read:
-// no chunks, and no more memory for ten thousand than for a hundred.
+// Any number of URLs, ten at a time, with results as they arrive. URLs are made
+// as they are needed. At most twenty are in flight or waiting to be read, so
+// ten thousand URLs need no more memory than a hundred.
 func Example_each() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "ten bytes!")
@@ -250,8 +250,8 @@ func Example_each() {
 	// 500 pages, 5000 bytes
 }
 
-// The same with the results in the order of the URLs: one that came early waits
-// for those before it.
+// The same with results in the order of the URLs. A result that arrives early
+// waits for those before it.
 func Example_ordered() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, strings.TrimPrefix(r.URL.Path, "/chapters/"))
@@ -280,15 +280,15 @@ func Example_ordered() {
 	// Once upon a time there was a queue.
 }
 
-// A dashboard is a page gathered from three services.
+// A dashboard serves a page with data from three services.
 type dashboard struct {
 	services *client.Client
 	patience time.Duration
 }
 
 func (d dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// The requests end when the caller goes away, when time is up, and at the
-	// latest when the block is left.
+	// The requests end when the caller goes away, when the time is up, or when
+	// the block ends.
 	ctx, cancel := context.WithTimeout(r.Context(), d.patience)
 	defer cancel()
 
@@ -299,7 +299,7 @@ func (d dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err := d.services.Parallel(ctx, func(p *parallel.Parallel) error {
 		user, cart, offers := p.Get("/user"), p.Get("/cart"), p.Get("/offers")
 		if err := user.JSON(&page.User); err != nil {
-			return err // no page without it
+			return err // there is no page without it
 		}
 		if err := cart.JSON(&page.Cart); err != nil {
 			page.Missing = append(page.Missing, "cart")
@@ -317,8 +317,8 @@ func (d dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(page)
 }
 
-// A handler gathers three services under its request's context and a deadline. One
-// of them is late: the answer does without it.
+// A handler that collects data from three services, under its request's context
+// and a deadline. One service is late, and the page does without it.
 func Example_handler() {
 	services := http.NewServeMux()
 	services.HandleFunc("/user", func(w http.ResponseWriter, r *http.Request) {
@@ -342,8 +342,8 @@ func Example_handler() {
 	// 200 {"User":"Ada","Cart":["tea","milk"],"Offers":null,"Missing":["offers"]}
 }
 
-// The same file from two mirrors. The first good answer wins, and the other
-// request is cancelled.
+// The same file from two mirrors. The first good response wins, and the other
+// request is canceled.
 func Example_race() {
 	fast := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "the file")
@@ -363,7 +363,7 @@ func Example_race() {
 		fmt.Printf("%s\n", file)
 
 		_, err = first.Response()
-		fmt.Println("the loser was cancelled:", errors.Is(err, context.Canceled))
+		fmt.Println("the loser was canceled:", errors.Is(err, context.Canceled))
 		return nil
 	})
 	if err != nil {
@@ -371,15 +371,15 @@ func Example_race() {
 	}
 	// Output:
 	// the file
-	// the loser was cancelled: true
+	// the loser was canceled: true
 }
 
-// A hedged request: where no answer has come after a while, the same is asked a
-// second time, and the first answer wins.
+// A hedged request: if there is no response after a while, the same request is
+// sent a second time, and the first response wins.
 func Example_hedge() {
-	var asked atomic.Int32
+	var requests atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asked.Add(1) == 1 {
+		if requests.Add(1) == 1 {
 			<-r.Context().Done() // the first request is stuck
 			return
 		}
@@ -403,10 +403,11 @@ func Example_hedge() {
 	// 42
 }
 
-// A resource that three requests open, use and close is one handle with Go, to be
-// raced like any other. Both close what they opened, the loser too.
+// With Go, a resource that three requests open, use and close has one handle,
+// which can take part in a Race. The winner and the loser both close what they
+// opened.
 func Example_resource() {
-	var sessions atomic.Int32 // open ones
+	var sessions atomic.Int32 // the number of open ones
 	mirror := func(report http.HandlerFunc) *httptest.Server {
 		mux := http.NewServeMux()
 		mux.HandleFunc("POST /sessions", func(w http.ResponseWriter, r *http.Request) {
@@ -439,7 +440,8 @@ func Example_resource() {
 			}
 			u := mirror + "/sessions/" + url.PathEscape(session.ID)
 			defer func() {
-				// The block of one who lost has ended and sends nothing: hence another.
+				// The loser's block has ended and sends nothing, so use
+				// another.
 				err := client.Parallel(context.WithoutCancel(p.Context()), func(p *parallel.Parallel) error {
 					_, err := p.Delete(u, parallel.Timeout(5*time.Second)).Bytes()
 					return err
@@ -462,13 +464,13 @@ func Example_resource() {
 	if err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println("sessions left open:", sessions.Load())
+	fmt.Println("sessions still open:", sessions.Load())
 	// Output:
 	// all is well
-	// sessions left open: 0
+	// sessions still open: 0
 }
 
-// An accessLog is a transport of one's own around another.
+// An accessLog is a transport that logs the requests of another one.
 type accessLog struct{ next http.RoundTripper }
 
 func (a accessLog) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -481,9 +483,10 @@ func (a accessLog) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// Auth puts credentials on each request just before it is sent, and on requests to
-// the client's own origin only. HTTP says how requests are dispatched: here through
-// a transport of one's own, around the one that is tuned for parallel requests.
+// Auth adds credentials to a request just before it is sent, if the request
+// goes to the client's own origin. HTTP sends the requests. Here it has a
+// transport of our own, which wraps the one that is tuned for parallel
+// requests.
 func Example_client() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer secret" {
@@ -492,7 +495,7 @@ func Example_client() {
 	}))
 	defer srv.Close()
 
-	token := func(context.Context) (string, error) { return "secret", nil } // from a cache, or a server
+	token := func(context.Context) (string, error) { return "secret", nil } // from a cache or a server
 
 	transport := client.NewTransport()
 	defer transport.CloseIdleConnections()
@@ -501,7 +504,7 @@ func Example_client() {
 		Auth: func(r *http.Request) error {
 			t, err := token(r.Context())
 			if err != nil {
-				return err // the request's error, which then is not sent
+				return err // becomes the error of the request, which is not sent
 			}
 			r.Header.Set("Authorization", "Bearer "+t)
 			return nil
@@ -524,9 +527,9 @@ func Example_client() {
 	// GET /teams 200
 }
 
-// Two lists side by side, each page of which names the next: requests are made
-// while responses are read. A link that a server sent is relative to the page that
-// has it, and not to the client's BaseURL.
+// Two lists are read concurrently, and each page names the next: requests are
+// made while responses are read. A link in a page is relative to that page, and
+// not to the client's BaseURL.
 func Example_pagination() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v2/{list}", func(w http.ResponseWriter, r *http.Request) {
@@ -575,7 +578,7 @@ func Example_pagination() {
 	if err != nil {
 		fmt.Println(err)
 	}
-	slices.Sort(items) // the lists came interleaved
+	slices.Sort(items) // the lists arrived interleaved
 	fmt.Println(strings.Join(items, "\n"))
 	// Output:
 	// books 1
@@ -588,7 +591,8 @@ func Example_pagination() {
 	// films 4
 }
 
-// A crawl of a small site: every page once, four at a time, and what is broken.
+// A crawl of a small site, four pages at a time. It fetches every page once and
+// reports the broken ones.
 func Example_crawl() {
 	site := map[string]string{
 		"/":             `<a href="/docs/">Documentation</a> <a href="about">About</a>`,
@@ -624,7 +628,7 @@ func Example_crawl() {
 				return err
 			}
 			for _, match := range link.FindAllSubmatch(page, -1) {
-				u, err := resp.Request.URL.Parse(string(match[1])) // relative to where we are
+				u, err := resp.Request.URL.Parse(string(match[1])) // relative to this page
 				if err != nil || u.Host != resp.Request.URL.Host || seen[u.String()] {
 					continue
 				}
@@ -648,9 +652,10 @@ func Example_crawl() {
 	// /team 404 Not Found
 }
 
-// What was not sent is sent again, a POST too: ErrNotSent says that no byte of it
-// left. Other failures are not repeated, since the server may have acted; nor is
-// anything once the block's context has ended.
+// A request that was not sent, even a POST, is sent again: ErrNotSent means
+// that no byte of it was transmitted. After other failures the server may have
+// acted, so nothing is sent again. Neither is it after the end of the block's
+// context.
 func Example_sendAgain() {
 	var orders atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -693,9 +698,9 @@ func Example_sendAgain() {
 	// order 1, after 3 dials
 }
 
-// Clean-up that has to happen, also when the context has ended: on a block that
-// ended nothing is sent, so the clean-up gets a block of its own, whose context
-// cannot be cancelled and whose request has little time.
+// Cleanup that must happen even if the context has ended. A block that has
+// ended sends nothing, so the cleanup has a block of its own. Its context
+// cannot be canceled, and its request has little time.
 func Example_cleanUp() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -705,7 +710,7 @@ func Example_cleanUp() {
 	mux.HandleFunc("PUT /lock", func(w http.ResponseWriter, r *http.Request) { locked.Store(true) })
 	mux.HandleFunc("DELETE /lock", func(w http.ResponseWriter, r *http.Request) { locked.Store(false) })
 	mux.HandleFunc("POST /import", func(w http.ResponseWriter, r *http.Request) {
-		cancel() // the user loses patience
+		cancel() // the user gives up
 		<-r.Context().Done()
 	})
 	srv := httptest.NewServer(mux)
@@ -726,14 +731,14 @@ func Example_cleanUp() {
 		_, err = p.Post("/import").Bytes()
 		return err
 	})
-	fmt.Println("cancelled:", errors.Is(err, context.Canceled))
+	fmt.Println("canceled:", errors.Is(err, context.Canceled))
 	fmt.Println("locked:", locked.Load())
 	// Output:
-	// cancelled: true
+	// canceled: true
 	// locked: false
 }
 
-// Canned answers a request by its path, without a network.
+// canned is a transport that answers a request by its path, without a network.
 type canned map[string]string
 
 func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -744,9 +749,9 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
-// Code that is given its client is tested with one that goes to an httptest server
-// (Example_handler), or, as here, to a transport with canned answers. Where time
-// matters, see TestHandler_inFakeTime in this file.
+// Code that uses a client is tested with a client that sends to an httptest
+// server, as in Example_handler, or to a transport with canned responses, as
+// here. If time matters, see TestHandler_inFakeTime in this file.
 func Example_testing() {
 	services := client.Client{
 		BaseURL: "http://services.test",
@@ -761,8 +766,8 @@ func Example_testing() {
 	// 200 {"User":"Ada","Cart":null,"Offers":null,"Missing":["cart","offers"]}
 }
 
-// An offline transport has a handler answer what it is given, without a network:
-// so it works in the fake time of testing/synctest, where real sockets do not.
+// An offline transport passes requests to a handler without a network. It works
+// in the fake time of testing/synctest, where real sockets do not.
 type offline struct{ handler http.Handler }
 
 func (o offline) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -774,8 +779,8 @@ func (o offline) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// How to test in fake time: an hour passes in no time at all, and durations are
-// exact. Here a service takes an hour, and the page is there after two seconds.
+// A test in fake time: an hour passes immediately, and durations are exact.
+// Here a service takes an hour, and the page is complete after two seconds.
 func TestHandler_inFakeTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux := http.NewServeMux()

@@ -21,10 +21,10 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-var update = flag.Bool("update", false, "write the README's picture anew")
+var update = flag.Bool("update", false, "rewrite the README's picture")
 
-// The README's picture is that of Example_handler's page: drawn here, in fake time, so
-// that it comes out the same everywhere.
+// The picture in the README shows the page of Example_handler, in fake time, so
+// that it looks the same everywhere.
 func TestReadme_picture(t *testing.T) {
 	const file = "docs/handler.svg"
 	synctest.Test(t, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestReadme_picture(t *testing.T) {
 		mux.Handle("/offers", answer(`[]`, time.Hour, 0))
 		services := testnet.New(t, mux)
 		services.Transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			trace := httptrace.ContextClientTrace(ctx) // as a net.Dialer
+			trace := httptrace.ContextClientTrace(ctx) // as a net.Dialer does
 			trace.DNSStart(httptrace.DNSStartInfo{})
 			<-time.After(15 * ms)
 			trace.DNSDone(httptrace.DNSDoneInfo{})
@@ -80,7 +80,7 @@ func TestReadme_picture(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), got.String()); diff != "" {
-			t.Errorf("%s is not what is drawn; -update writes it anew (-want +got):\n%s", file, diff)
+			t.Errorf("%s differs from the picture; -update rewrites it (-want +got):\n%s", file, diff)
 		}
 	})
 }

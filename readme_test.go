@@ -23,8 +23,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Every piece of Go in the README and in docs/by-hand.md stands in this file, in
-// example_test.go or in docs/first, and so is compiled.
+// All Go code in the README and in docs/by-hand.md is also in this file, in
+// example_test.go or in docs/first, and is therefore compiled.
 func TestReadme_codeIsCompiled(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)
@@ -60,7 +60,7 @@ func trimmed(code string) string {
 	return b.String()
 }
 
-// What follows is the README's, in its order.
+// The following code is in the README, in this order.
 
 func readmeNext(p *parallel.Parallel) {
 	for p.HasPending() {
@@ -239,7 +239,7 @@ func fetchAbreast(ctx context.Context, c *client.Client, urls []string, each fun
 
 // and client.Client{Limit: 10}
 
-// Both functions of docs/by-hand.md do the same.
+// The two functions of docs/by-hand.md have the same results.
 func TestByHand_sameResults(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/7" {
@@ -284,12 +284,12 @@ func TestByHand_sameResults(t *testing.T) {
 	}
 	for name, fetch := range map[string]func(func(string, []byte, error) error) error{"by hand": byHand, "abreast": abreast} {
 		if _, n, err := outcome(fetch, 3); err != enough || n != 3 {
-			t.Errorf("%s: left with %v after %d, want %v after 3", name, err, n, enough)
+			t.Errorf("%s: stopped with %v after %d, want %v after 3", name, err, n, enough)
 		}
 	}
 }
 
-// The README's other pieces do what it says of them.
+// The other code in the README does what the README says.
 func TestReadme_pieces(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
