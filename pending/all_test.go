@@ -48,7 +48,7 @@ func wantAll(t *testing.T, result chan func() ([]*http.Response, error), want []
 }
 
 // Promise 11.
-func TestAllIsInTheOrderGiven(t *testing.T) {
+func TestAll_inTheOrderGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b, other block
 		hs := []*pending.Pending{b.request("/1"), other.request("/2"), b.answered("/3", 200, "three")}
@@ -64,7 +64,7 @@ func TestAllIsInTheOrderGiven(t *testing.T) {
 }
 
 // Promise 11: All does not judge a status.
-func TestTwo401sAreASuccessToAll(t *testing.T) {
+func TestAll_acceptsAnyStatus(t *testing.T) {
 	var b block
 	resps, err := pending.All(b.answered("/1", 401, "no"), b.answered("/2", 401, "nor you"))
 	if err != nil {
@@ -77,7 +77,7 @@ func TestTwo401sAreASuccessToAll(t *testing.T) {
 
 // Promise 11: the first failure is that which came first, not that which stands
 // first, and the others run on.
-func TestAllStopsWaitingAtTheFirstFailure(t *testing.T) {
+func TestAll_stopsWaitingAtFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
 		there, failing, open, early := b.request("/1"), b.request("/2"), b.request("/3"), b.answered("/4", 200, "early")
@@ -95,7 +95,7 @@ func TestAllStopsWaitingAtTheFirstFailure(t *testing.T) {
 }
 
 // Promise 11: of what has settled before the call too, all responses are there.
-func TestAllOfSettledHandlesHasWhatIsThere(t *testing.T) {
+func TestAll_doneBeforeTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
 		failed := b.request("/")
@@ -105,14 +105,14 @@ func TestAllOfSettledHandlesHasWhatIsThere(t *testing.T) {
 	})
 }
 
-func TestAllOfNone(t *testing.T) {
+func TestAll_noHandles(t *testing.T) {
 	resps, err := pending.All()
 	if resps == nil || len(resps) != 0 || err != nil {
 		t.Errorf("All() = %#v, %v; want an empty slice and no error", resps, err)
 	}
 }
 
-func TestAllWithANilHandle(t *testing.T) {
+func TestAll_nilHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, none := (*pending.Pending)(nil).Response()
 		var b block
@@ -122,7 +122,7 @@ func TestAllWithANilHandle(t *testing.T) {
 }
 
 // Each place has a response of its own, also where one handle is in several.
-func TestAllWithDuplicates(t *testing.T) {
+func TestAll_duplicates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
 		h := b.request("/")

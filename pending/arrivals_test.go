@@ -14,7 +14,7 @@ import (
 )
 
 // Promise 8.
-func TestNextYieldsEachOnceInTheOrderOfSettling(t *testing.T) {
+func TestNext_completionOrder(t *testing.T) {
 	var b block
 	first, second, third := b.request("/1"), b.request("/2"), b.request("/3")
 	b.answer(second, 200, "")
@@ -28,7 +28,7 @@ func TestNextYieldsEachOnceInTheOrderOfSettling(t *testing.T) {
 }
 
 // Promise 8: whoever waits, what settles first is handed out first, once.
-func TestSeveralWaitersShareTheArrivals(t *testing.T) {
+func TestNext_manyWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
 		const n = 4
@@ -60,7 +60,7 @@ func TestSeveralWaitersShareTheArrivals(t *testing.T) {
 }
 
 // Promise 8: two arrivals wake two waiters, though neither has run in between.
-func TestNoArrivalIsLostOnWaiters(t *testing.T) {
+func TestNext_twoArrivalsWakeTwoWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
 		one, two, open := b.request("/1"), b.request("/2"), b.request("/3")
@@ -86,7 +86,7 @@ func TestNoArrivalIsLostOnWaiters(t *testing.T) {
 }
 
 // Promise 9.
-func TestNextEndsWhenTheLastIsClaimedElsewhere(t *testing.T) {
+func TestNext_returnsWhenLastIsClaimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
 		h := b.request("/")
@@ -114,7 +114,7 @@ func TestNextEndsWhenTheLastIsClaimedElsewhere(t *testing.T) {
 }
 
 // Promise 9: claimed when they are called, not when they return.
-func TestWhatClaims(t *testing.T) {
+func TestClaim(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		use    func(*pending.Pending)
@@ -160,7 +160,7 @@ func TestWhatClaims(t *testing.T) {
 }
 
 // Promise 9: what Next gave is claimed too, and asking it again does no harm.
-func TestClaimingTwiceCountsOnce(t *testing.T) {
+func TestClaim_twiceCountsOnce(t *testing.T) {
 	var b block
 	h, other := b.answered("/", 200, ""), b.request("/other")
 	if got := b.Next(); got != h {
@@ -178,7 +178,7 @@ func TestClaimingTwiceCountsOnce(t *testing.T) {
 }
 
 // Promise 10.
-func TestAHandleSettlesOnce(t *testing.T) {
+func TestComplete_once(t *testing.T) {
 	var b block
 	h := b.request("/")
 	if !b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: 200}, Body: []byte("first")}) {
@@ -197,7 +197,7 @@ func TestAHandleSettlesOnce(t *testing.T) {
 }
 
 // What tells of settling tells in the order of it, at once if it is past.
-func TestClaimTellsWhenAHandleSettles(t *testing.T) {
+func TestClaim_notifies(t *testing.T) {
 	var b block
 	var told []int
 	tell := func(n int) { told = append(told, n) }

@@ -30,7 +30,7 @@ func among(b *testing.B, f func(b *testing.B, others *block)) {
 
 var ok = ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}}
 
-func BenchmarkMakeAndSettle(b *testing.B) {
+func BenchmarkComplete(b *testing.B) {
 	among(b, func(b *testing.B, a *block) {
 		for b.Loop() {
 			h := a.Make(nil, nil)
@@ -107,7 +107,7 @@ func BenchmarkClaim(b *testing.B) {
 }
 
 // One that is made and cancelled.
-func BenchmarkCancelOne(b *testing.B) {
+func BenchmarkCancel(b *testing.B) {
 	among(b, func(b *testing.B, a *block) {
 		for b.Loop() {
 			var h *pending.Pending

@@ -17,7 +17,7 @@ import (
 )
 
 // Promise 11: what decodes judges the status; Response does not.
-func TestBytesJudgesTheStatus(t *testing.T) {
+func TestBytes_requires2xx(t *testing.T) {
 	for _, test := range []struct {
 		status int
 		ok     bool
@@ -51,7 +51,7 @@ func TestBytesJudgesTheStatus(t *testing.T) {
 	}
 }
 
-func TestBytesOfAFailureIsItsError(t *testing.T) {
+func TestBytes_failure(t *testing.T) {
 	var b block
 	h := b.request("/")
 	b.fail(h, errBroken)
@@ -63,7 +63,7 @@ func TestBytesOfAFailureIsItsError(t *testing.T) {
 	}
 }
 
-func TestBytesAreShared(t *testing.T) {
+func TestBytes_shared(t *testing.T) {
 	var b block
 	h := b.answered("/", 200, "body")
 	one, _ := h.Bytes()
@@ -74,7 +74,7 @@ func TestBytesAreShared(t *testing.T) {
 }
 
 // Promise 20: what doesn't decode is a *url.Error around the decoder's.
-func TestJSONThatDoesNotDecode(t *testing.T) {
+func TestJSON_decodeError(t *testing.T) {
 	asked, _ := http.NewRequest("POST", "https://user:secret@h/x", nil)
 	answered := &http.Response{StatusCode: 200, Request: asked}
 	for _, test := range []struct {
@@ -102,7 +102,7 @@ func TestJSONThatDoesNotDecode(t *testing.T) {
 
 // Promise 20: a *StatusError's text has method, URL and status, and none needs a
 // Request to be there.
-func TestTextOfErrors(t *testing.T) {
+func TestErrors_text(t *testing.T) {
 	asked, _ := http.NewRequest("DELETE", "https://user:secret@h/x", nil)
 	ofRequest := func(asked *http.Request, resp *http.Response) error {
 		var b block
@@ -155,7 +155,7 @@ type numeric int
 func (n *numeric) UnmarshalJSON(b []byte) error { return fmt.Errorf("no number: %s", b) }
 
 // Promise 21: Timeout stays true through ErrNotSent.
-func TestNotSent(t *testing.T) {
+func TestNotSent_keepsTimeout(t *testing.T) {
 	for _, test := range []struct {
 		err     error
 		timeout bool

@@ -15,7 +15,7 @@ import (
 )
 
 // Promise 10.
-func TestResponseCanBeAskedAgain(t *testing.T) {
+func TestResponse_repeatable(t *testing.T) {
 	var b block
 	h := b.answered("/", 200, "the body")
 	first, err := h.Response()
@@ -46,7 +46,7 @@ func TestResponseCanBeAskedAgain(t *testing.T) {
 }
 
 // Promise 10.
-func TestManyGoroutinesAskOneHandle(t *testing.T) {
+func TestPending_manyGoroutines(t *testing.T) {
 	var b block
 	h := b.request("/")
 	var asking sync.WaitGroup
@@ -66,7 +66,7 @@ func TestManyGoroutinesAskOneHandle(t *testing.T) {
 	asking.Wait()
 }
 
-func TestResponseWaits(t *testing.T) {
+func TestResponse_waits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for name, ask := range map[string]func(*pending.Pending) error{
 			"Response": func(h *pending.Pending) error { _, err := h.Response(); return err },
@@ -115,7 +115,7 @@ func TestCancel(t *testing.T) {
 }
 
 // A handle that was never made is one that settled with an error saying so.
-func TestNilAndZeroHandle(t *testing.T) {
+func TestPending_nilOrZero(t *testing.T) {
 	for name, h := range map[string]*pending.Pending{"nil": nil, "zero": new(pending.Pending)} {
 		t.Run(name, func(t *testing.T) {
 			resp, err := h.Response()
@@ -140,7 +140,7 @@ func TestNilAndZeroHandle(t *testing.T) {
 }
 
 // Promise 14: what Request gives is a copy.
-func TestRequestIsACopyOfWhatWasAsked(t *testing.T) {
+func TestRequest_copy(t *testing.T) {
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, "own")
 	asked, err := http.NewRequestWithContext(ctx, "PUT", "https://h/x?y=1", strings.NewReader("body"))
@@ -183,7 +183,7 @@ func TestRequestIsACopyOfWhatWasAsked(t *testing.T) {
 
 // Promise 14: a body that was never read again was never opened, and one that was
 // is closed once.
-func TestRequestOpensItsBodyWhenRead(t *testing.T) {
+func TestRequest_opensBodyWhenRead(t *testing.T) {
 	opened, closed := 0, 0
 	asked, _ := http.NewRequest("POST", "https://h/", io.NopCloser(strings.NewReader("")))
 	asked.GetBody = func() (io.ReadCloser, error) {
@@ -225,7 +225,7 @@ type counted struct {
 
 func (c *counted) Close() error { *c.closed++; return nil }
 
-func TestRequestOfWhatAskedForNone(t *testing.T) {
+func TestRequest_noRequestOrBody(t *testing.T) {
 	var b block
 	if r := b.Make(nil, nil).Request(); r != nil {
 		t.Errorf("Request() = %v for what is no request, want nil", r)

@@ -58,7 +58,7 @@ func TestRace_chainIsLinear(t *testing.T) {
 }
 
 // A race that is twice a racer of the next doubled the text with each.
-func TestRace_sameRaceTwiceIsListedOnce(t *testing.T) {
+func TestRace_sameRacerTwiceListedOnce(t *testing.T) {
 	var b block
 	first, second := b.request("/1"), b.request("/2")
 	race := pending.Race(first, second)
@@ -122,7 +122,7 @@ func done(hs []*pending.Pending) (n int) {
 }
 
 // Whoever waited for a Race could see it done before its losers were canceled.
-func TestRace_cancelsLosersBeforeItIsDone(t *testing.T) {
+func TestRace_cancelsLosersBeforeDone(t *testing.T) {
 	for name, nest := range map[string]func(hs ...*pending.Pending) *pending.Pending{
 		"one race": pending.Race,
 		"a race in a race": func(hs ...*pending.Pending) *pending.Pending {
@@ -159,7 +159,7 @@ func TestRace_cancelsLosersBeforeItIsDone(t *testing.T) {
 
 // Decide cancels the losers, and nothing is done yet: the winner gives its slot back
 // only then.
-func TestRace_decidedBeforeTheWinnerIsDone(t *testing.T) {
+func TestRace_decidedBeforeWinnerIsDone(t *testing.T) {
 	var here, there block
 	winner, loser, outer := here.request("/winner"), there.request("/loser"), there.request("/outer")
 	inner := pending.Race(winner, loser)
@@ -179,7 +179,7 @@ func TestRace_decidedBeforeTheWinnerIsDone(t *testing.T) {
 }
 
 // Two callers who appended to the bytes of one handle wrote into the room behind them.
-func TestBytes_haveNoRoomBehindThem(t *testing.T) {
+func TestBytes_noSpareCapacity(t *testing.T) {
 	var b block
 	for name, h := range map[string]*pending.Pending{
 		"a handle": b.request("/"),

@@ -20,7 +20,7 @@ import (
 )
 
 // Promise 11: the first whose status is 2xx wins, and the others are cancelled.
-func TestTheFirstToSucceedWinsTheRace(t *testing.T) {
+func TestRace_firstSuccessWins(t *testing.T) {
 	var b block
 	one, two, three, four := b.request("/1"), b.request("/2"), b.request("/3"), b.request("/4")
 	race := pending.Race(one, two, three, four)
@@ -37,7 +37,7 @@ func TestTheFirstToSucceedWinsTheRace(t *testing.T) {
 }
 
 // Promise 11: with no winner, all errors, in the order given.
-func TestARaceWithoutAWinnerHasAllErrors(t *testing.T) {
+func TestRace_noWinnerJoinsErrors(t *testing.T) {
 	var b block
 	one, two, three := b.request("/1"), b.request("/2"), b.request("/3")
 	race := pending.Race(one, two, three)
@@ -65,7 +65,7 @@ func TestARaceWithoutAWinnerHasAllErrors(t *testing.T) {
 
 // Promise 11: of those that have settled before, the first given wins, not the
 // first to have settled.
-func TestARaceOfSettledHandles(t *testing.T) {
+func TestRace_doneBeforeTheCall(t *testing.T) {
 	var b block
 	two := b.answered("/2", 200, "two")
 	one := b.answered("/1", 200, "one")
@@ -76,7 +76,7 @@ func TestARaceOfSettledHandles(t *testing.T) {
 }
 
 // Promise 11: the race takes the place of its racers.
-func TestNextYieldsARaceAsOne(t *testing.T) {
+func TestNext_yieldsRaceOnce(t *testing.T) {
 	var b block
 	one, two, other := b.request("/1"), b.request("/2"), b.request("/other")
 	race := pending.Race(one, two)
@@ -98,7 +98,7 @@ func TestNextYieldsARaceAsOne(t *testing.T) {
 }
 
 // Promise 11: a race can be raced again.
-func TestARaceOfRaces(t *testing.T) {
+func TestRace_ofRaces(t *testing.T) {
 	var b block
 	one, two, three, four := b.request("/1"), b.request("/2"), b.request("/3"), b.request("/4")
 	left, right := pending.Race(one, two), pending.Race(three, four)
@@ -123,7 +123,7 @@ func TestARaceOfRaces(t *testing.T) {
 }
 
 // Promise 11.
-func TestCancelOfARaceCancelsEveryRacer(t *testing.T) {
+func TestRace_cancelCancelsEveryRacer(t *testing.T) {
 	var b, other block
 	race := pending.Race(b.request("/1"), other.request("/2"), b.request("/3"))
 	race.Cancel()
@@ -140,7 +140,7 @@ func TestCancelOfARaceCancelsEveryRacer(t *testing.T) {
 }
 
 // Promise 11: it belongs to the block of its first racer.
-func TestRacersOfDifferentBlocks(t *testing.T) {
+func TestRace_racersOfDifferentBlocks(t *testing.T) {
 	var home, away block
 	mine, theirs := home.request("/home"), away.request("/away")
 	race := pending.Race(mine, theirs)
@@ -154,7 +154,7 @@ func TestRacersOfDifferentBlocks(t *testing.T) {
 }
 
 // Promise 11, 4: what belongs to a block ends with it.
-func TestARaceEndsWithItsBlock(t *testing.T) {
+func TestRace_endsWithItsBlock(t *testing.T) {
 	var home, away block
 	mine, theirs := home.request("/home"), away.request("/away")
 	race, decided := pending.Race(mine, theirs), pending.Race(home.answered("/", 200, "won"), away.request("/2"))
@@ -190,7 +190,7 @@ func TestARaceEndsWithItsBlock(t *testing.T) {
 	}
 }
 
-func TestARaceOfNone(t *testing.T) {
+func TestRace_noHandles(t *testing.T) {
 	race := pending.Race()
 	if !settled(race) {
 		t.Fatal("it has not settled")
@@ -204,7 +204,7 @@ func TestARaceOfNone(t *testing.T) {
 	}
 }
 
-func TestARaceWithNilHandles(t *testing.T) {
+func TestRace_nilHandles(t *testing.T) {
 	var b block
 	open := b.request("/")
 	race := pending.Race(nil, open, new(pending.Pending))
@@ -220,7 +220,7 @@ func TestARaceWithNilHandles(t *testing.T) {
 	}
 }
 
-func TestARaceWithDuplicates(t *testing.T) {
+func TestRace_duplicates(t *testing.T) {
 	var b block
 	h := b.request("/")
 	race := pending.Race(h, h)
@@ -237,7 +237,7 @@ func TestARaceWithDuplicates(t *testing.T) {
 }
 
 // Promise 11: it is named by its first racer, also where another won.
-func TestRequestOfARaceIsItsFirstRacers(t *testing.T) {
+func TestRace_requestOfFirstRacer(t *testing.T) {
 	var b block
 	race := pending.Race(b.request("/first"), b.answered("/second", 200, "not JSON"))
 	if r := race.Request(); r == nil || r.URL.Path != "/first" {
@@ -249,7 +249,7 @@ func TestRequestOfARaceIsItsFirstRacers(t *testing.T) {
 }
 
 // Promise 10 for a race: each call has a response, and a body, of its own.
-func TestARaceCanBeAskedAgain(t *testing.T) {
+func TestRace_resultIsRepeatable(t *testing.T) {
 	var b block
 	race := pending.Race(b.answered("/", 200, "winner"))
 	wantBody(t, race, "winner")
@@ -267,7 +267,7 @@ func TestARaceCanBeAskedAgain(t *testing.T) {
 
 // Promise 11: a race is decided though nobody asks, and its losers are cancelled
 // at that moment.
-func TestARaceIsInNoHurryToBeAsked(t *testing.T) {
+func TestRace_decidedUnclaimed(t *testing.T) {
 	var cancelled atomic.Int64 // when, in Unix's nanoseconds
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		slow(w, r)
@@ -287,7 +287,7 @@ func TestARaceIsInNoHurryToBeAsked(t *testing.T) {
 }
 
 // Promise 11: a hedge that is not needed is never sent.
-func TestAHedgeIsNotSentWhenTheFirstIsInTime(t *testing.T) {
+func TestHedge_notSentIfFirstIsInTime(t *testing.T) {
 	var sent atomic.Int32
 	handler := func(w http.ResponseWriter, r *http.Request) { sent.Add(1); slow(w, r) }
 	inBlock(t, client.Client{}, handler, func(t *testing.T, p *parallel.Parallel) {
@@ -314,7 +314,7 @@ func TestAHedgeIsNotSentWhenTheFirstIsInTime(t *testing.T) {
 	})
 }
 
-func TestAHedgeWinsOverASlowRequest(t *testing.T) {
+func TestHedge_winsOverSlowRequest(t *testing.T) {
 	inBlock(t, client.Client{}, slow, func(t *testing.T, p *parallel.Parallel) {
 		start := time.Now()
 		first := p.Get("/1h")
@@ -334,7 +334,7 @@ func TestAHedgeWinsOverASlowRequest(t *testing.T) {
 
 // Promise 11: the delay counts from the making, so under a full queue both wait,
 // and are then sent together.
-func TestUnderAFullQueueTheHedgeWaitsToo(t *testing.T) {
+func TestHedge_waitsInFullQueue(t *testing.T) {
 	sent := make(chan time.Time, 2)
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/race") {
@@ -363,7 +363,7 @@ func TestUnderAFullQueueTheHedgeWaitsToo(t *testing.T) {
 }
 
 // Promise 11: a status outside 2xx does not win over a later success.
-func TestA500DoesNotWinARace(t *testing.T) {
+func TestRace_statusOutside2xxDoesNotWin(t *testing.T) {
 	inBlock(t, client.Client{}, slow, func(t *testing.T, p *parallel.Parallel) {
 		body, err := pending.Race(p.Get("/10ms?500"), p.Get("/30ms"), p.Get("/20ms?404")).Bytes()
 		if string(body) != "/30ms" || err != nil {
@@ -373,7 +373,7 @@ func TestA500DoesNotWinARace(t *testing.T) {
 }
 
 // Promise 11: its block's end ends a race, and with it the racers elsewhere.
-func TestLeavingTheFirstRacersBlockEndsTheRace(t *testing.T) {
+func TestRace_endsWithFirstRacersBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := client.Client{BaseURL: "http://h", HTTP: testnet.New(t, http.HandlerFunc(slow)).Client()}
 		err := api.Parallel(t.Context(), func(outer *parallel.Parallel) error {
@@ -410,7 +410,7 @@ func TestLeavingTheFirstRacersBlockEndsTheRace(t *testing.T) {
 
 // Promise 10: a handle settles last. Whatever a cancel finds it at, once Done is
 // closed no Read of the request's body and no Write of To's begins.
-func TestACancelledHandleSettlesLast(t *testing.T) {
+func TestCancel_doneIsTheLastStep(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		handle func(http.ResponseWriter, *http.Request)

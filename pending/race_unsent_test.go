@@ -12,7 +12,7 @@ import (
 
 // Promises 11 and 21: a Race without a winner is ErrNotSent if no racer was sent, and
 // not if one may have been; all else that the errors are is found in either case.
-func TestARaceIsNotSentIfNoRacerWas(t *testing.T) {
+func TestRace_notSentIfNoRacerWas(t *testing.T) {
 	refused, reset := errors.New("refused"), errors.New("reset")
 	for name, tc := range map[string]struct {
 		errs []error
@@ -37,7 +37,7 @@ func TestARaceIsNotSentIfNoRacerWas(t *testing.T) {
 
 // Promise 11: a Race whose first racer's block has ended settles with that block's end,
 // also once nothing is left of the block but the handle.
-func TestARaceOfABlockThatIsGoneHasEnded(t *testing.T) {
+func TestRace_blockGarbageCollected(t *testing.T) {
 	ended, refused := errors.New("ended"), errors.New("refused")
 	var first *pending.Pending
 	func() {
