@@ -75,7 +75,7 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 
 // What is read once it is believed is copied from where bodies begin; so none shares
 // its bytes with another, whatever becomes of either.
-func TestBodiesBeginInTheSamePlaceAndShareNothing(t *testing.T) {
+func TestReadAll_bodiesShareNoMemory(t *testing.T) {
 	const n = 2*growth*trusted + 1 // more than is kept of any beginning
 	content := make([]byte, n)
 	for i := range content {
@@ -136,7 +136,7 @@ func (s *stuttering) Read(p []byte) (int, error) {
 	return s.r.Read(p)
 }
 
-func TestReadAllBelievesASmallLength(t *testing.T) {
+func TestReadAll_trustsSmallLength(t *testing.T) {
 	content := make([]byte, trusted)
 	got, err := readAll(bytes.NewReader(content), trusted, 0)
 	if err != nil || len(got) != trusted || cap(got) != trusted {
@@ -145,7 +145,7 @@ func TestReadAllBelievesASmallLength(t *testing.T) {
 }
 
 // A body without an end stops soon after the limit.
-func TestReadAllStopsAtTheLimit(t *testing.T) {
+func TestReadAll_stopsAtLimit(t *testing.T) {
 	for _, declared := range []int64{0, 10, 1000, 1 << 40} {
 		for _, limit := range []int64{1, 1000, trusted, 1 << 20} {
 			got, err := readAll(endless{}, declared, limit)
@@ -162,7 +162,7 @@ type endless struct{}
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 // What came before an error is given back with it: an Outcome counts it.
-func TestReadAllGivesBackWhatCameBeforeAnError(t *testing.T) {
+func TestReadAll_returnsDataBeforeError(t *testing.T) {
 	broken := errors.New("broken")
 	for _, n := range []int{0, 1, 511, 512, 513, 5000} {
 		content := bytes.Repeat([]byte("x"), n)
