@@ -113,7 +113,7 @@ func TestHop_oppositeDirections(t *testing.T) {
 	}
 }
 
-func TestHop_left(t *testing.T) {
+func TestLeave_returnsPlace(t *testing.T) {
 	for _, granted := range []bool{false, true} {
 		q := New[string](0, 1)
 		e := push(q, "a1", "b1", "b2")
