@@ -24,7 +24,7 @@ import (
 )
 
 // Promise 8.
-func TestNextYieldsEachResponseAsSoonAsItIsThere(t *testing.T) {
+func TestNext_yieldsEachAsItCompletes(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		start := time.Now()
 		for _, path := range []string{"/300ms", "/100ms", "/400ms", "/200ms"} {
@@ -49,7 +49,7 @@ func TestNextYieldsEachResponseAsSoonAsItIsThere(t *testing.T) {
 }
 
 // Promise 8: complete is what has its body, not what has its header.
-func TestArrivalIsTheEndOfTheBody(t *testing.T) {
+func TestNext_orderedByEndOfBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/trickle" {
@@ -76,7 +76,7 @@ func TestArrivalIsTheEndOfTheBody(t *testing.T) {
 
 // Promise 8: several goroutines take from one block, each response goes to one of
 // them, and none waits for what another has.
-func TestSeveralGoroutinesTakeFromOneBlock(t *testing.T) {
+func TestNext_manyGoroutines(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		start := time.Now()
 		for i := range 20 {
@@ -117,7 +117,7 @@ func TestSeveralGoroutinesTakeFromOneBlock(t *testing.T) {
 
 // Promise 9: claimed when they are called. Next yields the other request alone,
 // HasPending knows, and a Next that waits for the last is told when it is claimed.
-func TestWhatClaimsAHandle(t *testing.T) {
+func TestClaim_callsOfABlock(t *testing.T) {
 	loop := func(each func(*parallel.Parallel, iter.Seq[int], func(int) *pending.Pending) iter.Seq2[int, *pending.Pending]) func(*parallel.Parallel, *pending.Pending) {
 		return func(p *parallel.Parallel, h *pending.Pending) {
 			for range each(p, slices.Values([]int{0}), func(int) *pending.Pending { return h }) {
@@ -178,7 +178,7 @@ func TestWhatClaimsAHandle(t *testing.T) {
 }
 
 // Promise 9.
-func TestACancelledHandleIsYieldedLikeAnyOther(t *testing.T) {
+func TestNext_yieldsCanceled(t *testing.T) {
 	inBlock(t, client.Client{Limit: 1}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) {
 		start := time.Now()
 		running, queued, delayed := p.Get("/1h"), p.Get("/1h"), p.Get("/1h", parallel.After(time.Minute))
@@ -224,7 +224,7 @@ func nextOf(p *parallel.Parallel) <-chan *pending.Pending {
 }
 
 // Promise 7, 8: what is made in the loop is yielded by it.
-func TestArrivalsYieldsWhatTheLoopAdds(t *testing.T) {
+func TestArrivals_requestsMadeInLoop(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		start := time.Now()
 		p.Get("/100ms")
@@ -243,7 +243,7 @@ func TestArrivalsYieldsWhatTheLoopAdds(t *testing.T) {
 }
 
 // A loop that is left takes nothing that it did not yield, and cancels nothing.
-func TestLeavingArrivalsLeavesTheRest(t *testing.T) {
+func TestArrivals_breakKeepsTheRest(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		p.Get("/100ms")
 		p.Get("/200ms")
@@ -262,7 +262,7 @@ func TestLeavingArrivalsLeavesTheRest(t *testing.T) {
 }
 
 // Promise 10.
-func TestALateCancelDoesNothing(t *testing.T) {
+func TestCancel_late(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		h := p.Get("/1ms")
 		<-h.Done()
@@ -285,7 +285,7 @@ func TestALateCancelDoesNothing(t *testing.T) {
 // Promise 10: a Read that a Cancel finds under way ends before the handle settles,
 // and none begins after, though the transport goes on reading. (In no bubble:
 // the library waits for a Read at a mutex, where fake time stands still.)
-func TestNoReadBeginsOnceAHandleHasSettled(t *testing.T) {
+func TestUpload_noReadAfterCancel(t *testing.T) {
 	reading, returning, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var upload io.Reader
 	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -331,7 +331,7 @@ type reader func([]byte) (int, error)
 func (f reader) Read(b []byte) (int, error) { return f(b) }
 
 // Promise 10: many goroutines, one handle, while it settles.
-func TestResponseFromManyGoroutines(t *testing.T) {
+func TestResponse_manyGoroutines(t *testing.T) {
 	server := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, strings.Repeat("body", 1000))
 	}))
@@ -354,7 +354,7 @@ func TestResponseFromManyGoroutines(t *testing.T) {
 }
 
 // Promise 11: the others run on, until the block ends.
-func TestAllLeavesTheOthersRunning(t *testing.T) {
+func TestAll_otherRequestsContinue(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		start := time.Now()
 		early, late := p.Get("/100ms"), p.Get("/300ms")

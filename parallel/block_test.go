@@ -53,7 +53,7 @@ var waysOut = []struct {
 }
 
 // Promise 1.
-func TestEveryWayOutCancelsWhatIsInFlightAndWaitsForIt(t *testing.T) {
+func TestEnd_cancelsAndWaits(t *testing.T) {
 	for _, way := range waysOut {
 		t.Run(way.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestEveryWayOutCancelsWhatIsInFlightAndWaitsForIt(t *testing.T) {
 }
 
 // Promise 1: cancelling is immediate, and the server is told.
-func TestLeavingCancelsWhatTheServerIsAtWork(t *testing.T) {
+func TestEnd_serverSeesCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var begun, cancelled atomic.Int64
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +116,7 @@ func TestLeavingCancelsWhatTheServerIsAtWork(t *testing.T) {
 }
 
 // Promise 1: what a request runs is waited for, wherever it is just then.
-func TestLeavingWaitsForWhateverARequestRuns(t *testing.T) {
+func TestEnd_waitsForUserCode(t *testing.T) {
 	for _, at := range places {
 		if at.upload || at.caller {
 			continue // joined with a mutex, for which fake time stands still; not started by the block
@@ -151,7 +151,7 @@ func TestLeavingWaitsForWhateverARequestRuns(t *testing.T) {
 }
 
 // Promise 1.
-func TestFnRunsOnTheCallersGoroutine(t *testing.T) {
+func TestFn_callersGoroutine(t *testing.T) {
 	goroutine := func() string {
 		b := make([]byte, 64)
 		id, _, _ := strings.Cut(string(b[:runtime.Stack(b, false)]), "[")
@@ -168,7 +168,7 @@ func TestFnRunsOnTheCallersGoroutine(t *testing.T) {
 }
 
 // What cannot be right is said at once.
-func TestANilContextOrFunctionPanics(t *testing.T) {
+func TestRun_nilArgumentsPanic(t *testing.T) {
 	var none context.Context
 	for _, nils := range []struct {
 		what string
@@ -193,7 +193,7 @@ type incomparable []string
 func (e incomparable) Error() string { return strings.Join(e, " ") }
 
 // Promise 2.
-func TestFnsErrorComesBackUnchanged(t *testing.T) {
+func TestFn_errorUnchanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
 		var want error
@@ -216,7 +216,7 @@ func TestFnsErrorComesBackUnchanged(t *testing.T) {
 }
 
 // Promise 2.
-func TestFailuresThatNobodyAskedAboutStaySilent(t *testing.T) {
+func TestFailure_unclaimedIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
 		err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -248,7 +248,7 @@ func isEnded(t testing.TB, what string, err error) {
 }
 
 // Promise 4.
-func TestAHandleOutlivesItsBlock(t *testing.T) {
+func TestHandle_outlivesItsBlock(t *testing.T) {
 	if !errors.Is(parallel.ErrEnded, context.Canceled) {
 		t.Error("ErrEnded is not context.Canceled")
 	}
@@ -302,7 +302,7 @@ func httpGet(ctx context.Context, url string) *http.Request {
 }
 
 // Promise 4: of a block of Go's, which ended within one that is open, as well.
-func TestWhatIsMadeAfterTheEndHasFailedAndIsNotSent(t *testing.T) {
+func TestEnd_laterRequestsFailUnsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int64
 		c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -398,7 +398,7 @@ func TestWhatIsMadeAfterTheEndHasFailedAndIsNotSent(t *testing.T) {
 
 // Promises 4 and 11: a Race is of its first racer's block, and ends with that,
 // whatever the others do.
-func TestARaceThatIsMadeAfterTheEndHasEnded(t *testing.T) {
+func TestEnd_laterRaceFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -416,7 +416,7 @@ func TestARaceThatIsMadeAfterTheEndHasEnded(t *testing.T) {
 }
 
 // Promise 4: Next gives what is left, answers and failures.
-func TestNextAfterTheEndYieldsWhatIsLeft(t *testing.T) {
+func TestNext_afterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
 		var kept *parallel.Parallel
@@ -479,7 +479,7 @@ var callersEnds = []struct {
 
 // Promise 5. The transport, which two requests hold the slots with, ignores its
 // context for three seconds: that is no reason to wait for what never got a slot.
-func TestTheEndOfTheCallersContext(t *testing.T) {
+func TestContext_callersEnd(t *testing.T) {
 	for _, end := range callersEnds {
 		t.Run(end.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -565,7 +565,7 @@ func isEndOf(t testing.TB, want []error, timeout bool, err error) {
 }
 
 // Promise 7.
-func TestRequestsAreMadeWhileResponsesAreRead(t *testing.T) {
+func TestGet_whileResponsesAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			<-time.After(100 * time.Millisecond)
@@ -598,7 +598,7 @@ func TestRequestsAreMadeWhileResponsesAreRead(t *testing.T) {
 
 // Promises 4 and 7: while the block is being left, a request is either made in it,
 // and cancelled with it, or made on a block that has ended. The accounts add up.
-func TestSeveralGoroutinesMakeRequestsWhileTheBlockIsLeft(t *testing.T) {
+func TestGet_concurrentWithTheEnd(t *testing.T) {
 	for round := range 20 {
 		synctest.Test(t, func(t *testing.T) {
 			var sent atomic.Int64

@@ -35,7 +35,7 @@ func (panickingContext) Done() <-chan struct{} { panic("end") }
 
 // Bodies stayed open when user code panicked or ended the goroutine while a request
 // was made.
-func TestBody_closedHoweverMakingEnds(t *testing.T) {
+func TestBody_closedOnEveryOutcome(t *testing.T) {
 	var l *ledger
 	type maker func(p *parallel.Parallel, opts ...parallel.Option) *pending.Pending
 	makers := map[string]maker{
@@ -144,7 +144,7 @@ func TestBody_closedHoweverMakingEnds(t *testing.T) {
 }
 
 // Promise 17: a body that an option leaves in a request which it replaces is closed.
-func TestBody_leftInReplacedRequest(t *testing.T) {
+func TestBody_ofReplacedRequestIsClosed(t *testing.T) {
 	var l ledger
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		failure(t, p.Post("no base", func(r *parallel.Request) error {
@@ -367,7 +367,7 @@ func chunked(r *parallel.Request) error {
 }
 
 // Files that say nothing true of their size are sent whole.
-func TestBodyOfFile_untrueSize(t *testing.T) {
+func TestBodyOfFile_wrongSize(t *testing.T) {
 	for _, name := range []string{"/proc/version", "/proc/self/limits", "/proc/kallsyms", "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/devices/system/cpu/online"} {
 		want, err := os.ReadFile(name)
 		if err != nil {
@@ -526,7 +526,7 @@ func TestBody_writtenWithHeader(t *testing.T) {
 // A body in memory is not read once its request is done, although net/http writes on
 // when an early response has come: a caller may use its bytes again. (The race
 // detector finds what this test is for.)
-func TestBody_memoryIsFreeWhenDone(t *testing.T) {
+func TestBody_memoryFreedWhenDone(t *testing.T) {
 	for _, size := range []int{100, 1 << 20} {
 		for name, begin := range map[string]func(p *parallel.Parallel, url string, b []byte) *pending.Pending{
 			"Body": func(p *parallel.Parallel, url string, b []byte) *pending.Pending {

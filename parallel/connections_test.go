@@ -61,7 +61,7 @@ func (r *rack) dials() int {
 
 // A cancelled request leaves no dial running: the context of the dial ends at once,
 // whichever way the request ended.
-func TestCancelledRequestLeavesNoDial(t *testing.T) {
+func TestCancel_endsDial(t *testing.T) {
 	for name, end := range waysToEnd {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -133,7 +133,7 @@ var waysToEnd = map[string]func(t *testing.T, c client.Client, url string){
 }
 
 // A dial that is done just as its request is cancelled leaves no connection.
-func TestDialThatCompletesTooLateIsClosed(t *testing.T) {
+func TestCancel_closesLateConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var theirs net.Conn
 		r := &rack{dial: func(ctx context.Context, _ int) (net.Conn, error) {
@@ -153,7 +153,7 @@ func TestDialThatCompletesTooLateIsClosed(t *testing.T) {
 }
 
 // Nor does it leave a TLS handshake: the connection is closed at once.
-func TestCancelledRequestLeavesNoHandshake(t *testing.T) {
+func TestCancel_endsHandshake(t *testing.T) {
 	for name, end := range waysToEnd {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestCancelledRequestLeavesNoHandshake(t *testing.T) {
 }
 
 // What a block's requests wait for is not what others of no block wait for.
-func TestRequestOfNoBlockIsDialledAsEver(t *testing.T) {
+func TestDialContext_outsideBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
 		s.Transport.DialContext = parallel.DialContext(s.Dial)
@@ -412,7 +412,7 @@ func TestSpareConnection(t *testing.T) {
 
 // A connection that serves another request is not the business of the request that
 // it was made for.
-func TestConnectionThatServesAnotherIsNotClosed(t *testing.T) {
+func TestCancel_keepsConnectionInUse(t *testing.T) {
 	for name, overTLS := range map[string]bool{"HTTP": false, "HTTPS": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -441,7 +441,7 @@ func TestConnectionThatServesAnotherIsNotClosed(t *testing.T) {
 
 // Nor does a request that gives up its dial take one from another that waits for
 // its turn under MaxConnsPerHost.
-func TestDialThatIsGivenUpIsNotAnothers(t *testing.T) {
+func TestCancel_otherRequestDialsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
 		r := &rack{dial: func(ctx context.Context, n int) (net.Conn, error) {
@@ -468,7 +468,7 @@ func TestDialThatIsGivenUpIsNotAnothers(t *testing.T) {
 }
 
 // Leaving a block closes no idle connection: the next block's requests use it.
-func TestLeavingClosesNoIdleConnection(t *testing.T) {
+func TestEnd_keepsIdleConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
 		s.Transport.DialContext = parallel.DialContext(s.Dial)

@@ -53,7 +53,7 @@ func counting(n int) (seq iter.Seq[int], pulled *atomic.Int64) {
 func after(n int) string { return "/" + (time.Duration(n) * 100 * time.Millisecond).String() }
 
 // Promise 12.
-func TestOrderOfEachAndOrdered(t *testing.T) {
+func TestEach_orderAndOrdered(t *testing.T) {
 	type turn struct {
 		item int
 		at   time.Duration
@@ -92,7 +92,7 @@ func TestOrderOfEachAndOrdered(t *testing.T) {
 
 // Promise 12: in arrival order also where several have arrived by the time the loop
 // comes round.
-func TestEachKeepsTheOrderOfArrivalWhileTheLoopIsBusy(t *testing.T) {
+func TestEach_completionOrderInBusyLoop(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		var got []int
 		for n := range parallel.Each(p, slices.Values([]int{4, 1, 3, 5, 2}), func(n int) *pending.Pending { return p.Get(after(n)) }) {
@@ -106,7 +106,7 @@ func TestEachKeepsTheOrderOfArrivalWhileTheLoopIsBusy(t *testing.T) {
 }
 
 // Promise 12: many more items than the window is wide.
-func TestEveryItemIsYieldedOnce(t *testing.T) {
+func TestEach_everyItemOnce(t *testing.T) {
 	inBoth(t, client.Client{Limit: 7}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
 		const n = 500
 		items, _ := counting(n)
@@ -136,7 +136,7 @@ func TestEveryItemIsYieldedOnce(t *testing.T) {
 }
 
 // Promise 12: what is ready is yielded before another item is pulled.
-func TestReadyIsYieldedBeforeAnotherItemIsPulled(t *testing.T) {
+func TestEach_yieldsReadyBeforePull(t *testing.T) {
 	t.Run("settled at once", func(t *testing.T) {
 		inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 			items, pulled := counting(10)
@@ -184,7 +184,7 @@ func TestReadyIsYieldedBeforeAnotherItemIsPulled(t *testing.T) {
 }
 
 // Promise 12: at most twice the limit ahead, whatever the handles are of.
-func TestItemsArePulledLazily(t *testing.T) {
+func TestEach_pullsLazily(t *testing.T) {
 	get := func(p *parallel.Parallel) *pending.Pending { return p.Get("/1h") }
 	for _, test := range []struct {
 		name  string
@@ -236,7 +236,7 @@ func TestItemsArePulledLazily(t *testing.T) {
 
 // Promise 12: the window is full or not by what was not yielded yet, and one slow
 // item holds back all others of Ordered, but none of Each.
-func TestASlowItemHoldsBackOrderedAlone(t *testing.T) {
+func TestOrdered_slowItemHoldsBack(t *testing.T) {
 	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
 		items, pulled := counting(10)
 		start := time.Now()
@@ -265,7 +265,7 @@ func TestASlowItemHoldsBackOrderedAlone(t *testing.T) {
 }
 
 // Promise 12: items and start run on the loop's goroutine.
-func TestItemsAndStartRunOnTheLoopsGoroutine(t *testing.T) {
+func TestEach_callersGoroutine(t *testing.T) {
 	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		loop := goroutine()
 		check := func(what string) {
@@ -291,7 +291,7 @@ func TestItemsAndStartRunOnTheLoopsGoroutine(t *testing.T) {
 }
 
 // Promise 12: one handle for several items is yielded for each of them.
-func TestOneHandleForSeveralItems(t *testing.T) {
+func TestEach_handleOfSeveralItems(t *testing.T) {
 	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
 		var shared *pending.Pending
 		items, _ := counting(10)
@@ -315,7 +315,7 @@ func TestOneHandleForSeveralItems(t *testing.T) {
 }
 
 // Promise 12: for a nil handle from start, one that says so.
-func TestStartThatReturnsNil(t *testing.T) {
+func TestEach_startReturnsNil(t *testing.T) {
 	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		items, _ := counting(3)
 		n := 0
@@ -340,7 +340,7 @@ func TestStartThatReturnsNil(t *testing.T) {
 }
 
 // Promise 12: nothing is dropped in silence.
-func TestAfterTheEndTheItemsLeftAreYieldedAsNotSent(t *testing.T) {
+func TestEach_afterTheEnd(t *testing.T) {
 	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		cause := errors.New("the caller's cause")
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -392,7 +392,7 @@ func TestAfterTheEndTheItemsLeftAreYieldedAsNotSent(t *testing.T) {
 
 // Promise 12: the end of the context does not wake a sequence, so one over a
 // channel selects on it.
-func TestASequenceOverAChannel(t *testing.T) {
+func TestEach_itemsFromChannel(t *testing.T) {
 	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -431,7 +431,7 @@ func TestASequenceOverAChannel(t *testing.T) {
 
 // Promise 12: leaving the loop early, whatever way, cancels what was started for it
 // and pulls no more; what else the block has goes on.
-func TestLeavingTheLoopEarly(t *testing.T) {
+func TestEach_breakCancelsTheRest(t *testing.T) {
 	errOut := errors.New("out of the loop")
 	inItems := func(items iter.Seq[int], at int, out func()) iter.Seq[int] {
 		return func(yield func(int) bool) {
@@ -524,7 +524,7 @@ func TestLeavingTheLoopEarly(t *testing.T) {
 
 // Promise 12: what waits for a slot is never sent once the loop is left: that which
 // has one gives it to nothing of the same loop as it is cancelled.
-func TestLeavingTheLoopSendsNothingMore(t *testing.T) {
+func TestEach_breakSendsNoMore(t *testing.T) {
 	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int], "Ordered": parallel.Ordered[int]} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -560,7 +560,7 @@ func TestLeavingTheLoopSendsNothingMore(t *testing.T) {
 }
 
 // A loop over a loop's result starts anew.
-func TestALoopCanBeRunAgain(t *testing.T) {
+func TestEach_sequenceIsReusable(t *testing.T) {
 	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
 		items, _ := counting(3)
 		loop := each(p, items, func(int) *pending.Pending { return p.Get("/1ms") })
@@ -582,7 +582,7 @@ func TestALoopCanBeRunAgain(t *testing.T) {
 }
 
 // Several loops share a block, and each gets its own.
-func TestTwoLoopsInOneBlock(t *testing.T) {
+func TestEach_twoLoopsInOneBlock(t *testing.T) {
 	inBoth(t, client.Client{Limit: 3}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		inner := 0
 		items, _ := counting(3)
@@ -603,7 +603,7 @@ func TestTwoLoopsInOneBlock(t *testing.T) {
 
 // Promise 12: any number of items in flat memory. What was yielded is not held on
 // to, neither the items nor the handles with their bodies.
-func TestEachHoldsOnToNothing(t *testing.T) {
+func TestEach_retainsNothing(t *testing.T) {
 	type item struct{ n, _ int }
 	const n, limit = 400, 5
 	for name, each := range map[string]loopFunc[*item]{"Each": parallel.Each[*item], "Ordered": parallel.Ordered[*item]} {

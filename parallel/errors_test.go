@@ -103,7 +103,7 @@ func refusing(s *testnet.Server) *http.Transport {
 	return s.Transport
 }
 
-func TestEveryFailureNamesWhatWasAskedFor(t *testing.T) {
+func TestErrors_nameTheRequest(t *testing.T) {
 	type Option = parallel.Option
 	cases := map[string]struct {
 		client client.Client
@@ -208,7 +208,7 @@ func TestEveryFailureNamesWhatWasAskedFor(t *testing.T) {
 }
 
 // What a Go function returns comes out unchanged; what a Race joins is each racer's.
-func TestErrorsThatNameNoRequest(t *testing.T) {
+func TestErrors_withoutRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(faulty))
 		c := client.Client{HTTP: &http.Client{Transport: refusing(s)}}
@@ -228,7 +228,7 @@ func TestErrorsThatNameNoRequest(t *testing.T) {
 
 // What a Go function returns fails like any other response, and is named by its own
 // request.
-func TestBodyThatGoReturnsFailsWithItsRequest(t *testing.T) {
+func TestErrors_nameRequestOfGoResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(faulty))
 		c := client.Client{HTTP: s.Client(), MaxBody: 1000}
@@ -251,7 +251,7 @@ func TestBodyThatGoReturnsFailsWithItsRequest(t *testing.T) {
 }
 
 // No text of this library, net/http or net/url has a password in it.
-func TestNoErrorShowsAPassword(t *testing.T) {
+func TestErrors_noPassword(t *testing.T) {
 	const pw = "secret"
 	parse := func(raw string) error { // as a program of the user's might
 		_, err := url.Parse(raw)
@@ -367,7 +367,7 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 }
 
 // What follows the status, and what doesn't decode, shows none either.
-func TestNoVerdictOnAResponseShowsAPassword(t *testing.T) {
+func TestErrors_noPasswordOfResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/404" {
@@ -392,7 +392,7 @@ func TestNoVerdictOnAResponseShowsAPassword(t *testing.T) {
 }
 
 // What doesn't decode is a *url.Error around the decoder's.
-func TestWhatDoesNotDecodeNamesItsRequest(t *testing.T) {
+func TestJSON_errorNamesTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(faulty))
 		c := client.Client{HTTP: s.Client(), BaseURL: "http://h"}
@@ -417,7 +417,7 @@ func TestWhatDoesNotDecodeNamesItsRequest(t *testing.T) {
 
 // A *StatusError's text has the method and URL that were asked for, and the status;
 // no text needs a Request, or a Response, to be there.
-func TestTextsOfStatusAndBodyTooLargeErrors(t *testing.T) {
+func TestStatusError_text(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/404" {
@@ -475,7 +475,7 @@ func TestTextsOfStatusAndBodyTooLargeErrors(t *testing.T) {
 
 // A request that was cancelled is context.Canceled, whatever the transport made of
 // it, and its cause too.
-func TestCancelledIsCanceledWhateverTheTransportMadeOfIt(t *testing.T) {
+func TestCancel_matchesCanceled(t *testing.T) {
 	cause := errors.New("the user went away")
 	until := func(answer func(*http.Request) error) roundTrip {
 		return func(r *http.Request) (*http.Response, error) {
@@ -572,7 +572,7 @@ func TestCancelledIsCanceledWhateverTheTransportMadeOfIt(t *testing.T) {
 }
 
 // The same over HTTP/2, of which net/http makes other errors.
-func TestCancelledIsCanceledOverHTTP2(t *testing.T) {
+func TestCancel_matchesCanceledHTTP2(t *testing.T) {
 	began := make(chan struct{})
 	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/stall" {
@@ -610,7 +610,7 @@ func (netTimeout) Timeout() bool   { return true }
 func (netTimeout) Temporary() bool { return true }
 
 // Timeouts of every kind answer Timeout() true and are context.DeadlineExceeded.
-func TestTimeoutsAreDeadlineExceeded(t *testing.T) {
+func TestTimeout_matchesDeadlineExceeded(t *testing.T) {
 	const d = time.Second
 	failing := func(err error) *http.Client {
 		return &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, err })}
@@ -726,7 +726,7 @@ func silent(t testing.TB) func(context.Context, string, string) (net.Conn, error
 
 // Promise 21: that no byte of a request left is said on proof only, whatever kind
 // the error is of.
-func TestErrNotSentIsSaidOnProofOnly(t *testing.T) {
+func TestErrNotSent_needsProof(t *testing.T) {
 	const d = time.Second
 	type Option = parallel.Option
 	// notSent is an error of another request, which was not sent itself.
@@ -889,7 +889,7 @@ func TestErrNotSentIsSaidOnProofOnly(t *testing.T) {
 }
 
 // What is made on a block that ended was not sent, and says so.
-func TestMadeAfterTheEndIsNotSent(t *testing.T) {
+func TestErrNotSent_madeAfterTheEnd(t *testing.T) {
 	var ended *parallel.Parallel
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error { ended = p; return nil })
 	if _, err := ended.Post("http://h/").Response(); !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, parallel.ErrEnded) {
@@ -897,7 +897,7 @@ func TestMadeAfterTheEndIsNotSent(t *testing.T) {
 	}
 }
 
-func TestHandshakeThatFailsIsNotSent(t *testing.T) {
+func TestErrNotSent_handshakeFails(t *testing.T) {
 	var asked atomic.Int32
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -916,7 +916,7 @@ func TestHandshakeThatFailsIsNotSent(t *testing.T) {
 }
 
 // A server that reset the connection after it read the request may have acted.
-func TestResetAfterTheRequestMayHaveBeenSent(t *testing.T) {
+func TestErrNotSent_resetProvesNothing(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -938,7 +938,7 @@ func TestResetAfterTheRequestMayHaveBeenSent(t *testing.T) {
 
 // net/http sends a GET again after the connection that it reused broke. The dial
 // that is refused then proves nothing of the first time, which the server read.
-func TestRefusedDialAfterABrokenConnectionMayHaveBeenSent(t *testing.T) {
+func TestErrNotSent_refusedDialAfterSend(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -993,7 +993,7 @@ func TestRefusedDialAfterABrokenConnectionMayHaveBeenSent(t *testing.T) {
 
 // A retry of what was not sent: nothing is done twice, and a loop that asks the
 // block's context comes to an end.
-func TestRetryOfWhatWasNotSent(t *testing.T) {
+func TestErrNotSent_sendAgain(t *testing.T) {
 	retry := func(p *parallel.Parallel) (b []byte, err error) {
 		h := p.Post("http://h/", parallel.Body("", strings.NewReader("an order")))
 		for range 5 {
@@ -1062,7 +1062,7 @@ func TestRetryOfWhatWasNotSent(t *testing.T) {
 
 // What an Auth sends under the request's context, to fetch a token, is another
 // request: it proves nothing of this one.
-func TestWhatAuthSendsProvesNothing(t *testing.T) {
+func TestErrNotSent_requestsOfAuth(t *testing.T) {
 	for name, tc := range map[string]struct {
 		token     string            // where from
 		transport http.RoundTripper // nil: net/http's, whose dial is refused

@@ -38,7 +38,7 @@ func paced(t testing.TB) (c client.Client, came *atomic.Int64) {
 
 // Promise 18: at once, on a goroutine of its own, however full the queue is; what
 // it sends takes slots, and it does not.
-func TestGoTakesNoSlotItself(t *testing.T) {
+func TestGo_takesNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
 		c.Limit = 1
@@ -72,7 +72,7 @@ func TestGoTakesNoSlotItself(t *testing.T) {
 }
 
 // Promise 18: the making goes on while the function runs.
-func TestGoReturnsAtOnce(t *testing.T) {
+func TestGo_returnsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			start := time.Now()
@@ -91,7 +91,7 @@ func TestGoReturnsAtOnce(t *testing.T) {
 
 // Promise 18: handles and arrivals are those of the block they were made in; the
 // outer one yields the function as one.
-func TestGoHasABlockOfItsOwn(t *testing.T) {
+func TestGo_ownBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -129,7 +129,7 @@ func TestGoHasABlockOfItsOwn(t *testing.T) {
 }
 
 // Promise 18: and not before.
-func TestTheContextOfAFunctionEndsWithItsHandleOrTheOuterBlock(t *testing.T) {
+func TestGo_contextEnds(t *testing.T) {
 	for _, row := range []struct {
 		name  string
 		end   func(h *pending.Pending, caller context.CancelCauseFunc) // called in the outer block
@@ -190,7 +190,7 @@ func TestTheContextOfAFunctionEndsWithItsHandleOrTheOuterBlock(t *testing.T) {
 
 // Promise 18: under the one queue that they share, the function's requests are taken
 // out of it and no others.
-func TestLeavingAFunctionCancelsWhatItStartedAndNoMore(t *testing.T) {
+func TestGo_endCancelsItsOwnRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, came := paced(t)
 		c.Limit = 2
@@ -236,7 +236,7 @@ func TestLeavingAFunctionCancelsWhatItStartedAndNoMore(t *testing.T) {
 
 // Promise 18: before its handle settles, what a function started is out of the HTTP
 // client; and leaving the outer block waits for both.
-func TestAFunctionIsJoined(t *testing.T) {
+func TestGo_isJoined(t *testing.T) {
 	for _, way := range waysOut {
 		t.Run("its requests, on "+way.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -284,7 +284,7 @@ func TestAFunctionIsJoined(t *testing.T) {
 }
 
 // Promise 18: so a function may send with a client of its own under its Context.
-func TestAFunctionsResponseIsReadBeforeItsContextEnds(t *testing.T) {
+func TestGo_responseReadBeforeContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for range 3 {
@@ -319,7 +319,7 @@ func TestAFunctionsResponseIsReadBeforeItsContextEnds(t *testing.T) {
 
 // Promise 18: like any other, so up to MaxBody, and no further than the block's end
 // or the handle's.
-func TestReadingAFunctionsResponseFails(t *testing.T) {
+func TestGo_readingResponseFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
@@ -365,7 +365,7 @@ func TestReadingAFunctionsResponseFails(t *testing.T) {
 }
 
 // Promise 18: of any status; nil stands for an empty 204.
-func TestAFunctionsResponseComesOutOfItsHandle(t *testing.T) {
+func TestGo_responseOfHandleIsWhole(t *testing.T) {
 	closed := 0
 	body := &stream{ReadCloser: io.NopCloser(strings.NewReader("body")), close: func() { closed++ }}
 	for _, row := range []struct {
@@ -400,7 +400,7 @@ func TestAFunctionsResponseComesOutOfItsHandle(t *testing.T) {
 
 // Promise 18: the very value, also one that == cannot compare; a response beside it
 // is closed.
-func TestAFunctionsErrorComesBackUnchanged(t *testing.T) {
+func TestGo_errorUnchanged(t *testing.T) {
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		own := error(&url.Error{Op: "Own", URL: "http://user:password@any/", Err: io.EOF})
 		closed := 0
@@ -423,7 +423,7 @@ func TestAFunctionsErrorComesBackUnchanged(t *testing.T) {
 }
 
 // Promise 18.
-func TestANilFunctionIsAnErrorOfItsHandle(t *testing.T) {
+func TestGo_nilFunction(t *testing.T) {
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		if err := failure(t, p.Go(nil)); !strings.Contains(err.Error(), "nil") {
 			t.Errorf("Go(nil): error %v; want one that says what was nil", err)
@@ -441,7 +441,7 @@ func TestANilFunctionIsAnErrorOfItsHandle(t *testing.T) {
 
 // Promise 18: an outer block's Stats include its inner ones', at any depth, and
 // count neither Go nor Race.
-func TestStatsCountRequestsAlone(t *testing.T) {
+func TestStats_countRequestsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
 		c.Limit = 3
@@ -486,7 +486,7 @@ func TestStatsCountRequestsAlone(t *testing.T) {
 
 // Promise 18: a request with After waits outside the queue, counts as Queued and
 // holds no slot.
-func TestADelayedRequestWaitsOutsideTheQueue(t *testing.T) {
+func TestAfter_waitsOutsideTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
 		c.Limit = 1
@@ -512,7 +512,7 @@ func TestADelayedRequestWaitsOutsideTheQueue(t *testing.T) {
 
 // Promise 18: when it is due it joins the end of the queue, behind what was made
 // before that.
-func TestADelayedRequestJoinsTheQueueWhenItIsDue(t *testing.T) {
+func TestAfter_joinsQueueWhenDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
 		c.Limit = 1
@@ -538,7 +538,7 @@ func TestADelayedRequestJoinsTheQueueWhenItIsDue(t *testing.T) {
 }
 
 // Promise 18: whoever cancels it, and whenever.
-func TestADelayedRequestIsNotSentOnceItIsCancelled(t *testing.T) {
+func TestAfter_canceledIsNotSent(t *testing.T) {
 	for _, end := range []struct {
 		name string
 		end  func(h *pending.Pending, own, caller context.CancelFunc)
@@ -578,7 +578,7 @@ func TestADelayedRequestIsNotSentOnceItIsCancelled(t *testing.T) {
 }
 
 // Promise 18: from the Wait to the last byte.
-func TestASlotIsHeldFromTheWaitToTheLastByte(t *testing.T) {
+func TestSlot_heldFromWaitToLastByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			<-time.After(time.Second)
@@ -621,7 +621,7 @@ func TestASlotIsHeldFromTheWaitToTheLastByte(t *testing.T) {
 }
 
 // Promise 18: what runs while a slot is held may use a block of its own.
-func TestWhatRunsInASlotMayOpenABlockOfItsOwn(t *testing.T) {
+func TestSlot_userCodeMayOpenBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, came := paced(t)
 		tokens := c

@@ -41,7 +41,7 @@ func given(t *testing.T, url string, transport func(ctx context.Context)) (ctx c
 }
 
 // Promise 24: a request that has failed begins no dial.
-func TestNoDialBeginsForARequestThatHasFailed(t *testing.T) {
+func TestDial_refusedOnceFailed(t *testing.T) {
 	dials := 0
 	dial := parallel.DialContext(func(context.Context, string, string) (net.Conn, error) {
 		dials++
@@ -55,7 +55,7 @@ func TestNoDialBeginsForARequestThatHasFailed(t *testing.T) {
 }
 
 // Promise 24: nor does a TLS handshake go on that begins when its request has failed.
-func TestNoHandshakeBeginsForARequestThatHasFailed(t *testing.T) {
+func TestHandshake_refusedOnceFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
@@ -91,7 +91,7 @@ func (m *moment) Err() error {
 
 // Promise 14: the end of a request's own context is not missed in the moment in which
 // it joins the queue: it does not wait there for a slot.
-func TestARequestsOwnContextEndsAsItIsQueued(t *testing.T) {
+func TestDo_contextEndsAsItIsQueued(t *testing.T) {
 	inBlock(t, client.Client{Limit: 1}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) {
 		start := time.Now()
 		p.Get("/1s")
@@ -141,7 +141,7 @@ func (c *counted) Close() error {
 
 // Promise 17: a body that GetBody opens when its request has been cancelled is closed,
 // and not read.
-func TestABodyThatIsOpenedTooLateIsClosed(t *testing.T) {
+func TestUpload_openedTooLateIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := &counted{Reader: strings.NewReader("content")}
 		req := httpGet(context.Background(), "http://h/")
@@ -169,7 +169,7 @@ func TestABodyThatIsOpenedTooLateIsClosed(t *testing.T) {
 
 // Promises 10 and 17: a body is read by one at a time, whatever a transport does, and
 // whoever waits for his turn has it no more once the body is closed.
-func TestABodyIsReadByOneAtATime(t *testing.T) {
+func TestUpload_oneReadAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := &counted{Reader: strings.NewReader("content")}
 		c := taking(func(b io.ReadCloser) {
@@ -196,7 +196,7 @@ func TestABodyIsReadByOneAtATime(t *testing.T) {
 
 // Promise 17: a handle settles when its body is closed, also where the transport has
 // begun to close it and not waited for that.
-func TestAHandleSettlesWhenItsBodyIsClosed(t *testing.T) {
+func TestUpload_closedBeforeDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := &counted{closeTakes: time.Minute}
 		c := taking(func(b io.ReadCloser) {
@@ -217,7 +217,7 @@ func TestAHandleSettlesWhenItsBodyIsClosed(t *testing.T) {
 
 // Promises 6 and 17: a Goexit in the Close of the body that was opened last, which is
 // closed first, leaves the one before it neither open nor waited for.
-func TestGoexitInTheFirstCloseLeavesNoOtherBodyOpen(t *testing.T) {
+func TestGoexit_inFirstCloseClosesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := &counted{Reader: strings.NewReader("content")}
 		req := httpGet(context.Background(), "http://h/")
@@ -238,7 +238,7 @@ func TestGoexitInTheFirstCloseLeavesNoOtherBodyOpen(t *testing.T) {
 
 // Promise 17: what GetBody of a response's Request opens, when its handle has settled,
 // belongs to who asked for it.
-func TestGetBodyOfAResponsesRequest(t *testing.T) {
+func TestUpload_getBodyOfResponseRequest(t *testing.T) {
 	c := taking(func(io.ReadCloser) {})
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		resp, err := p.Post("http://h/", parallel.Body("", strings.NewReader("content"))).Response()
@@ -258,7 +258,7 @@ func TestGetBodyOfAResponsesRequest(t *testing.T) {
 
 // Promises 6 and 17: what a redirect opens between a request's end and its settling is
 // not opened at all, and so not left to net/http.
-func TestABodyForARedirectThatComesTooLateIsNotOpened(t *testing.T) {
+func TestUpload_lateRedirectOpensNoBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened atomic.Int64
 		var h *pending.Pending
@@ -293,7 +293,7 @@ func TestABodyForARedirectThatComesTooLateIsNotOpened(t *testing.T) {
 
 // Promises 15 and 18: the body of a response that a function returned, and that ended
 // well as its handle was cancelled, is not taken for whole.
-func TestAFunctionsBodyThatEndsAsItIsCancelledIsNotWhole(t *testing.T) {
+func TestGo_bodyEndsAsItIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {
 			h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
@@ -312,7 +312,7 @@ func TestAFunctionsBodyThatEndsAsItIsCancelledIsNotWhole(t *testing.T) {
 }
 
 // Promise 21: what was not sent stays so, whatever happens as its body is closed.
-func TestWhatWasNotSentStaysSo(t *testing.T) {
+func TestErrNotSent_staysTrue(t *testing.T) {
 	depart(func() error {
 		return client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			h := p.Post("no base", parallel.Body("", panickingCloser{strings.NewReader("body")}))

@@ -46,7 +46,7 @@ func makeMany(ctx context.Context, p *parallel.Parallel, n int) (hs []*pending.P
 // before, so that whoever comes to the transport after it comes too late; many
 // rounds, since the worker that has the slot and the one who empties the queue are
 // abreast then.
-func TestNothingQueuedIsSentAfterTheBlocksContextEnded(t *testing.T) {
+func TestQueue_emptiedByContext(t *testing.T) {
 	for _, end := range append(callersEnds[:len(callersEnds):len(callersEnds)], struct {
 		name    string
 		context func(context.Context) (context.Context, context.CancelFunc)
@@ -92,7 +92,7 @@ func TestNothingQueuedIsSentAfterTheBlocksContextEnded(t *testing.T) {
 }
 
 // Promise 3: the server's own count.
-func TestTheServerNeverSeesWhatWasQueued(t *testing.T) {
+func TestQueue_serverSeesNothing(t *testing.T) {
 	for _, way := range waysOut {
 		t.Run(way.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestTheServerNeverSeesWhatWasQueued(t *testing.T) {
 
 // Promise 3: a request that has its slot already, and whose context ends before it
 // is sent, in a Wait or an Auth that doesn't care.
-func TestARequestWithASlotIsNotSentAfterItsContextEnded(t *testing.T) {
+func TestSlot_notSentAfterContextEnds(t *testing.T) {
 	type cancel = context.CancelFunc
 	callers := func(_ *http.Request, caller, _ cancel) { caller() }
 	leaving := func(r *http.Request, _, _ cancel) { <-r.Context().Done() }
@@ -179,7 +179,7 @@ func TestARequestWithASlotIsNotSentAfterItsContextEnded(t *testing.T) {
 
 // Promise 3: the worker that goes on from an answered request to the next finds the
 // context ended in between.
-func TestTheNextInLineIsNotSentIfTheContextEndsInBetween(t *testing.T) {
+func TestQueue_contextEndsBeforeNext(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -240,7 +240,7 @@ func (g *gauge) add(n int, keys ...string) {
 
 // Promise 3: neither the block's limit nor a host's is ever passed, nor ever left
 // unused.
-func TestTheLimitIsNeverPassed(t *testing.T) {
+func TestLimit_neverExceeded(t *testing.T) {
 	const everyHost = ""
 	for _, with := range []struct {
 		name             string
@@ -306,7 +306,7 @@ func TestTheLimitIsNeverPassed(t *testing.T) {
 }
 
 // Promise 3: a slot is given back however a request ends, once.
-func TestTheLimitHoldsWhateverBecomesOfRequests(t *testing.T) {
+func TestLimit_releasedOnEveryOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gauge
 		s := testnet.New(t, &g)
@@ -342,7 +342,7 @@ func TestTheLimitHoldsWhateverBecomesOfRequests(t *testing.T) {
 }
 
 // A block has its limits for itself.
-func TestTwoBlocksHaveALimitEach(t *testing.T) {
+func TestLimit_perBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gauge
 		s := testnet.New(t, &g)
@@ -368,7 +368,7 @@ func TestTwoBlocksHaveALimitEach(t *testing.T) {
 }
 
 // Promise 19.
-func TestABusyHostHoldsBackNoOther(t *testing.T) {
+func TestHostLimit_doesntBlockOtherHosts(t *testing.T) {
 	for _, limit := range []int{-1, 2} {
 		t.Run(fmt.Sprint("Limit ", limit), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -396,7 +396,7 @@ func TestABusyHostHoldsBackNoOther(t *testing.T) {
 
 // Promise 19: first in, first out for each host, whether a request waited for a slot
 // or for its host.
-func TestEachHostIsServedInOrder(t *testing.T) {
+func TestHostLimit_orderWithinHost(t *testing.T) {
 	for _, with := range []struct {
 		name             string
 		limit, hostLimit int
@@ -452,7 +452,7 @@ func TestEachHostIsServedInOrder(t *testing.T) {
 
 // Promise 19: under Limit alone the order is that of making, over all hosts; and a
 // host whose turn has come goes before those that were made later.
-func TestTheQueueIsFirstInFirstOut(t *testing.T) {
+func TestQueue_sendsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
 		c, _ := paced(t)
@@ -479,7 +479,7 @@ func TestTheQueueIsFirstInFirstOut(t *testing.T) {
 
 // Promise 19: what is cancelled while it is set aside is gone, and those behind it
 // move up.
-func TestCancellingWhatIsSetAside(t *testing.T) {
+func TestHostLimit_cancelQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, came := paced(t)
 		c.HostLimit = 1
@@ -507,7 +507,7 @@ func TestCancellingWhatIsSetAside(t *testing.T) {
 }
 
 // Promise 19: a host is a name and a port, however these are written.
-func TestWhatHostLimitCountsAsOneHost(t *testing.T) {
+func TestHostLimit_sameHost(t *testing.T) {
 	for _, urls := range []struct {
 		a, b string
 		same bool

@@ -33,11 +33,11 @@ import (
 // for a request of the same block.
 
 var (
-	programs = flag.Int("programs", 700, "TestRandomPrograms: how many")
-	seed     = flag.Uint64("seed", 1, "TestRandomPrograms: of the first")
+	programs = flag.Int("programs", 700, "TestModel_randomPrograms: how many")
+	seed     = flag.Uint64("seed", 1, "TestModel_randomPrograms: of the first")
 )
 
-func TestRandomPrograms(t *testing.T) {
+func TestModel_randomPrograms(t *testing.T) {
 	for i := range *programs {
 		rnd := rand.New(rand.NewPCG(*seed+uint64(i), 0))
 		b := make([]byte, 20+rnd.IntN(180))

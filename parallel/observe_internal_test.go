@@ -6,7 +6,7 @@ import (
 )
 
 // Promise 25: without Observe nothing is made for it.
-func TestWithoutAnObserverThereIsNoObservation(t *testing.T) {
+func TestObserve_unsetCostsNothing(t *testing.T) {
 	cfg := Config{Limit: 1, Send: func(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
 		return nil, r.Context().Err()

@@ -64,7 +64,7 @@ func goroutine() string {
 
 // Observe is called for every request as it is made, also for one that fails at
 // once, and before the call that makes it returns.
-func TestObserveIsCalledForEveryRequestAsItIsMade(t *testing.T) {
+func TestObserve_calledAsRequestIsMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		var l logbook
@@ -252,7 +252,7 @@ func TestOutcome(t *testing.T) {
 
 // The observer's function is the last thing before the handle is done: the handle
 // waits for it, and what it did is seen by who waited.
-func TestObserverIsToldLast(t *testing.T) {
+func TestObserve_endIsTheLastStep(t *testing.T) {
 	ways := map[string][]parallel.Option{
 		"sent": nil, "refused": {refuse[*parallel.Request]}, "waiting": {parallel.After(time.Hour)},
 	}
@@ -290,7 +290,7 @@ type observedKey string
 
 // The context that Observe returns gives its values to the sending, over those of
 // the request's own and of the block's; its end is of no account.
-func TestObserversContextGivesItsValues(t *testing.T) {
+func TestObserve_contextValues(t *testing.T) {
 	values := func(ctx context.Context) (got []string) {
 		for _, k := range []observedKey{"block", "own", "observer", "all", "block and own", "nobody's"} {
 			v, _ := ctx.Value(k).(string)
@@ -345,7 +345,7 @@ func TestObserversContextGivesItsValues(t *testing.T) {
 }
 
 // An observer may return neither a context nor a function.
-func TestObserverMayReturnNothing(t *testing.T) {
+func TestObserve_returnsNil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
 		c := client.Client{HTTP: s.Client(), Observe: func(*http.Request) (context.Context, func(pending.Outcome)) { return nil, nil }}
@@ -363,7 +363,7 @@ func TestObserverMayReturnNothing(t *testing.T) {
 
 // The request that an observer is given is a copy without a body: what it does to
 // it is of no consequence, and the options have been applied.
-func TestObserversRequestIsACopy(t *testing.T) {
+func TestObserve_requestIsACopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, r.Method+" "+r.Host+r.URL.String()+" "+r.Header.Get("X-Own")+" ")
@@ -392,7 +392,7 @@ func TestObserversRequestIsACopy(t *testing.T) {
 }
 
 // A Race and a Go function are no requests: what they send is observed.
-func TestObserveIsCalledForWhatGoAndRaceSend(t *testing.T) {
+func TestObserve_requestsOfGoAndRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 		var l logbook

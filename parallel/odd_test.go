@@ -24,7 +24,7 @@ import (
 // What a program may give by mistake, and a transport too.
 
 // A block without a Config sends with http.DefaultClient, and has no limits.
-func TestAZeroConfigSendsWithTheDefaultClient(t *testing.T) {
+func TestConfig_zeroUsesDefaultClient(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "an answer")
 	}))
@@ -38,7 +38,7 @@ func TestAZeroConfigSendsWithTheDefaultClient(t *testing.T) {
 }
 
 // A Send that returns nothing fails its request, of which nothing is proved.
-func TestASendThatReturnsNothing(t *testing.T) {
+func TestConfig_sendReturnsNil(t *testing.T) {
 	cfg := parallel.Config{Send: func(*http.Request) (*http.Response, error) { return nil, nil }}
 	parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
 		err := failure(t, p.Get("http://h/"))
@@ -51,7 +51,7 @@ func TestASendThatReturnsNothing(t *testing.T) {
 }
 
 // Nil items are none.
-func TestNilItemsAreNone(t *testing.T) {
+func TestEach_nilItems(t *testing.T) {
 	get := func(string) *pending.Pending { t.Error("start was called"); return nil }
 	parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {
 		for name, loop := range map[string]iter.Seq2[string, *pending.Pending]{
@@ -90,7 +90,7 @@ func sent(t *testing.T, o parallel.Option) (length int64, content string, none b
 }
 
 // A nil reader is an empty body, whatever its type.
-func TestANilReaderIsAnEmptyBody(t *testing.T) {
+func TestBody_nilReader(t *testing.T) {
 	for name, r := range map[string]io.Reader{
 		"nil":                   nil,
 		"a nil *bytes.Buffer":   (*bytes.Buffer)(nil),
@@ -104,7 +104,7 @@ func TestANilReaderIsAnEmptyBody(t *testing.T) {
 }
 
 // A file that stands beyond its end is an empty body; its length is not negative.
-func TestAFileThatStandsBeyondItsEnd(t *testing.T) {
+func TestBodyOfFile_offsetBeyondEnd(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestAFileThatStandsBeyondItsEnd(t *testing.T) {
 }
 
 // Promise 13: a method that is none doesn't come to the transport.
-func TestAMethodThatIsNone(t *testing.T) {
+func TestMethod_invalid(t *testing.T) {
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		t.Error("the request came to the transport")
 		return nil, errRefused
@@ -137,7 +137,7 @@ func TestAMethodThatIsNone(t *testing.T) {
 
 // Promise 15: a body whose Read breaks its contract ends the request, and neither the
 // process nor the reading.
-func TestABodyWhoseReadIsBroken(t *testing.T) {
+func TestBody_readReturnsWrongCount(t *testing.T) {
 	for name, tc := range map[string]struct {
 		read func([]byte) (int, error)
 		want string
@@ -160,7 +160,7 @@ func TestABodyWhoseReadIsBroken(t *testing.T) {
 
 // Promise 20: a transport's own timeout has the transport's text, and is
 // context.DeadlineExceeded all the same.
-func TestTextOfATransportsTimeout(t *testing.T) {
+func TestTimeout_textOfTransport(t *testing.T) {
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return nil, os.ErrDeadlineExceeded
 	})}}

@@ -154,7 +154,7 @@ func TestOptions(t *testing.T) {
 }
 
 // With Do, options are applied to the request as it was given.
-func TestOptionsOfDo(t *testing.T) {
+func TestDo_options(t *testing.T) {
 	req, err := http.NewRequest("PUT", "http://h/x?a=1", strings.NewReader("body"))
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestOptionsOfDo(t *testing.T) {
 
 // Promise 14: an Option may be used for many requests, at once too, and through a
 // redirect: each has a reader of its own.
-func TestAnOptionMayBeUsedForManyRequests(t *testing.T) {
+func TestOption_reusable(t *testing.T) {
 	echo := echo(t)
 	for _, test := range []struct {
 		name string
@@ -216,7 +216,7 @@ func TestAnOptionMayBeUsedForManyRequests(t *testing.T) {
 
 // Promise 14: the content is what it is as the option is made; the reader stays as
 // it was.
-func TestAnOptionKeepsWhatItWasMadeOf(t *testing.T) {
+func TestOption_copiesItsArguments(t *testing.T) {
 	buffer := bytes.NewBufferString("before")
 	reader := strings.NewReader("before")
 	values := url.Values{"a": {"before"}}
@@ -254,7 +254,7 @@ func once(text string) *memo { return &memo{Reader: strings.NewReader(text)} }
 
 // Promise 14: any other reader is good for one request. The second says so, is not
 // sent, and does the first no harm.
-func TestAReaderIsGoodForOneRequest(t *testing.T) {
+func TestBody_readerForOneRequest(t *testing.T) {
 	body := once("body")
 	opt := parallel.Body("text/plain", body)
 	echo := echo(t)
@@ -279,7 +279,7 @@ func TestAReaderIsGoodForOneRequest(t *testing.T) {
 }
 
 // Promise 17: a body that an option puts another in the place of is closed too.
-func TestAReplacedBodyIsClosed(t *testing.T) {
+func TestBody_replacedIsClosed(t *testing.T) {
 	errOption := errors.New("failing option")
 	for _, test := range []struct {
 		name string
@@ -331,7 +331,7 @@ func TestAReplacedBodyIsClosed(t *testing.T) {
 // Options are applied in the order given, on the goroutine that makes the request,
 // and also after one that fails: the body that an option holds is to be closed. The
 // first error counts.
-func TestOptionsAreAppliedInTurn(t *testing.T) {
+func TestOptions_appliedInOrder(t *testing.T) {
 	errStop := errors.New("stop")
 	var applied []string
 	opt := func(name string, err error) parallel.Option {

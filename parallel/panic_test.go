@@ -170,7 +170,7 @@ func isExplosion(t testing.TB, raised any) {
 }
 
 // Promise 6.
-func TestAPanicFailsItsHandleCancelsTheBlockAndIsRaisedOnceFnHasReturned(t *testing.T) {
+func TestPanic_cancelsBlockAndReraises(t *testing.T) {
 	for _, at := range places {
 		t.Run(at.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestAPanicFailsItsHandleCancelsTheBlockAndIsRaisedOnceFnHasReturned(t *test
 }
 
 // Promise 6: net/http's server knows it by identity.
-func TestErrAbortHandlerIsRaisedAsItself(t *testing.T) {
+func TestPanic_abortHandlerIsRaisedAsItself(t *testing.T) {
 	for _, at := range places {
 		t.Run(at.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestErrAbortHandlerIsRaisedAsItself(t *testing.T) {
 
 // Promise 6: what is not read by anyone, or comes when fn is through, is raised all
 // the same.
-func TestAPanicWhileTheBlockIsLeftIsRaised(t *testing.T) {
+func TestPanic_asTheBlockEnds(t *testing.T) {
 	for _, at := range places {
 		if at.caller {
 			continue
@@ -272,7 +272,7 @@ func TestAPanicWhileTheBlockIsLeftIsRaised(t *testing.T) {
 }
 
 // Promise 6: some of what a request runs is run although it is never sent.
-func TestAPanicOfWhatWasNeverSentIsRaised(t *testing.T) {
+func TestPanic_neverSent(t *testing.T) {
 	for _, at := range places {
 		if at.name != "Observe's function" && at.name != "the Close of an upload" {
 			continue
@@ -300,7 +300,7 @@ func TestAPanicOfWhatWasNeverSentIsRaised(t *testing.T) {
 }
 
 // Promise 6.
-func TestFnsOwnWayOutWinsOverARequestsPanic(t *testing.T) {
+func TestPanic_fnsOwnExitWins(t *testing.T) {
 	for _, way := range waysOut {
 		if way.want.returned {
 			continue
@@ -325,7 +325,7 @@ func TestFnsOwnWayOutWinsOverARequestsPanic(t *testing.T) {
 
 // Promise 6: whatever the value is. The cause of the block's context can be compared
 // with the errors that it led to, also where the value cannot.
-func TestAnyValueThatWasPanickedWithIsRaised(t *testing.T) {
+func TestPanic_anyValue(t *testing.T) {
 	for _, value := range []any{"text", 7, nil, []string{"incomparable"}, incomparable{"error"}, panics.NewRecovered(0, "a copy"), errBang} {
 		t.Run(fmt.Sprintf("%T", value), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -359,7 +359,7 @@ func TestAnyValueThatWasPanickedWithIsRaised(t *testing.T) {
 
 // Promise 6: a function that used conc itself raises a Recovered already, which has
 // the stack of where it happened.
-func TestARecoveredThatIsRaisedAgainStaysTheFirst(t *testing.T) {
+func TestPanic_recoveredIsNotWrappedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := depart(func() error {
 			return client.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -378,7 +378,7 @@ func TestARecoveredThatIsRaisedAgainStaysTheFirst(t *testing.T) {
 
 // Promise 6: of several the first is raised; it is what happened, the others may
 // come of the cancelling.
-func TestTheFirstOfSeveralPanicsIsRaised(t *testing.T) {
+func TestPanic_firstIsRaised(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.URL.Path == "/first" {
@@ -404,7 +404,7 @@ func TestTheFirstOfSeveralPanicsIsRaised(t *testing.T) {
 // Promises 6 and 18: the panic in a block of Go's is raised on its function's
 // goroutine, is then the function's, and so on outwards. What arrives is the first
 // Recovered, with the stack of where it happened.
-func TestAPanicPassesThroughNestedBlocksAsItIs(t *testing.T) {
+func TestPanic_throughNestedBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
 		start := places[0].start(&c, explode)
@@ -445,7 +445,7 @@ func TestAPanicPassesThroughNestedBlocksAsItIs(t *testing.T) {
 
 // Promise 6: a function that panics after one of its requests did wins over that,
 // as fn does.
-func TestAGoFunctionsOwnPanicWins(t *testing.T) {
+func TestPanic_ofGoFunctionWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
 		start := places[0].start(&c, func() { panic("the request's") })
@@ -464,7 +464,7 @@ func TestAGoFunctionsOwnPanicWins(t *testing.T) {
 }
 
 // Promise 6: nothing may wait for ever, neither for the handle nor for its slot.
-func TestGoexitFailsItsHandleAndNothingElse(t *testing.T) {
+func TestGoexit_failsItsHandleOnly(t *testing.T) {
 	for _, at := range places {
 		if at.caller {
 			continue
@@ -508,7 +508,7 @@ func TestGoexitFailsItsHandleAndNothingElse(t *testing.T) {
 }
 
 // Promise 6: on leaving, too, one goroutine settles many.
-func TestGoexitOfWhatWasNeverSent(t *testing.T) {
+func TestGoexit_neverSent(t *testing.T) {
 	for _, at := range places {
 		if at.name != "Observe's function" && at.name != "the Close of an upload" {
 			continue
@@ -539,7 +539,7 @@ func TestGoexitOfWhatWasNeverSent(t *testing.T) {
 // Promises 6 and 17: a request may have several bodies, here the one it was made with
 // and the one that GetBody opened, whose Read ends with its Close. A Goexit in the
 // Close of the first is no reason to leave the second open, and to wait for ever.
-func TestGoexitInOneCloseLeavesNoOtherBodyOpen(t *testing.T) {
+func TestGoexit_inCloseClosesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
 		c.Timeout = -1
@@ -573,7 +573,7 @@ func TestGoexitInOneCloseLeavesNoOtherBodyOpen(t *testing.T) {
 
 // Promises 1 and 6: Observe runs on the goroutine of who makes the request, so that
 // a Goexit there is a way out of fn like any other.
-func TestGoexitInObserveIsFnsOwn(t *testing.T) {
+func TestGoexit_inObserveIsFns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var transport slow
 		c := client.Client{HTTP: &http.Client{Transport: &transport}, BaseURL: "http://any"}
@@ -597,7 +597,7 @@ func TestGoexitInObserveIsFnsOwn(t *testing.T) {
 }
 
 // Promise 6: fn may look at the failed handle like at any other, before it is raised.
-func TestAPanicIsYieldedByNext(t *testing.T) {
+func TestPanic_yieldedByNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
 		start := places[0].start(&c, explode)

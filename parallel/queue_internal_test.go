@@ -23,7 +23,7 @@ func idle(q *queue) bool {
 
 // Promise 19: what is kept for a host is gone with its last request, however that
 // ended.
-func TestNothingIsKeptForAHostWithoutRequests(t *testing.T) {
+func TestQueue_idleHostsAreFreed(t *testing.T) {
 	send := func(r *http.Request) (*http.Response, error) {
 		select {
 		case <-time.After(time.Second):
@@ -99,7 +99,7 @@ func TestNothingIsKeptForAHostWithoutRequests(t *testing.T) {
 }
 
 // Whoever waited for a handle finds its slot free and its request counted.
-func TestAHandleSettlesOnceItsSlotIsFree(t *testing.T) {
+func TestQueue_slotIsFreedBeforeDone(t *testing.T) {
 	send := func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
 	}

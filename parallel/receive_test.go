@@ -68,7 +68,7 @@ func answering(resp http.Response) roundTrip {
 	}
 }
 
-func TestBodyOutlivesItsBlockAndItsConnection(t *testing.T) {
+func TestResponse_outlivesItsBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		long := strings.Repeat("0123456789", 100_000)
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +99,7 @@ func TestBodyOutlivesItsBlockAndItsConnection(t *testing.T) {
 }
 
 // A response counts as complete once the last byte is there, not with its headers.
-func TestResponseIsCompleteWithItsLastByte(t *testing.T) {
+func TestResponse_completeWithLastByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.WriteString(w, "a beginning")
@@ -125,7 +125,7 @@ func TestResponseIsCompleteWithItsLastByte(t *testing.T) {
 
 // A body that is cut off is never a short success, neither in memory nor in what To
 // named.
-func TestCutBodyIsAnUnexpectedEOF(t *testing.T) {
+func TestResponse_truncatedBody(t *testing.T) {
 	packed := string(gzipped(bytes.Repeat([]byte("content "), 1000)))
 	const ok = "HTTP/1.1 200 OK\r\n"
 	cut := map[string]http.Handler{
@@ -182,7 +182,7 @@ func TestCutBodyIsAnUnexpectedEOF(t *testing.T) {
 }
 
 // Over HTTP/2 it is the stream that ends too soon.
-func TestCutBodyOverHTTP2IsAnError(t *testing.T) {
+func TestResponse_truncatedBodyHTTP2(t *testing.T) {
 	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "10")
 		io.WriteString(w, "short")
@@ -198,7 +198,7 @@ func TestCutBodyOverHTTP2IsAnError(t *testing.T) {
 	})
 }
 
-func TestResetInTheBodyIsTheTransportsError(t *testing.T) {
+func TestResponse_resetInBody(t *testing.T) {
 	headersCame := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -234,7 +234,7 @@ func allocated(f func()) uint64 {
 }
 
 // Memory follows the bytes that came, whatever length was declared.
-func TestDeclaredLengthIsNotAllocated(t *testing.T) {
+func TestResponse_declaredLengthNotAllocated(t *testing.T) {
 	c := client.Client{MaxBody: -1, HTTP: &http.Client{Transport: answering(http.Response{
 		StatusCode: 200, ContentLength: 1 << 40, Body: io.NopCloser(strings.NewReader("0123456789")),
 	})}}
@@ -324,7 +324,7 @@ func checkTooLarge(t *testing.T, err error, limit int64, status int) {
 }
 
 // What is declared to be too long is refused at once: no byte of it is read.
-func TestTooLongADeclarationIsRefusedAtOnce(t *testing.T) {
+func TestMaxBody_declaredLengthRefused(t *testing.T) {
 	body := &memo{Reader: strings.NewReader(strings.Repeat("x", 1001))}
 	c := client.Client{MaxBody: 1000, HTTP: &http.Client{Transport: answering(http.Response{
 		StatusCode: 200, Header: http.Header{"X-Request-Id": {"7"}}, ContentLength: 1001, Body: body,
@@ -339,7 +339,7 @@ func TestTooLongADeclarationIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-func TestGzipBombStopsAtMaxBody(t *testing.T) {
+func TestMaxBody_gzipBomb(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bomb := gzipped(make([]byte, 20<<20))
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -363,7 +363,7 @@ func TestGzipBombStopsAtMaxBody(t *testing.T) {
 
 // A 101 has no end: it is refused, and its body, which is the connection, is closed
 // unread.
-func TestSwitchingProtocolsIsRefused(t *testing.T) {
+func TestResponse_switchingProtocolsRefused(t *testing.T) {
 	refused := func(t *testing.T, h *pending.Pending) {
 		t.Helper()
 		resp, err := h.Response()
@@ -415,7 +415,7 @@ func TestSwitchingProtocolsIsRefused(t *testing.T) {
 }
 
 // What has no body is complete without one, whatever length it declares.
-func TestLengthOfWhatHasNoBody(t *testing.T) {
+func TestResponse_lengthWithoutBody(t *testing.T) {
 	cases := map[string]struct {
 		method string
 		status int
@@ -464,7 +464,7 @@ func TestLengthOfWhatHasNoBody(t *testing.T) {
 }
 
 // A Send of one's own need not set Response.Request, nor a body.
-func TestSendMayLeaveOutWhatTheClientKnows(t *testing.T) {
+func TestResponse_incompleteFromTransport(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method string
 		resp   http.Response
@@ -496,7 +496,7 @@ func TestSendMayLeaveOutWhatTheClientKnows(t *testing.T) {
 	}
 }
 
-func TestTransportWithoutABodyOrALength(t *testing.T) {
+func TestResponse_noBodyOrLength(t *testing.T) {
 	for name, tc := range map[string]struct {
 		resp http.Response
 		want string
@@ -530,7 +530,7 @@ func (w *target) Close() error { w.closes++; return nil }
 
 // To takes the body of a 2xx response, of any length; any other is kept as if To
 // were not there.
-func TestToTakesTheBodyOfA2xxAlone(t *testing.T) {
+func TestTo_receives2xxOnly(t *testing.T) {
 	const limit = 1000
 	for _, status := range []int{200, 201, 206, 299, 300, 304, 400, 404, 500} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
@@ -581,7 +581,7 @@ func TestToTakesTheBodyOfA2xxAlone(t *testing.T) {
 }
 
 // The body that To took is not there again.
-func TestBytesOfWhatToTookAreEmpty(t *testing.T) {
+func TestTo_bytesAreEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") }))
 		c := client.Client{HTTP: s.Client()}
@@ -611,7 +611,7 @@ func (w *fullDisk) Write(p []byte) (int, error) {
 }
 
 // An error of To's writer is the request's, and ends the transfer.
-func TestErrorOfTosWriterIsTheRequests(t *testing.T) {
+func TestTo_writeError(t *testing.T) {
 	full := errors.New("disk full")
 	for name, tc := range map[string]struct{ given, want error }{
 		"an error":      {full, full},

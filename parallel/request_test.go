@@ -28,7 +28,7 @@ import (
 
 // Promise 13: what is wrong with a request comes out of its handle, as a *url.Error
 // with what was asked for and no password in its text, and nothing is sent.
-func TestWhatCannotBeSentIsAnErrorOfItsHandle(t *testing.T) {
+func TestRequest_cannotBeSent(t *testing.T) {
 	errOwn := errors.New("the option's own error")
 	badURL := "http://me:secret@h/%zz"
 	get := func(u string, opts ...parallel.Option) func(*parallel.Parallel) *pending.Pending {
@@ -153,7 +153,7 @@ func TestWhatCannotBeSentIsAnErrorOfItsHandle(t *testing.T) {
 // Promise 13, 21: what could not be built the first time can't the second time
 // either. In particular nothing is sent with the text that stands in an error for a
 // password.
-func TestWhatCannotBeSentCannotBeSentAgain(t *testing.T) {
+func TestRequest_badRequestSentAgain(t *testing.T) {
 	for _, u := range []string{"http://h/%zz", "http://me:100%secret@h/", "m%e:secret@h/", "http://h/\x7f", "", "//h/x", "a/../b"} {
 		var sent []string
 		api := client.Client{BaseURL: "http://base/v1", HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -179,7 +179,7 @@ func TestWhatCannotBeSentCannotBeSentAgain(t *testing.T) {
 
 // Promise 20: nor is a password shown that stands where net/url sees none. Without
 // its "http://" it parses, the user's name being the scheme.
-func TestAPasswordInAnOpaqueURLIsNotShown(t *testing.T) {
+func TestErrors_noPasswordOfOpaqueURL(t *testing.T) {
 	for _, u := range []string{"me:secret@h/x", "http:me:secret@h/x"} {
 		client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			err := failure(t, p.Get(u))
@@ -194,7 +194,7 @@ func TestAPasswordInAnOpaqueURLIsNotShown(t *testing.T) {
 }
 
 // Promise 13: with a full limit, a Wait that takes its time and a deep queue.
-func TestMakingARequestNeverBlocks(t *testing.T) {
+func TestGet_neverBlocks(t *testing.T) {
 	inBlock(t, client.Client{Limit: 1, Wait: func(r *http.Request) error { <-r.Context().Done(); return nil }}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) {
 		start := time.Now()
 		for range 1000 {
@@ -252,7 +252,7 @@ func difference(want, got *http.Request) string {
 
 // Promise 14: the caller's request is never changed, nor what a handle gives copies
 // of, whoever changes the request that was handed to him.
-func TestTheCallersRequestIsNeverChanged(t *testing.T) {
+func TestDo_requestUnchanged(t *testing.T) {
 	for _, who := range []string{"nobody", "Option", "Auth", "Wait", "Observe", "transport", "its owner"} {
 		t.Run(who, func(t *testing.T) {
 			ctx := context.WithValue(t.Context(), key{}, "own")
@@ -330,7 +330,7 @@ func TestTheCallersRequestIsNeverChanged(t *testing.T) {
 
 // Promise 14: what a Get was asked for stays what it was, whoever changes the request that
 // was handed to him, and whatever URL Resolve gives out, be it the same twice.
-func TestWhatAGetWasAskedForIsNeverChanged(t *testing.T) {
+func TestGet_requestUnchanged(t *testing.T) {
 	shared := &url.URL{Scheme: "http", User: url.User("me"), Host: "h", Path: "/a/b", RawPath: "/a%2Fb", RawQuery: "q=1"}
 	for name, resolve := range map[string]func(string) (*url.URL, error){
 		"absolute": nil,
@@ -388,7 +388,7 @@ func TestWhatAGetWasAskedForIsNeverChanged(t *testing.T) {
 }
 
 // A URL whose text is no URL, or another one, is what Resolve says all the same.
-func TestWhatResolveGivesNeedNotBeText(t *testing.T) {
+func TestGet_resolvedURLIsNotText(t *testing.T) {
 	for _, u := range []*url.URL{
 		{Scheme: "http", Host: "h:http", Path: "/x", User: url.UserPassword("me", "secret")},
 		{Scheme: "own", Path: "//other/x", OmitHost: true},
@@ -414,7 +414,7 @@ func TestWhatResolveGivesNeedNotBeText(t *testing.T) {
 
 // Promise 14: the end of a request's own context cancels that request alone, at
 // once, wherever it is on its way, with the context's error and cause.
-func TestTheEndOfARequestsOwnContext(t *testing.T) {
+func TestDo_contextEnds(t *testing.T) {
 	errCause := errors.New("the request's own cause")
 	const d = 100 * time.Millisecond
 	ends := []struct {
@@ -531,7 +531,7 @@ func TestTheEndOfARequestsOwnContext(t *testing.T) {
 }
 
 // Promise 14: a request's own values are seen first, then the block's.
-func TestTheValuesOfARequestsOwnContext(t *testing.T) {
+func TestDo_contextValues(t *testing.T) {
 	type other struct{}
 	type both struct{}
 	seen := make(map[string][]any)
@@ -578,7 +578,7 @@ func TestTheValuesOfARequestsOwnContext(t *testing.T) {
 
 // Promise 14: net/http sets GetBody for bytes and strings, and such a request may be
 // passed to Do many times, at once too.
-func TestARequestWithGetBodyMayBePassedToDoManyTimes(t *testing.T) {
+func TestDo_sameRequestManyTimes(t *testing.T) {
 	api := echo(t)
 	for name, body := range map[string]io.Reader{
 		"strings.Reader": strings.NewReader("body"), "bytes.Reader": bytes.NewReader([]byte("body")), "bytes.Buffer": bytes.NewBufferString("body"),
@@ -606,7 +606,7 @@ func TestARequestWithGetBodyMayBePassedToDoManyTimes(t *testing.T) {
 }
 
 // Promise 14: one without GetBody is good for once, and is sent as net/http would.
-func TestARequestWithoutGetBody(t *testing.T) {
+func TestDo_withoutGetBody(t *testing.T) {
 	echo := echo(t)
 	echo.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		req, _ := http.NewRequest("POST", "http://h/", io.MultiReader(strings.NewReader("body")))
@@ -629,7 +629,7 @@ func TestARequestWithoutGetBody(t *testing.T) {
 
 // Promise 14: what Request gives may be passed to Do, again and again. Timeout,
 // After and To are given anew.
-func TestWhatRequestGivesIsSentAgain(t *testing.T) {
+func TestDo_resendsRequest(t *testing.T) {
 	base := echo(t)
 	base.BaseURL = "http://h/v1"
 	withGetBody, _ := http.NewRequest("PUT", "http://h/do", strings.NewReader("body"))
@@ -678,7 +678,7 @@ func TestWhatRequestGivesIsSentAgain(t *testing.T) {
 }
 
 // Do resolves a relative URL as Get does, and leaves the request's Host alone.
-func TestDoOfARelativeURL(t *testing.T) {
+func TestDo_relativeURL(t *testing.T) {
 	api := echo(t)
 	api.BaseURL = "http://base/v1"
 	api.Parallel(t.Context(), func(p *parallel.Parallel) error {

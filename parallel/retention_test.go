@@ -15,7 +15,7 @@ import (
 
 // What is unread is kept; but what is kept, be it a handle, a response or an error,
 // keeps nothing of the block's other requests.
-func TestWhatIsKeptKeepsNoOtherRequest(t *testing.T) {
+func TestHandle_retainsNoOtherRequest(t *testing.T) {
 	cfg := parallel.Config{Send: func(r *http.Request) (*http.Response, error) {
 		if r.URL.Path == "/fails" {
 			return nil, errRefused

@@ -81,7 +81,7 @@ func (l *ledger) check(t testing.TB, when string, atLeast int) {
 
 // Every body that was taken is closed once by the time its handle settles, sent or
 // not.
-func TestBodyIsClosedOnceByTheTimeItsHandleSettles(t *testing.T) {
+func TestUpload_closedOnceByDone(t *testing.T) {
 	refused := errors.New("refused")
 	ended := func(t testing.TB) *parallel.Parallel {
 		var gone *parallel.Parallel
@@ -301,7 +301,7 @@ func TestBodyIsClosedOnceByTheTimeItsHandleSettles(t *testing.T) {
 
 // A reader that one request took is not another's: the second fails, and the first
 // goes on with it.
-func TestReaderOfOneUseIsClosedOnce(t *testing.T) {
+func TestUpload_oneUseReaderClosedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
 		c := client.Client{HTTP: s.Client()}
@@ -323,7 +323,7 @@ func TestReaderOfOneUseIsClosedOnce(t *testing.T) {
 
 // An upload whose Read blocks, and ends when it is closed, holds up neither the exit
 // nor a Cancel.
-func TestBlockedUploadDoesNotHoldTheExit(t *testing.T) {
+func TestUpload_blockedReadDoesntDelayEnd(t *testing.T) {
 	ways := map[string]func(p *parallel.Parallel, h *pending.Pending, cancel context.CancelFunc){
 		"leaving": func(*parallel.Parallel, *pending.Pending, context.CancelFunc) {},
 		"Cancel":  func(_ *parallel.Parallel, h *pending.Pending, _ context.CancelFunc) { h.Cancel(); <-h.Done() },
@@ -363,7 +363,7 @@ func TestBlockedUploadDoesNotHoldTheExit(t *testing.T) {
 }
 
 // The same over HTTP/2, which reads a body in its own way.
-func TestBlockedUploadOverHTTP2DoesNotHoldTheExit(t *testing.T) {
+func TestUpload_blockedReadHTTP2(t *testing.T) {
 	began := make(chan struct{})
 	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body.Read(make([]byte, 1))
@@ -382,7 +382,7 @@ func TestBlockedUploadOverHTTP2DoesNotHoldTheExit(t *testing.T) {
 
 // A timeout ends such an upload, and the request, when it is over: the client's own
 // and that of the user's http.Client.
-func TestTimeoutEndsABlockedUpload(t *testing.T) {
+func TestUpload_timeoutEndsBlockedRead(t *testing.T) {
 	for name, c := range map[string]client.Client{
 		"Timeout":      {HTTP: &http.Client{}, Timeout: 300 * time.Millisecond},
 		"HTTP.Timeout": {HTTP: &http.Client{Timeout: 300 * time.Millisecond}},
@@ -416,7 +416,7 @@ func (stubborn) Close() error               { return nil }
 // An upload whose Read doesn't end with its Close is waited for, exactly as long as
 // it takes, whatever the deadline; so are a To, an Auth, a Wait, a transport and a
 // Go function that do not heed their context.
-func TestWhatDoesNotHeedItsContextHoldsTheExit(t *testing.T) {
+func TestEnd_waitsForCodeIgnoringContext(t *testing.T) {
 	const takes = time.Hour
 	slow := func(*http.Request) error { <-time.After(takes); return nil }
 	cases := map[string]struct {
@@ -473,7 +473,7 @@ func (f writeFunc) Write(b []byte) (int, error) { return f(b) }
 
 // The handle of a request whose body's Read goes on settles when that has ended, and
 // no other begins.
-func TestHandleSettlesAfterTheLastRead(t *testing.T) {
+func TestUpload_doneAfterLastRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.Copy(io.Discard, r.Body)
@@ -504,7 +504,7 @@ func TestHandleSettlesAfterTheLastRead(t *testing.T) {
 
 // It does so too with a transport that doesn't wait for that Read, as net/http's
 // HTTP/1 does.
-func TestHandleSettlesAfterAReadThatItsTransportLeft(t *testing.T) {
+func TestUpload_doneAfterAbandonedRead(t *testing.T) {
 	reading, returned := make(chan struct{}), make(chan struct{})
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		defer close(returned)
@@ -533,7 +533,7 @@ func TestHandleSettlesAfterAReadThatItsTransportLeft(t *testing.T) {
 
 // A transport that reads on when it has long returned gets an error, and the user's
 // reader is not asked. (Promise 10.)
-func TestNoReadBeginsOnceTheHandleIsDone(t *testing.T) {
+func TestUpload_noReadOnceDone(t *testing.T) {
 	var body io.ReadCloser
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		body = r.Body
@@ -556,7 +556,7 @@ func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 
 // A body's type is hidden from net/http, but not what it says of it: an upload of
 // known length is not sent chunked, and an empty one has no body.
-func TestUploadKeepsItsLength(t *testing.T) {
+func TestUpload_keepsItsLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			b, err := io.ReadAll(r.Body)

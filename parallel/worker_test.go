@@ -19,7 +19,7 @@ import (
 
 // Promises 6, 17 and 25: what is hung up on, in its handshake, may be a connection of the
 // user's own.
-func TestAConnectionsCloseIsRunLikeATransport(t *testing.T) {
+func TestClose_guardedLikeTransport(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic("in Close") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -87,7 +87,7 @@ func answeredWith(body func(*http.Request) io.ReadCloser) func(*http.Request) (*
 }
 
 // The goroutine that closes a body whose Read blocks is for a request that is cancelled.
-func TestAnUploadThatEndsWellIsClosedOnItsOwnGoroutine(t *testing.T) {
+func TestUpload_closedOnWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stacks string
 		body := &onClose{func() {
@@ -108,7 +108,7 @@ func TestAnUploadThatEndsWellIsClosedOnItsOwnGoroutine(t *testing.T) {
 
 // The context that a request is sent with has ended when its handle settles, whatever
 // became of it.
-func TestTheContextOfARequestEndsWithIt(t *testing.T) {
+func TestRequest_contextEndsWithIt(t *testing.T) {
 	ends := map[string]struct {
 		send    func(*http.Request) (*http.Response, error)
 		timeout time.Duration
@@ -148,7 +148,7 @@ func TestTheContextOfARequestEndsWithIt(t *testing.T) {
 
 // A body whose Read heeds its context may have another Read going on under it, which
 // must not write into what comes after.
-func TestALateReadReachesNoOtherBody(t *testing.T) {
+func TestUpload_lateReadReachesNoOtherBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		want := bytes.Repeat([]byte("a"), 100<<10) // which begins where others do
 		late, written := make(chan struct{}), make(chan struct{})
@@ -198,7 +198,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // Promise 15: long bodies are taken as they come, also where nothing makes their worker
 // wait: it doesn't read one after the other while the first is not taken.
-func TestALongBodyIsTakenBeforeTheNextIsRead(t *testing.T) {
+func TestWorker_yieldsAfterLongBody(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // or it might be taken by chance
 	const n, size = 20, 2 << 20
 	var sent atomic.Int32
