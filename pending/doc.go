@@ -1,17 +1,20 @@
-// Package pending is the result of a request: a handle that settles once and can
-// be asked any number of times.
+// Package pending has the results of requests: handles that complete once and
+// can be read any number of times.
 //
-// Handles come from a block of package [github.com/abreast-go/abreast/parallel].
-// [Pending.Response], [Pending.Bytes] and [Pending.JSON] wait for one; [All] waits
-// for several, in the order given; [Race] makes one handle of several, which
-// settles with the first to succeed.
+// Handles come from a block of package
+// [github.com/abreast-go/abreast/parallel]. [Pending.Response], [Pending.Bytes]
+// and [Pending.JSON] wait for one handle. [All] waits for several and returns
+// their responses in the order of its arguments. [Race] returns one handle for
+// several, which completes with the first of them to succeed.
 //
-// Response, Next and All do not judge a status: a 404 is a response. What chooses
-// or decodes, [Race], Bytes and JSON, does: to them a status outside 2xx is a
-// *[StatusError]. Other errors of a request are a *url.Error, also where nothing is
-// wrong with the network (a body that doesn't decode, an option that failed): ask for
-// the special ones first.
+// Response, Next and All accept any status: a 404 is a response. Race, Bytes
+// and JSON require 2xx, because they choose or decode a response. To them any
+// other status is a *[StatusError].
 //
-// [Answer], [Arrivals], [Canceler], [Claim], [InMemory], [Named] and [NewGet] are
-// the writing end, for those who build a block.
+// Every other error of a request is a *url.Error, also if the network is not
+// the reason (the body does not decode, an option failed). So test for a
+// *[StatusError], a *[BodyTooLargeError] and [ErrNotSent] before you test for a
+// *url.Error.
+//
+// [Arrivals] is for package parallel, which makes the handles.
 package pending
