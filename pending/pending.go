@@ -13,19 +13,20 @@ import (
 	"github.com/abreast-go/abreast/internal/fail"
 )
 
-// A Pending is the handle of one request (or of a function started with Go, or
-// of a Race): what will have come of it. It is made pending and settles exactly
-// once, with a response or an error; what it settled with never changes. It may
-// be kept after its block has ended: by then it has settled. Handles can be compared:
-// keep what belongs to one in a map.
+// A Pending is a handle for the result of one request, of one function started
+// with Go, or of one Race. It completes exactly once, with a response or an
+// error, and its result never changes. It remains usable after its block has
+// ended: by then it is done. Handles can be compared and used as keys of a map.
 //
-// Response, Bytes, JSON, All and Race claim the handle: the block's Next and
-// Arrivals don't yield it any more. All methods are safe for many goroutines. A
-// nil or zero Pending behaves as one that settled with an error saying so.
+// Response, Bytes, JSON, All and Race claim the handle when they are called:
+// Next and Arrivals of its block then skip it. All methods are safe for use by
+// multiple goroutines. A nil or zero Pending is done, with an error that says
+// so.
 type Pending struct {
-	// home is the block's Arrivals until the handle is done, nil from then on. It is
-	// written under home.mu, after the result: who finds nil may read that, and done,
-	// without the lock.
+	// home is the block's Arrivals until the handle is done, and nil from then
+	// on. It becomes nil under home.mu, after the result was written. A
+	// goroutine that loads nil may therefore read the result, and done, without
+	// the lock.
 	home  atomic.Pointer[Arrivals]
 	ref   *ref    // to home; nil for a handle of no block
 	asked ask.Ask // not written to once the handle is made
@@ -46,7 +47,7 @@ type Pending struct {
 	listeners listeners     // none once done
 }
 
-// A listener is told, once, that a handle is done.
+// A listener is notified once that a handle is done.
 type listener struct {
 	tell func(n int) // or:
 	race *race
@@ -55,9 +56,9 @@ type listener struct {
 
 func (l listener) isZero() bool { return l.race == nil && l.tell == nil }
 
-// notify is called under the lock of the handle's block, so that handles are told
-// of in the order in which they complete. It reports whether the race is to be
-// completed once the lock is released.
+// notify calls tell, or tells the race. It runs under the lock of the handle's
+// block, so that handles are reported in the order in which they complete. It
+// reports whether the race is to be completed once the lock is released.
 func (l listener) notify() bool {
 	if l.race != nil {
 		return l.race.told(l.n)
@@ -68,7 +69,8 @@ func (l listener) notify() bool {
 	return false
 }
 
-// listeners are those of a handle: rarely more than one, which costs no allocation.
+// listeners holds the listeners of a handle. There is rarely more than one, and
+// the first costs no allocation.
 type listeners struct {
 	first  listener
 	others []listener
@@ -94,16 +96,17 @@ func (ls *listeners) all(yield func(listener) bool) {
 	}
 }
 
-// none stands for a handle that was never made.
-var none = failed(errors.New("a nil or zero *Pending was used: handles come from a block's methods"))
+// none takes the place of a nil or zero Pending.
+var none = failed(errors.New("nil or zero *Pending: handles come from the methods of a block"))
 
-// failed is a handle of no block that has settled with err.
+// failed returns a handle of no block that is done, with err.
 func failed(err error) *Pending {
 	h := &Pending{err: err}
 	h.claimed.Store(true)
 	return h
 }
 
+// orNone returns h, or none if h is nil or zero.
 func (h *Pending) orNone() *Pending {
 	if h == nil || h.ref == nil && h.err == nil {
 		return none
@@ -111,29 +114,41 @@ func (h *Pending) orNone() *Pending {
 	return h
 }
 
-// closed is the Done of handles that settled before anybody asked for it.
+// closed is what Done returns for a handle that completed before its channel
+// was made.
 var closed = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
 }()
 
-// Response claims the handle, waits until it has settled and returns what it
-// settled with. The error is a *url.Error with the method and URL asked for,
-// except that of a Go function, which comes back as it was returned, and of a
-// Race, which joins those of its racers.
+// Response claims the handle, blocks until it is done, and returns its response
+// or its error. It can be called any number of times, also by several
+// goroutines at once.
 //
-// A response of any status is a success here: see Bytes and JSON for what judges
-// it. Its Body is in memory, whole, and need not be closed. Each call returns an
-// http.Response of its own whose Body reads from the start; the maps in it
-// (Header, Trailer) and its Request are shared and not to be written to.
+// A status outside 2xx is no error here; Bytes and JSON require 2xx. The body
+// of the response is whole and in memory, and need not be closed. Each call
+// returns an http.Response of its own, whose Body reads from the start. The
+// maps in it (Header, Trailer) and its Request are shared and must not be
+// modified.
+//
+// The error of a request is a *url.Error with the method and URL of the
+// original request, without a password. The error of a function started with Go
+// is returned unchanged. The error of a Race joins those of its racers.
+//
+// A request that was canceled, or was not done when its block ended, has an
+// error that matches context.Canceled; in the second case it matches
+// parallel.ErrEnded as well. If the context that the block was opened with
+// ended first, the error matches context.Cause of that context. The error of a
+// timeout matches context.DeadlineExceeded, and its Timeout method returns
+// true.
 func (h *Pending) Response() (*http.Response, error) {
 	h = h.orNone()
 	h.wait()
 	return h.response()
 }
 
-// response is Response for a handle that has settled.
+// response returns the result of h, which is done.
 func (h *Pending) response() (*http.Response, error) {
 	if h.err != nil {
 		return nil, h.err
@@ -141,7 +156,7 @@ func (h *Pending) response() (*http.Response, error) {
 	return readable(h.resp, h.body), nil
 }
 
-// readable is a copy of resp whose Body reads body from the start.
+// readable returns a copy of resp whose Body reads body from the start.
 func readable(resp *http.Response, body []byte) *http.Response {
 	c := &struct {
 		resp http.Response
@@ -152,12 +167,12 @@ func readable(resp *http.Response, body []byte) *http.Response {
 	return &c.resp
 }
 
-// Bytes claims the handle, waits until it has settled and returns the body of its
-// response. A status outside 2xx is a *StatusError, and the bytes are nil then:
-// the error's Response has them. Other errors are those of Response.
+// Bytes claims the handle, blocks until it is done, and returns the body of its
+// response. If the status is outside 2xx, it returns nil and a *[StatusError],
+// whose Response has the body. Its other errors are those of Response.
 //
-// The bytes are shared by all who ask for them: they are to be read only. (The
-// body that parallel.To took is empty.)
+// All callers share the bytes and must not modify them. They are empty if the
+// option To received the body.
 func (h *Pending) Bytes() ([]byte, error) {
 	h = h.orNone()
 	h.wait()
@@ -170,11 +185,14 @@ func (h *Pending) Bytes() ([]byte, error) {
 	return h.body, nil
 }
 
-// JSON is Bytes, decoded into v with json.Unmarshal. What doesn't decode, such as the
-// empty body of a 204 or that which parallel.To took, is a *url.Error around the
-// decoder's error; v may have been written to by then. The error names the body's
-// Content-Encoding if the body is still in one, as after an Accept-Encoding of your
-// own, or from a server that sends br to whoever asks.
+// JSON is like Bytes, and decodes the body into v with json.Unmarshal. If the
+// body does not decode, the error is a *url.Error that wraps the decoder's
+// error, and v may have been written to. The empty body of a 204 does not
+// decode, and neither does one that the option To received.
+//
+// If the body is still encoded, the error names its Content-Encoding. That
+// happens if the request sets Accept-Encoding itself, or if a server sends an
+// encoding that was not asked for.
 func (h *Pending) JSON(v any) error {
 	b, err := h.Bytes()
 	if err != nil {
@@ -188,9 +206,10 @@ func (h *Pending) JSON(v any) error {
 	return nil
 }
 
-// encoded returns err, which a decoder returned for the body of resp, or if the
-// body is still in an encoding (br, zstd, ...), an error that names the encoding
-// and wraps err. net/http removes the header when it decompresses a body.
+// encoded returns err, which a decoder returned for the body of resp. If the
+// body is still in an encoding (br, zstd, ...), it returns an error that names
+// the encoding and wraps err. net/http removes the header when it decompresses
+// a body.
 func encoded(resp *http.Response, err error) error {
 	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
 	if coding == "" || strings.EqualFold(coding, "identity") {
@@ -199,34 +218,39 @@ func encoded(resp *http.Response, err error) error {
 	return fmt.Errorf("the body has Content-Encoding %.40q, which was not decoded: %w", coding, err)
 }
 
-// named is how errors name the request: in net/http's way, by the method and the
-// URL that were asked for, without a password. For what Go returned it is the
-// request of the response, where that has one.
+// named returns the method and the URL with which errors name the request:
+// those of the original request, without a password. For a function started
+// with Go, they are those of the request that its response answers, if there is
+// one.
 func (h *Pending) named() (op, u string) {
 	return h.asked.Or(h.resp).Name()
 }
 
-// Request returns a copy of what was asked for: its URL is absolute, its context
-// the caller's own (context.Background for Get and its likes). It may be changed,
-// and passed to the Do of a block to be sent again.
+// Request returns a copy of the original request, to be inspected or to be sent
+// again with Do. The copy belongs to the caller. Its URL is absolute, and its
+// context is the request's own (context.Background unless the request was made
+// with Do).
 //
-// What is not part of an http.Request (To, Timeout, After) is not in it: pass these
-// options to Do again. Its Body is a fresh one, opened with GetBody when first read.
-// Where the body has no GetBody it is spent: reading the copy's is an error, and Do
-// fails without sending anything.
+// The copy has a fresh body, which GetBody opens at the first Read. If the
+// request has a body but no GetBody, that body is spent: a Read of it fails,
+// and so does the handle that Do returns for the copy; nothing is sent. The
+// options To, Timeout and After are not part of an http.Request: give them to
+// Do again.
 //
-// Request neither blocks nor claims. It is nil for Go, and for a Race its first
-// racer's.
+// Request does not block and claims nothing. It returns a copy of the first
+// racer's request for a Race, and nil for a function started with Go.
 func (h *Pending) Request() *http.Request {
 	return h.orNone().asked.Request()
 }
 
-// Done returns a channel that is closed once the handle has settled: from then
-// on Response, Bytes and JSON don't block. Done claims nothing.
+// Done returns a channel that is closed when the handle is done. From then on
+// Response, Bytes and JSON do not block. Every call returns the same channel,
+// or one that is closed already. Done does not block and claims nothing.
 //
-// A handle settles last: once Done is closed, nothing is written any more to what
-// To named and no Read of the request's body begins. (A Race settles with its
-// winner; its losers may still be ending.)
+// Completing the handle is the last step of a request. After the channel is
+// closed, no Write to the request's To runs, and no Read of its body begins. A
+// Race is different: it is done as soon as it has a winner, and its losers may
+// still be stopping.
 func (h *Pending) Done() <-chan struct{} {
 	h = h.orNone()
 	home := h.home.Load()
@@ -241,7 +265,7 @@ func (h *Pending) Done() <-chan struct{} {
 	return h.doneLocked()
 }
 
-// doneLocked is Done for one who holds home.mu.
+// doneLocked is Done for a caller that holds home.mu.
 func (h *Pending) doneLocked() <-chan struct{} {
 	if h.done == nil {
 		if h.home.Load() == nil {
@@ -252,20 +276,22 @@ func (h *Pending) doneLocked() <-chan struct{} {
 	return h.done
 }
 
-// Cancel ends this request alone. What is waiting to be sent is never sent; what
-// is in flight is interrupted, and settles with an error that is context.Canceled as
-// soon as its transport heeds that; Next yields it like any other. Cancel neither
-// blocks nor claims; on a handle that has settled it does nothing.
+// Cancel cancels this request and no other. A queued request is never sent. A
+// request in flight is interrupted. Its handle completes, with an error that
+// matches context.Canceled, once the transport has returned. Next yields it
+// like any other.
 //
-// Cancelling a Go handle ends the Context of its function, with whose return it
-// settles; cancelling a Race cancels every racer.
+// Cancel does not block and claims nothing. On a handle that is done it does
+// nothing, and a second call does no harm. Canceling a function started with Go
+// ends the function's Context; its handle completes when the function returns.
+// Canceling a Race cancels every racer.
 func (h *Pending) Cancel() {
 	if c := h.orNone().canceler(); c != nil {
 		c.Cancel()
 	}
 }
 
-// canceler returns what cancels h, or nil if h is done.
+// canceler returns the canceler of h, or nil if h is done.
 func (h *Pending) canceler() canceler {
 	home := h.home.Load()
 	if home == nil {
@@ -276,8 +302,8 @@ func (h *Pending) canceler() canceler {
 	return h.cancel
 }
 
-// arrivals returns the Arrivals that h belongs to, or nil if it is of none, or of
-// one that is gone, and h done.
+// arrivals returns the Arrivals that h belongs to. It returns nil if h belongs
+// to none, or if h is done and its Arrivals was garbage collected.
 func (h *Pending) arrivals() *Arrivals {
 	if home := h.home.Load(); home != nil || h.ref == nil {
 		return home
@@ -301,8 +327,8 @@ func (h *Pending) wait() {
 	<-done
 }
 
-// listen claims h and has l notified when h is done, at once if it is. It reports
-// whether l's race is to be completed.
+// listen claims h and adds l to its listeners. If h is done, it notifies l at
+// once, and reports whether l's race is to be completed.
 func (h *Pending) listen(l listener) bool {
 	a := h.arrivals()
 	if a == nil {
@@ -321,7 +347,7 @@ func (h *Pending) listen(l listener) bool {
 	return false
 }
 
-// listening returns the listeners of h, none if it is done.
+// listening returns the listeners of h, or none if h is done.
 func (h *Pending) listening() listeners {
 	home := h.home.Load()
 	if home == nil {
@@ -329,5 +355,5 @@ func (h *Pending) listening() listeners {
 	}
 	home.mu.Lock()
 	defer home.mu.Unlock()
-	return h.listeners // what is added later is not in this copy
+	return h.listeners // a copy: listeners that are added later are not in it
 }
