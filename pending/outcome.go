@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// An Outcome is what became of a request, as the function that Client.Observe
-// returned is told.
+// An Outcome describes the end of one request. The function that Client.Observe
+// returns is called with it.
 type Outcome struct {
 	Made time.Time // when the handle was made
-	Sent time.Time // when it got a slot, before Wait; zero where it never held one
-	Done time.Time // when nothing but this call was left to do
+	Sent time.Time // when it got a slot, before Wait; zero if it never held one
+	Done time.Time // when this call began, the last step before the handle is done
 
-	// Response is what the handle settles with, nil on failure. Its body is the
-	// handle's and not to be read here.
+	// Response is the response of the handle, or nil if the request failed. Its
+	// body belongs to the handle: do not read or close it.
 	Response *http.Response
 
-	// Bytes is the length of the body as it was read, decompressed: whole on
-	// success, what came before the failure otherwise.
+	// Bytes is the number of bytes of the body that were read, decompressed. If
+	// the request failed, these are the bytes that came before the failure.
 	Bytes int64
 
-	// Err is what the handle settles with, nil on success.
+	// Err is the error of the handle, or nil if the request succeeded.
 	Err error
 }
