@@ -2,20 +2,21 @@ package pending
 
 import "net/http"
 
-// All claims the handles, waits for all of them and returns their responses in
-// the order given. Each is as Response would return it.
+// All claims the handles, waits for all of them, and returns their responses in
+// the order of its arguments. Each response is as [Pending.Response] returns
+// it.
 //
-// At the first failure All stops waiting and returns that error, with the
-// responses that were there by then and nil in place of the others. The others
-// run on until their block ends; to end them sooner, Cancel them.
+// At the first failure All stops waiting. It returns that error and the
+// responses that are complete by then, with nil for the others. The other
+// requests continue until their block ends, or until they are canceled.
 //
-// All does not judge a status: two 401s are a success to it. What needs a
-// status of 2xx asks each handle for Bytes or JSON, which do judge it.
+// All accepts any status: if two requests return 401, All returns no error. To
+// require 2xx, call Bytes or JSON of each handle.
 //
-// A nil handle counts as one that failed. All of none returns an empty slice
-// and no error, at once.
+// A nil handle counts as a failure. All of no handles returns an empty slice
+// and no error, without blocking.
 func All(hs ...*Pending) ([]*http.Response, error) {
-	done := make(chan int, len(hs)) // has room for all: telling never blocks
+	done := make(chan int, len(hs)) // has room for all: a send never blocks
 	for i, h := range hs {
 		h.orNone().listen(listener{tell: func(i int) { done <- i }, n: i})
 	}
