@@ -1,10 +1,11 @@
-// Package conns tracks the connections of one request: whether a byte of the request can
-// have left, and what is still being dialed when the request fails.
+// Package conns tracks the connections of one request: whether a byte of the
+// request can have left, and what is still being dialed when the request fails.
 //
-// Package parallel makes a [Conns] for each request. Package client tells it, by the
-// context of the request, what httptrace doesn't show: where a hop goes ([Hop]), a request
-// that waits before the transport ([Wanted]), a hop that was answered ([Answered]), and a
-// callback that sends requests of its own ([Unwatched]).
+// Package parallel makes a [Conns] for each request. Package client tells it,
+// by the context of the request, what httptrace doesn't show: where a hop goes
+// ([Hop]), a request that waits before the transport ([Wanted]), a hop that was
+// answered ([Answered]), and a callback that sends requests of its own
+// ([Unwatched]).
 package conns
 
 import (
@@ -29,16 +30,17 @@ import (
 type Owner interface {
 	hops.Waiter
 
-	// DialPanicked reports a panic in a dial for the request, which may be done, and
-	// returns it as an error. r is nil if what was raised can't be told (panic(nil)).
+	// DialPanicked reports a panic in a dial for the request, which may be
+	// done, and returns it as an error. r is nil if what was raised can't be
+	// told (panic(nil)).
 	DialPanicked(r *panics.Recovered) error
 }
 
-// A Conns tracks the connections of one request as net/http makes them: by httptrace,
-// and, where the transport dials with [DialContext], the dials.
+// A Conns tracks the connections of one request as net/http makes them: by
+// httptrace, and, where the transport dials with [DialContext], the dials.
 //
-// A Conns is also the context that the request is sent with, so that the functions of
-// this package find it.
+// A Conns is also the context that the request is sent with, so that the
+// functions of this package find it.
 type Conns struct {
 	context.Context
 	hooks httptrace.ClientTrace
@@ -67,8 +69,8 @@ type Conns struct {
 	panicked error                          // the panic of a dial
 }
 
-// A target is where a hop goes. It is a copy: a RoundTripper may write to the URL of its
-// request while net/http still dials for it.
+// A target is where a hop goes. It is a copy: a RoundTripper may write to the
+// URL of its request while net/http still dials for it.
 type target struct{ scheme, host, port string }
 
 func targetOf(u *url.URL) target {
@@ -108,8 +110,9 @@ func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 	}
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		// net/http sends these again if the connection was closed before a header was
-		// written. The hook would cost an allocation for each header.
+		// net/http sends these again if the connection was closed before a
+		// header was written. The hook would cost an allocation for each
+		// header.
 		c.wrote = true
 	default:
 		c.hooks.WroteHeaderField = c.wroteHeaderField
@@ -117,9 +120,9 @@ func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 	return httptrace.WithClientTrace(c, &c.hooks)
 }
 
-// Sends tells c which request is about to be sent with its context, and the context that
-// the request itself was made with, or nil. The end of that one ends the other, which
-// doesn't know its deadline.
+// Sends tells c which request is about to be sent with its context, and the
+// context that the request itself was made with, or nil. The end of that one
+// ends the other, which doesn't know its deadline.
 func (c *Conns) Sends(req *http.Request, own context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,20 +132,20 @@ func (c *Conns) Sends(req *http.Request, own context.Context) {
 	}
 }
 
-// Release lets go of the request: a response that is kept keeps c, as the context of
-// its Request.
+// Release lets go of the request: a response that is kept keeps c, as the
+// context of its Request.
 func (c *Conns) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owner, c.first, c.hop, c.by = nil, nil, nil, nil
 }
 
-// key is the key under which the context of a request has its Conns, and the context of
-// a dial its dialing.
+// key is the key under which the context of a request has its Conns, and the
+// context of a dial its dialing.
 type key struct{}
 
-// Value returns c for a key, the request for a hops.Key, and the context's value for any
-// other key.
+// Value returns c for a key, the request for a hops.Key, and the context's
+// value for any other key.
 func (c *Conns) Value(k any) any {
 	switch k {
 	case key{}:
@@ -155,8 +158,9 @@ func (c *Conns) Value(k any) any {
 	return c.Context.Value(k)
 }
 
-// Hop says that hop is about to be passed to rt. If rt is an *http.Transport, then c knows
-// that each connection which is wanted to the proxy of rt is wanted for hop.
+// Hop says that hop is about to be passed to rt. If rt is an *http.Transport,
+// then c knows that each connection which is wanted to the proxy of rt is
+// wanted for hop.
 func Hop(hop *http.Request, rt http.RoundTripper) {
 	c, ok := hop.Context().Value(key{}).(*Conns)
 	if !ok || hop.URL == nil {
@@ -180,8 +184,8 @@ func Wanted(ctx context.Context) {
 	}
 }
 
-// Answered says that a hop of the request that is sent with ctx was answered, and so
-// was sent.
+// Answered says that a hop of the request that is sent with ctx was answered,
+// and so was sent.
 func Answered(ctx context.Context) {
 	if c, ok := ctx.Value(key{}).(*Conns); ok {
 		c.mu.Lock()
@@ -190,8 +194,8 @@ func Answered(ctx context.Context) {
 	}
 }
 
-// Unwatched returns a context that ends as ctx does, without the tracking of a request's
-// connections: for a callback that may send requests of its own.
+// Unwatched returns a context that ends as ctx does, without the tracking of a
+// request's connections: for a callback that may send requests of its own.
 func Unwatched(ctx context.Context) context.Context {
 	c, ok := ctx.Value(key{}).(*Conns)
 	if !ok {
@@ -207,8 +211,8 @@ type unwatched struct {
 
 func (u *unwatched) Value(k any) any { return u.values.Value(k) }
 
-// getConn is called when a transport wants a connection to addr, for this request or, if
-// somebody sends another request with its context, for that one.
+// getConn is called when a transport wants a connection to addr, for this
+// request or, if somebody sends another request with its context, for that one.
 func (c *Conns) getConn(addr string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -256,14 +260,14 @@ func (c *Conns) handshakeStart() {
 		left = c.shakingLocked()
 	}
 	c.mu.Unlock()
-	// The request is done: there is nobody whom a panic of a user's Close could be
-	// reported to, and here it would end the process.
+	// The request is done: there is nobody whom a panic of a user's Close could
+	// be reported to, and here it would end the process.
 	panics.Try(func() { hangUp(left) })
 }
 
-// handshakeDone is called on the goroutine that dialed, before others can have the
-// connection. If GiveUp is closing connections, it waits for that: one that others have
-// must not be closed.
+// handshakeDone is called on the goroutine that dialed, before others can have
+// the connection. If GiveUp is closing connections, it waits for that: one that
+// others have must not be closed.
 func (c *Conns) handshakeDone(_ tls.ConnectionState, err error) {
 	c.mu.Lock()
 	if err == nil {
@@ -276,8 +280,9 @@ func (c *Conns) handshakeDone(_ tls.ConnectionState, err error) {
 	}
 }
 
-// GiveUp ends what was begun for the request, which failed: the dials, the negotiations
-// with a proxy and the TLS handshakes. It may run user code: the Close of connections.
+// GiveUp ends what was begun for the request, which failed: the dials, the
+// negotiations with a proxy and the TLS handshakes. It may run user code: the
+// Close of connections.
 func (c *Conns) GiveUp() {
 	c.mu.Lock()
 	c.givenUp = true
@@ -307,14 +312,15 @@ func (c *Conns) GiveUp() {
 	hangUp(left)
 }
 
-// shakingLocked returns the connections that are certainly in a TLS handshake, or closed
-// since theirs failed.
+// shakingLocked returns the connections that are certainly in a TLS handshake,
+// or closed since theirs failed.
 //
-// The hooks for handshakes don't say which connection they are of. But if no handshake
-// has succeeded except on connections that are known to be in use, and as many have
-// started as there are connections which must have one, then none of these has finished
-// its own. In any other case one may serve another request already, and all are left
-// alone. A handshake that is left alone ends at the transport's TLSHandshakeTimeout.
+// The hooks for handshakes don't say which connection they are of. But if no
+// handshake has succeeded except on connections that are known to be in use,
+// and as many have started as there are connections which must have one, then
+// none of these has finished its own. In any other case one may serve another
+// request already, and all are left alone. A handshake that is left alone ends
+// at the transport's TLSHandshakeTimeout.
 func (c *Conns) shakingLocked() []net.Conn {
 	if c.finished > 0 {
 		return nil

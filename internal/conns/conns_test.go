@@ -51,8 +51,9 @@ func sends(t *testing.T, url string, addrs ...string) (c *Conns, dialed []*conn)
 	return c, dialed
 }
 
-// Two handshakes at once both went on after their request was canceled, and a handshake on
-// a connection of another dialer led to closing one that served another request.
+// Two handshakes at once both went on after their request was canceled, and a
+// handshake on a connection of another dialer led to closing one that served
+// another request.
 func TestGiveUp_closesHandshakesOnly(t *testing.T) {
 	const direct, proxy = "h:443", "proxy:3128"
 	for name, tc := range map[string]struct {
@@ -101,8 +102,8 @@ func TestGiveUp_closesHandshakesOnly(t *testing.T) {
 	}
 }
 
-// A connection through a proxy is closed only while it negotiates: after that it may serve
-// another request.
+// A connection through a proxy is closed only while it negotiates: after that
+// it may serve another request.
 func TestProxied_giveUp(t *testing.T) {
 	const hello = "\x16\x03\x01 and so on"
 	long := string(make([]byte, 100))
@@ -177,8 +178,8 @@ type slow struct {
 
 func (s slow) Close() error { <-s.closing; return nil }
 
-// A handshake that ends while GiveUp closes its connection was delivered, and then closed
-// under another request.
+// A handshake that ends while GiveUp closes its connection was delivered, and
+// then closed under another request.
 func TestGiveUp_holdsBackHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := sends(t, "https://h")

@@ -20,8 +20,8 @@ import (
 // A Dial dials addr, as an http.Transport's DialContext.
 type Dial = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// DialContext returns dial as one that obeys the end of the request it dials for: see
-// client.DialContext.
+// DialContext returns dial as one that obeys the end of the request it dials
+// for: see client.DialContext.
 func DialContext(dial Dial) Dial {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		switch v := ctx.Value(key{}).(type) {
@@ -34,11 +34,12 @@ func DialContext(dial Dial) Dial {
 	}
 }
 
-// dial calls dial for the request of c, or, if nested, for a request that a dial for c
-// sends itself.
+// dial calls dial for the request of c, or, if nested, for a request that a
+// dial for c sends itself.
 func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, nested bool) (net.Conn, error) {
-	// The end of the dial is due when the hop's is: net/http drops the deadline, without
-	// which a net.Dialer gives the first of two addresses more time than the request has.
+	// The end of the dial is due when the hop's is: net/http drops the
+	// deadline, without which a net.Dialer gives the first of two addresses
+	// more time than the request has.
 	c.mu.Lock()
 	if c.givenUp || c.hop == nil { // it failed, or its context is used when it is done
 		late := c.givenUp
@@ -66,8 +67,9 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 
 	conn, err := c.guard(owner, func() (net.Conn, error) { return dial(ctx, network, addr) })
 	if err != nil && limited && !time.Now().Before(deadline) {
-		// The request's own end says more than that of its dial, and comes now. (A
-		// context that promises a deadline and doesn't keep it is not waited for.)
+		// The request's own end says more than that of its dial, and comes now.
+		// (A context that promises a deadline and doesn't keep it is not waited
+		// for.)
 		select {
 		case <-hop.Done():
 		case <-time.After(100 * time.Millisecond):
@@ -91,12 +93,14 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 	return conn, nil
 }
 
-// trackLocked takes conn, which was dialed to addr for a hop that goes to to, into dialed
-// if it can be known when others may use it. It returns conn, or what stands for it.
+// trackLocked takes conn, which was dialed to addr for a hop that goes to to,
+// into dialed if it can be known when others may use it. It returns conn, or
+// what stands for it.
 //
-// A connection without a proxy is returned as it is: something around it would cost
-// sendfile, and hide from DialTLSContext's users what they dialed. Without TLS it may
-// serve anybody at once, and with TLS the hooks tell. What a proxy is told no hook tells.
+// A connection without a proxy is returned as it is: something around it would
+// cost sendfile, and hide from DialTLSContext's users what they dialed. Without
+// TLS it may serve anybody at once, and with TLS the hooks tell. What a proxy
+// is told no hook tells.
 func (c *Conns) trackLocked(conn net.Conn, addr string, to target) net.Conn {
 	_, secure := conn.(*tls.Conn)
 	switch direct := to.is(addr); {
@@ -113,8 +117,9 @@ func (c *Conns) trackLocked(conn net.Conn, addr string, to target) net.Conn {
 
 var errGoexit = errors.New("runtime.Goexit was called in a dial")
 
-// guard calls f, which runs user code, on a goroutine of its own. net/http would let a
-// panic end the process here, and wait for a dial that called runtime.Goexit forever.
+// guard calls f, which runs user code, on a goroutine of its own. net/http
+// would let a panic end the process here, and wait for a dial that called
+// runtime.Goexit forever.
 func (c *Conns) guard(owner Owner, f func() (net.Conn, error)) (net.Conn, error) {
 	var conn net.Conn
 	err := errGoexit
@@ -149,10 +154,11 @@ func (c *Conns) failed(owner Owner, r *panics.Recovered) error {
 	return err
 }
 
-// A dialing is the context of a dial. The dial may send requests of its own with it, to
-// look a name up over HTTP. These are not the request that is dialed for: what they get
-// and write proves nothing of it, and none of its hops is theirs. So the trace of the
-// request is not seen here; the hooks for a net.Dialer are.
+// A dialing is the context of a dial. The dial may send requests of its own
+// with it, to look a name up over HTTP. These are not the request that is
+// dialed for: what they get and write proves nothing of it, and none of its
+// hops is theirs. So the trace of the request is not seen here; the hooks for a
+// net.Dialer are.
 type dialing struct {
 	context.Context
 	conns *Conns
@@ -168,8 +174,8 @@ func (d *dialing) Value(k any) any {
 	return d.Context.Value(k)
 }
 
-// traceKey is the key of a context under which httptrace keeps its hooks. It is not
-// exported: a context that is asked for its hooks is told it.
+// traceKey is the key of a context under which httptrace keeps its hooks. It is
+// not exported: a context that is asked for its hooks is told it.
 var traceKey = func() any {
 	asked := &listener{Context: context.Background()}
 	httptrace.ContextClientTrace(asked)
@@ -186,9 +192,10 @@ func (l *listener) Value(k any) any {
 	return nil
 }
 
-// A proxied is a connection to a proxy, or to somewhere that isn't known. From the first
-// bytes that it is told to write it knows whether it negotiates, and from how little was
-// read whether it still does: until then net/http gives it to no other request.
+// A proxied is a connection to a proxy, or to somewhere that isn't known. From
+// the first bytes that it is told to write it knows whether it negotiates, and
+// from how little was read whether it still does: until then net/http gives it
+// to no other request.
 type proxied struct {
 	net.Conn
 
@@ -209,9 +216,10 @@ const (
 	plain                  // requests
 )
 
-// least is how many bytes are read in a step that succeeds, at the least: with SOCKS the
-// choice of a method and a reply with an empty name; with TLS the server's first messages,
-// with room to spare. A CONNECT is followed by a handshake in any case.
+// least is how many bytes are read in a step that succeeds, at the least: with
+// SOCKS the choice of a method and a reply with an empty name; with TLS the
+// server's first messages, with room to spare. A CONNECT is followed by a
+// handshake in any case.
 func (s step) least() int {
 	switch s {
 	case socks:
@@ -273,8 +281,9 @@ func (p *proxied) ReadFrom(r io.Reader) (int64, error) { return io.Copy(p.Conn, 
 
 func (p *proxied) negotiatesLocked() bool { return p.read < p.step.least() }
 
-// giveUp ends a negotiation, one that has not begun included, and reports whether there is
-// one now: then the connection is to be closed, and no negotiation succeeds meanwhile.
+// giveUp ends a negotiation, one that has not begun included, and reports
+// whether there is one now: then the connection is to be closed, and no
+// negotiation succeeds meanwhile.
 func (p *proxied) giveUp() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

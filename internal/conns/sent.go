@@ -6,8 +6,8 @@ import (
 	"net/url"
 )
 
-// NotSent reports whether it is proved that nothing of the request was transmitted, which
-// failed with err. What it doesn't know, it doesn't prove:
+// NotSent reports whether it is proved that nothing of the request was
+// transmitted, which failed with err. What it doesn't know, it doesn't prove:
 //
 //   - A hop that was answered was sent.
 //   - A connection may be wanted by a request of somebody else's that has the same
@@ -16,8 +16,8 @@ import (
 //   - A connection that was got may have been written to, unless net/http says that it was
 //     closed while it was idle, and no header was written.
 //
-// The caller knows whether something of the body was read. NotSent may run user code:
-// the transport's Proxy, and the methods Error and Unwrap of err.
+// The caller knows whether something of the body was read. NotSent may run user
+// code: the transport's Proxy, and the methods Error and Unwrap of err.
 func (c *Conns) NotSent(err error) bool {
 	c.mu.Lock()
 	wanted, got, wrote, answered := c.wanted, c.got, c.wrote, c.answered
@@ -34,9 +34,9 @@ func (c *Conns) NotSent(err error) bool {
 	return !wrote && ClosedIdle(err) && fits(hop, by)
 }
 
-// ClosedIdle reports whether err is net/http's error for a request whose connection the
-// server had closed, or closed before it answered, after another request. net/http does
-// not export it (golang/go 15723).
+// ClosedIdle reports whether err is net/http's error for a request whose
+// connection the server had closed, or closed before it answered, after another
+// request. net/http does not export it (golang/go 15723).
 func ClosedIdle(err error) bool {
 	for ; err != nil; err = errors.Unwrap(err) {
 		if err.Error() == "http: server closed idle connection" {
@@ -46,7 +46,8 @@ func ClosedIdle(err error) bool {
 	return false
 }
 
-// redirected reports whether err, of an http.Client, names another URL than first has.
+// redirected reports whether err, of an http.Client, names another URL than
+// first has.
 func redirected(err error, first *http.Request) bool {
 	ue, ok := err.(*url.Error)
 	if !ok {
@@ -67,8 +68,9 @@ func redirected(err error, first *http.Request) bool {
 	return u.String() != was.String()
 }
 
-// throughProxy reports whether hop goes through a proxy at one of addrs, which is that of
-// by, or, if it isn't known what sends the hop, that of the environment.
+// throughProxy reports whether hop goes through a proxy at one of addrs, which
+// is that of by, or, if it isn't known what sends the hop, that of the
+// environment.
 func throughProxy(hop *http.Request, by *http.Transport, addrs []string) bool {
 	if len(addrs) == 0 || hop == nil {
 		return false
@@ -93,9 +95,10 @@ func throughProxy(hop *http.Request, by *http.Transport, addrs []string) bool {
 	return false
 }
 
-// fits reports whether the lines before the first header's hook, which are the request
-// line and Host, fit into the write buffer of by. If they don't, they may have left before
-// it. Of a transport that isn't known, a buffer of half a KiB is assumed.
+// fits reports whether the lines before the first header's hook, which are the
+// request line and Host, fit into the write buffer of by. If they don't, they
+// may have left before it. Of a transport that isn't known, a buffer of half a
+// KiB is assumed.
 func fits(hop *http.Request, by *http.Transport) bool {
 	buffer := 512
 	if by != nil {

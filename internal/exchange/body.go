@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// Small is the length up to which a body is copied for net/http, so that it can
-// be written together with the header. It is the size of net/http's write buffer:
-// a longer body takes several writes in any case.
+// Small is the length up to which a body is copied, so that net/http can write
+// it together with the header. It is the size of net/http's write buffer: a
+// longer body takes several writes in any case.
 const Small = 4 << 10
 
 // A memory is a reader of a type that net/http writes together with the header:
@@ -24,8 +24,8 @@ type memory interface {
 	Len() int
 }
 
-// nopCloser is the type that io.NopCloser gives these readers. It isn't exported;
-// net/http recognizes it in the same way.
+// nopCloser is the type that io.NopCloser gives these readers. It isn't
+// exported; net/http recognizes it in the same way.
 var nopCloser = reflect.TypeOf(io.NopCloser(new(strings.Reader)))
 
 // inMemory returns the memory that body reads, or nil.
@@ -58,9 +58,10 @@ func isText(body io.ReadCloser) bool {
 	return ok
 }
 
-// private returns a memory with what is left of m, or nil if that is too long to be
-// copied. m itself is not read once its request is done, which net/http doesn't
-// promise: it still writes a request when an early response has arrived.
+// private returns a memory with the rest of m, or nil if that is too long to be
+// copied. net/http must not get m itself: after an early response it goes on
+// writing the request, and would read m after the handle is done, when the
+// caller may use it again.
 func private(m memory) memory {
 	if r, ok := m.(*strings.Reader); ok {
 		own := *r
@@ -74,7 +75,7 @@ func private(m memory) memory {
 	return bytes.NewReader(b)
 }
 
-// A fileBody is a file that was given to Body.
+// A fileBody is a file that was passed to Body.
 type fileBody struct {
 	*os.File
 	declared int64 // its length as Body saw it, -1 if that was not certain
@@ -85,8 +86,8 @@ type fileBody struct {
 	left    int64
 }
 
-// File returns f as a body, and its length, or -1 if that is not certain until f is
-// sent.
+// File returns f as a body, and its length, or -1 if that is not certain until
+// f is sent.
 func File(f *os.File) (body io.ReadCloser, length int64) {
 	b := &fileBody{File: f, declared: -1}
 	if n := b.length(); n > certain() {
@@ -95,8 +96,8 @@ func File(f *os.File) (body io.ReadCloser, length int64) {
 	return b, b.declared
 }
 
-// certain returns the size up to which the size of a file says nothing. The files of
-// /proc say 0, those of /sys a page.
+// certain returns the size up to which a file may be of another size than it
+// says. The files of /proc say 0, and those of /sys say a page.
 func certain() int64 { return int64(max(Small, os.Getpagesize())) }
 
 // length returns how many bytes f has from where it stands. It returns -1 if f
@@ -113,9 +114,9 @@ func (f *fileBody) length() int64 {
 	return max(0, info.Size()-at)
 }
 
-// measure returns the length with which f is sent, -1 if that is unknown. It is
-// called just before f is sent, since a file may grow while its request is queued.
-// A short file is read, since its size may not be true.
+// measure returns the length with which f is sent, or -1 if that is unknown. It
+// is called just before f is sent, since a file may grow while its request is
+// queued. It reads a short file, whose size may not be true.
 func (f *fileBody) measure() (int64, error) {
 	n := f.length()
 	if n < 0 {
@@ -137,7 +138,7 @@ func (f *fileBody) measure() (int64, error) {
 	return 0, err
 }
 
-// limit has f read up to n bytes, and fail if it has fewer.
+// limit makes f end after n bytes, and fail if it has fewer.
 func (f *fileBody) limit(n int64) { f.limited, f.left = true, n }
 
 func (f *fileBody) Read(p []byte) (int, error) {
@@ -160,17 +161,17 @@ func (f *fileBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A trailer is that of a request whose body may fill it while it is read, as
-// http.Request.Trailer says. The body fills the caller's map, and each send has a
-// map of its own, which gets the caller's values as the body ends. (A transport
-// reads its map only then.)
+// A trailer belongs to a request whose body may fill it while it is read (see
+// http.Request.Trailer). The body fills the caller's map. Each send has a map
+// of its own, which gets the caller's values as the body ends. A transport
+// reads its map only then.
 type trailer struct {
 	callers http.Header // filled by the body
 	copied  http.Header // as callers was when the request was made; options may change it
 }
 
-// of returns the map that the body fills, if the options left asked as the
-// request's Trailer.
+// of returns the map that the body fills: the caller's, unless an option has
+// replaced asked, the Trailer of the request.
 func (t *trailer) of(asked http.Header) http.Header {
 	if t != nil && reflect.ValueOf(t.copied).Pointer() == reflect.ValueOf(asked).Pointer() {
 		return t.callers
@@ -178,8 +179,9 @@ func (t *trailer) of(asked http.Header) http.Header {
 	return asked
 }
 
-// filling returns a function that copies to sent what a body has written to filled
-// since. A key that sent has other values for was set by an option, and stays.
+// filling returns a function that copies to sent what a body has written to
+// filled since. It leaves a key alone for which an option has set other values
+// in sent.
 func filling(sent, filled http.Header) func() {
 	var keys []string
 	for key, values := range sent {

@@ -52,10 +52,10 @@ func unanswered(err error) error {
 	return err
 }
 
-// explain is what err, with which a request came back or its body broke off,
-// comes from, and whether it proves that nothing was sent. Transports disagree
-// about the error of a request whose context ended (net/http's HTTP/1 and
-// HTTP/2 do), so it is made here.
+// explain returns the cause of err, which ended a request or the reading of its
+// body, and reports whether it proves that nothing was sent. Transports
+// disagree about the error of a request whose context has ended: net/http's
+// HTTP/1 and HTTP/2 do. So that error is made here.
 func explain(ctx context.Context, err error) (why error, notSent bool) {
 	if ue, ok := err.(*url.Error); ok {
 		err = ue.Err
@@ -69,11 +69,11 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 	return err, notSent
 }
 
-// EndOf returns the error of what ended because ctx, one of ours, ended: it
-// matches ctx.Err() and the cause.
+// EndOf returns the error of a request that ended because ctx did. It matches
+// ctx.Err() and the cause.
 func EndOf(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
-	// Both may be a user's, of a type that cannot be compared.
+	// Both may come from a user, and be of a type that cannot be compared.
 	if reflect.ValueOf(err).Comparable() && cause == err {
 		return err
 	}
@@ -85,8 +85,9 @@ func EndOf(ctx context.Context) error {
 func ownEnd(own context.Context) error { return fail.Ended(own.Err(), context.Cause(own)) }
 
 // panicCause is the cause with which a block is canceled after a panic. It has
-// no stack: that is in the error of the handle, and in what is raised. It is
-// used by pointer, since its value may be of a type that cannot be compared.
+// no stack. The error of the handle has that, and so has the value that is
+// raised. It is used as a pointer, since its value may be of a type that cannot
+// be compared.
 type panicCause struct{ value any }
 
 // Error runs user code: the methods of the value, by which fmt prints it.

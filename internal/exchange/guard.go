@@ -10,30 +10,30 @@ import (
 	"github.com/sourcegraph/conc/panics"
 )
 
-// A Guard catches what user code does instead of returning, in one block.
+// A Guard calls the user code of one block, and catches what it does instead of
+// returning: a panic or runtime.Goexit.
 //
-// User code runs in Guard.Run and nowhere else. The worker's Catcher is the only
-// exception, and its comment says why. User code is
+// User code runs in Guard.Run and nowhere else. The worker's Catcher is the
+// only exception, and its comment says why. User code is:
 //
 //   - on a goroutine of the block: Config.Send with all that it calls (the
-//     RoundTripper, Auth, CheckRedirect, Jar), Wait, the function that Observe
-//     returned, the Write of To, Read and Close of a response's body, a function of
-//     Go;
-//   - on goroutines of net/http's and of package context's: Read and Close of a
-//     request's body, GetBody, and a context's methods, where net/http and package
-//     context ask it: see Guard.Context;
-//   - the methods of errors that came out of any of these, or are the cause of a
-//     context: Error, Is, As, Unwrap, and Timeout, which failure asks;
-//   - on the caller's goroutine: Observe, and a context's methods.
+//     RoundTripper, Auth, CheckRedirect, the Jar), Wait, the function that Observe
+//     returned, Write of a To, Read and Close of a response's body, and a function
+//     passed to Go;
+//   - on goroutines of net/http and of package context: Read and Close of a request's
+//     body, GetBody, and the methods of contexts (see Guard.Context);
+//   - the methods of errors that came out of any of these or are the cause of a
+//     context: Error, Is, As, Unwrap and Timeout;
+//   - on the caller's goroutine: Observe, and the methods of contexts.
 //
-// Options, Config.Resolve, the items and the start function of Each, and MarshalJSON
-// and UnmarshalJSON run on the caller's goroutine, in a call of the caller's: what
-// they do instead of returning is fn's, and isn't caught. Nor is what the writer of a
-// DialContext of the user's own does on net/http's goroutine, but for
-// [DialContext], which has a guard of its own in internal/conns.
+// Options, Config.Resolve, the items and the start function of Each,
+// MarshalJSON and UnmarshalJSON run in a call of the caller's. Their panics are
+// the caller's and are not caught. A DialContext runs on a goroutine of
+// net/http: conns.DialContext guards it, and nobody can guard one that is used
+// without it.
 //
-// A Guard is kept by the contexts of requests, and so by responses. It keeps
-// nothing of the block alive but the block's context.
+// The contexts of requests, and so responses that are kept, refer to their
+// Guard. It keeps nothing of the block alive but the block's context.
 type Guard struct {
 	mu sync.Mutex // guards the fields below
 
@@ -42,7 +42,8 @@ type Guard struct {
 	cancel   context.CancelCauseFunc // of the block's context; nil until that is made
 }
 
-// Protect makes the block's context of ctx, which is the user's if it is not that of
+// Protect returns the context of a block whose caller's context is ctx, and its
+// cancel function. users says that ctx may be a user's own, and not that of
 // another block.
 func (g *Guard) Protect(ctx context.Context, users bool) (context.Context, context.CancelCauseFunc) {
 	if users {
@@ -70,15 +71,14 @@ func (g *Guard) End(cause error) {
 	}
 }
 
-// Run calls f, which runs user code. If f doesn't return, Run calls failed, once,
-// with an error that says what f did:
+// Run calls f, which runs user code. If f does not return, Run calls failed,
+// once, with an error that says what f did:
 //
-//   - If f panicked, with nil, too, that is kept for the owner of the block to raise,
-//     and the block is canceled. Run returns.
-//   - If f ended the goroutine with runtime.Goexit, it ends after failed. What is left
-//     to do after f belongs into a deferred function of the caller's, and a loop goes
-//     on in a goroutine of its own, since each Goexit in a deferred function would
-//     need more of the stack.
+//   - If f panicked, even with nil, the Guard keeps the panic for the owner of the
+//     block and cancels the block. Run then returns.
+//   - If f called runtime.Goexit, the goroutine ends after failed. The caller must do
+//     what is left to do in a deferred function, and must continue a loop on another
+//     goroutine: each Goexit in a deferred function would use more of the stack.
 //
 // failed is not guarded.
 func (g *Guard) Run(f func(), failed func(error)) {
@@ -99,16 +99,17 @@ func (g *Guard) Run(f func(), failed func(error)) {
 	}
 }
 
-// Caught keeps the first panic to be raised, cancels the block, and returns the
-// panic as an error. r is nil after a panic(nil) of a program that has set
-// GODEBUG=panicnil=1: there is nothing to recover then, though something panicked.
+// Caught keeps the first panic of the block, cancels the block, and returns r
+// as an error. r is nil after a panic(nil) in a program with
+// GODEBUG=panicnil=1: then there was nothing to recover, although something
+// panicked.
 func (g *Guard) Caught(r *panics.Recovered) error {
 	if r == nil {
 		nothing := panics.NewRecovered(1, new(runtime.PanicNilError)) // as without that setting
 		r = &nothing
 	}
-	// What somebody caught and raised again is the panic that was caught. There may be
-	// many around one another. If they are a circle it doesn't matter where this ends.
+	// A panic that was caught and raised again is wrapped in another, perhaps
+	// many times. If they form a circle, it does not matter where this ends.
 	for range 100 {
 		first, ok := r.Value.(*panics.Recovered)
 		if !ok || first == nil {
@@ -125,13 +126,13 @@ func (g *Guard) Caught(r *panics.Recovered) error {
 	return r.AsError()
 }
 
-// Raise raises a panic of what was started in the block on the goroutine of its
-// owner, once the owner's function has returned normally.
+// Raise raises the first panic of the block again, if there was one. The owner
+// of the block calls it after fn has returned normally.
 //
-// errgroup decided against doing this (golang/go 53757, 74275): its Wait may come
-// long after, or never, and the stack of the goroutine that panicked would be
-// lost. Here leaving is not optional, a panic cancels the block at once, and the
-// child's stack travels in the value that is raised.
+// errgroup decided against raising panics (golang/go 53757, 74275): its Wait
+// may come long after, or never, and the stack of the goroutine that panicked
+// would be lost. Here the end of the block is not optional, a panic cancels the
+// block at once, and the stack travels in the value that is raised.
 func (g *Guard) Raise() {
 	g.mu.Lock()
 	r := g.panicked
@@ -145,11 +146,13 @@ func (g *Guard) Raise() {
 	panic(r)
 }
 
-// Context returns ctx, which is the user's, with its methods guarded. Package context
-// and net/http ask it on goroutines of their own, where a panic would end the process.
+// Context returns ctx, a user's context, with its methods guarded. Package
+// context and net/http call them on goroutines of their own, where a panic
+// would end the process.
 //
-// A method that panics cancels the block, and answers as that of a context that has
-// ended. So does one that ends the goroutine, since nobody knows who waited for it.
+// If a method panics, the block is canceled, and the context appears to have
+// ended. So it does if a method ends the goroutine, since nobody knows who
+// waited for it.
 func (g *Guard) Context(ctx context.Context) context.Context {
 	return &guardedContext{ctx, g}
 }
@@ -159,7 +162,7 @@ type guardedContext struct {
 	guard *Guard
 }
 
-// over is the Done of a context whose method doesn't return.
+// over is the Done of a context whose method does not return.
 var over = func() <-chan struct{} {
 	c := make(chan struct{})
 	close(c)
@@ -177,8 +180,8 @@ func (c *guardedContext) Done() <-chan struct{} {
 	return done
 }
 
-// Err returns an error once Done is closed, whatever the user's context says:
-// package context panics if it does not.
+// Err returns an error once Done is closed, even if the user's context returns
+// nil: package context panics without one.
 func (c *guardedContext) Err() error {
 	err := context.Canceled
 	c.guard.Run(func() { err = c.ctx.Err() }, c.guard.End)

@@ -11,19 +11,23 @@ const (
 	unknown = 512      // without one, as io.ReadAll
 )
 
-// growth is how many times as much as came a buffer may hold, if so much is declared.
+// growth is how many times larger a buffer may be than what has been received,
+// if the body declares that much.
 const growth = 8
 
-// A Buffer is where one body after the other begins, if it declares more than is
-// believed. What comes first is copied once it is believed, and would be garbage then.
+// A Buffer holds the beginning of a body that declares more than is believed.
+// That beginning is copied once the rest has come. So a worker reuses its
+// Buffer from one body to the next, in place of making garbage.
 type Buffer struct {
 	buf []byte // nil at first, growth*trusted at most
 }
 
-// readAll reads r to its end, but hardly beyond limit, if that is not 0. Unlike
-// io.ReadAll it makes use of a declared length, and unlike those who allocate
-// that, it doesn't let a server that sends nothing have a buffer of a gigabyte:
-// memory follows the bytes that came.
+// readAll reads r to its end, or a little beyond limit, if that is not 0.
+//
+// io.ReadAll ignores a declared length, and copies a large body a dozen times.
+// To allocate the declared length would let a server that sends nothing occupy
+// a gigabyte. Here memory follows the bytes received: a declared length is
+// believed up to trusted bytes, and then up to growth times what has come.
 func (b *Buffer) readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 	begins := declared > trusted // buf is b.buf
 	var buf []byte
@@ -78,8 +82,8 @@ func (b *Buffer) readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 	}
 }
 
-// start is an empty buffer for what declares more than is believed. What was believed of
-// another body is there already.
+// start returns an empty buffer for a body that declares more than is believed:
+// that of an earlier body, if there was one.
 func (b *Buffer) start(declared int64) []byte {
 	if b.buf == nil {
 		b.buf = make([]byte, 0, trusted)
@@ -90,9 +94,9 @@ func (b *Buffer) start(declared int64) []byte {
 	return b.buf[:0]
 }
 
-// grown is buf with a larger capacity: twice as much as came, or up to the
-// declared length, if that is no more than growth times as much; not more than is
-// needed to see that limit is passed.
+// grown returns buf with a larger capacity: twice what has been received, or
+// the declared length if that is at most growth times what has been received.
+// It is no larger than it takes to see that the body passes limit.
 func grown(buf []byte, declared, limit int64) []byte {
 	have := int64(len(buf))
 	size := 2 * have

@@ -8,12 +8,13 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// receive reads the body of resp, which answers a request with this method, to its
-// end, into memory or, if the status is 2xx, to to where that is given, closes it,
-// and returns what it read and the number of bytes. A body that ends before its
-// declared length is io.ErrUnexpectedEOF, whichever transport it comes from.
+// receive reads the body of resp to its end and closes it. It reads into
+// memory, or into to if that is not nil and the status is 2xx. It returns the
+// bytes in memory and the number of bytes read. If the body ends before its
+// declared length, the error matches io.ErrUnexpectedEOF, with any transport.
+// method is that of the request.
 func (b *Buffer) receive(resp *http.Response, method string, limit int64, to io.Writer) (body []byte, n int64, err error) {
-	if resp.Body == nil { // a transport's of the user's own
+	if resp.Body == nil { // from a transport of the user's
 		resp.Body = http.NoBody
 	}
 	defer func() {
@@ -40,8 +41,8 @@ func (b *Buffer) receive(resp *http.Response, method string, limit int64, to io.
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil && err.Error() == "http: unexpected EOF reading trailer" {
-		// net/http's own error, not exported, for a body that ends after its last
-		// chunk and before the end of the chunking.
+		// net/http does not export this error. It returns it for a body that
+		// ends after its last chunk and before the end of the chunking.
 		err = fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
 	}
 	return body, n, err
@@ -53,18 +54,18 @@ func tooLarge(resp *http.Response, limit int64) error {
 	return &pending.BodyTooLargeError{Response: &r, Limit: limit}
 }
 
-// refusal reports whether err is this library's verdict on a response, rather than
-// something that happened to it.
+// refusal reports whether err means that this library refused a response, and
+// not that reading it failed.
 func refusal(err error) bool {
 	_, ok := err.(*pending.BodyTooLargeError)
 	return ok || err == errSwitching
 }
 
-// declaredLength is the number of bytes that resp's body must have, 0 if that is
-// not known.
+// declaredLength returns the number of bytes that the body of resp must have,
+// or 0 if that is not known.
 func declaredLength(resp *http.Response, method string) int64 {
-	// RFC 9110, sections 6.4.1 and 8.6: these have no body, whatever length they
-	// declare.
+	// RFC 9110, sections 6.4.1 and 8.6: these have no body, whatever length
+	// they declare.
 	if method == http.MethodHead ||
 		resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
 		return 0

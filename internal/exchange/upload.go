@@ -12,9 +12,9 @@ import (
 	"github.com/abreast-go/abreast/internal/ask"
 )
 
-// uploads are the bodies of one request that must be closed: the one it was made
-// with, others that options put in its place, and those that GetBody opened for it.
-// Each is closed once, before the handle is done.
+// uploads holds the bodies of one request that must be closed: the one it was
+// made with, those that options put in its place, and those that GetBody
+// opened. Each is closed once, before the handle is done.
 type uploads struct {
 	x       *Exchange
 	body    *upload // the one to be sent first; nil if there is none or it is in memory
@@ -36,6 +36,7 @@ type uploads struct {
 	err      error // a panic or Goexit in a Read, a Close or GetBody
 }
 
+// bodies returns the uploads of the request.
 func (x *Exchange) bodies() *uploads {
 	if x.uploads == nil {
 		x.uploads = &uploads{x: x}
@@ -43,9 +44,10 @@ func (x *Exchange) bodies() *uploads {
 	return x.uploads
 }
 
-// Take sees to it that the body of r is closed, and closed once. Options see the
-// body that does so: their own may be wrapped around it, and close it too. A body
-// that is empty, or a string, or was taken before, is left as it is.
+// Take makes the library responsible for the body of r: it replaces the body by
+// one that is closed once, however often Close is called. Options see that one,
+// and may wrap theirs around it. Take leaves a body alone that is empty, reads
+// a string, or was taken before.
 func (x *Exchange) Take(r *http.Request) {
 	if x.uploads != nil {
 		x.uploads.body = nil
@@ -65,8 +67,9 @@ func (x *Exchange) Take(r *http.Request) {
 	us.body = u
 }
 
-// TakeGiven takes the body of a request of the user's own. If it can be opened anew,
-// it is, since the user may pass the same request again, to be sent beside this one.
+// TakeGiven takes the body of a request that the user made. If GetBody can open
+// it again, another one is sent in its place: the user may pass the same
+// request again, to be sent at the same time.
 func (x *Exchange) TakeGiven(r *http.Request) {
 	likely := inMemory(r.Body) != nil || r.ContentLength > 0 && r.ContentLength <= Small
 	x.Take(r)
@@ -78,7 +81,8 @@ func (x *Exchange) TakeGiven(r *http.Request) {
 	r.Body = us.body
 }
 
-// CopyOf returns a copy of r, which is the user's, for the request that is made.
+// CopyOf returns a copy of r, which is the user's, for the request that is
+// made.
 func (x *Exchange) CopyOf(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
 	if len(r.Trailer) > 0 {
@@ -87,8 +91,8 @@ func (x *Exchange) CopyOf(r *http.Request) *http.Request {
 	return c
 }
 
-// taken stands for the body in a request that was made: the handle keeps that
-// request, and need not keep what sent it.
+// taken replaces the body in a request that was made. The handle keeps the
+// request, and must not keep the exchange.
 var taken = io.NopCloser(nil)
 
 // Made prepares r, the request that was made, for being kept by its handle.
@@ -108,8 +112,8 @@ func (us *uploads) add(u *upload) *upload {
 	return u
 }
 
-// attach gives req, a copy of what was asked for, its bodies. The end of ctx closes
-// them. An error is that of a request that is not sent.
+// attach gives req, a copy of the original request, its bodies. The end of ctx
+// closes them. If attach returns an error, the request is not sent.
 func (x *Exchange) attach(req *http.Request, ctx context.Context) error {
 	if req.Body == nil || req.Body == http.NoBody {
 		if x.uploads != nil {
@@ -142,8 +146,8 @@ func (x *Exchange) attach(req *http.Request, ctx context.Context) error {
 	return nil
 }
 
-// prepare finds out what may be sent in place of us.body, which is the body of req,
-// or how long that is.
+// prepare finds out whether us.body, the body of req, can be sent from memory,
+// and how long a file is.
 func (us *uploads) prepare(req *http.Request) error {
 	u := us.body
 	if u.likely && u.body == nil {
@@ -179,7 +183,7 @@ func (us *uploads) prepare(req *http.Request) error {
 	return nil
 }
 
-// reopen returns a body that open, the request's GetBody, opened.
+// reopen opens another body with open, the request's GetBody, for net/http.
 func (us *uploads) reopen(open func() (io.ReadCloser, error)) (body io.ReadCloser, err error) {
 	us.mu.Lock()
 	finished := us.x == nil
@@ -205,7 +209,7 @@ func (us *uploads) reopen(open func() (io.ReadCloser, error)) (body io.ReadClose
 	return u, nil
 }
 
-// watch has the end of ctx close the bodies, if there are any.
+// watch makes the end of ctx close the bodies, if there are any.
 func (us *uploads) watch(ctx context.Context) {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -214,8 +218,8 @@ func (us *uploads) watch(ctx context.Context) {
 	}
 }
 
-// stopWatching undoes watch. It is called before the context ends because its request
-// is done, so that only one goroutine closes the bodies then.
+// stopWatching undoes watch. Close calls it before it ends the context, so that
+// only one goroutine closes the bodies.
 func (us *uploads) stopWatching() {
 	us.mu.Lock()
 	unwatch := us.unwatch
@@ -225,10 +229,10 @@ func (us *uploads) stopWatching() {
 	}
 }
 
-// begun reports whether a byte of the request's body was read, or may have been: a
-// transport that read it may have sent it. It is called once the transport has
-// returned. A body in memory that is passed on as it is shows by its position how
-// much of it was read.
+// begun reports whether a byte of the request's body was read, or may have
+// been. A transport that has read a byte may have sent it. begun is called
+// after the transport has returned. The position of a reader in memory shows
+// how much of it was read.
 func (us *uploads) begun() bool {
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -242,8 +246,8 @@ func (us *uploads) begun() bool {
 	})
 }
 
-// close closes all bodies, so that a Read which would block for ever ends: net/http
-// waits for it, whatever becomes of the request's context (golang/go 78555).
+// close closes all bodies, to end a Read that blocks: net/http waits for that
+// Read even after the request's context has ended (golang/go 78555).
 func (us *uploads) close() {
 	us.mu.Lock()
 	us.closed = true
@@ -252,8 +256,9 @@ func (us *uploads) close() {
 	closeAll(all)
 }
 
-// closeAll closes all of them, the last first, which may be wrapped around those before
-// it. A Close may end its goroutine: all but the final one have one of their own.
+// closeAll closes all, beginning with the last, which may be wrapped around
+// those before it. A Close may end its goroutine, so each but the final one
+// gets a goroutine of its own.
 func closeAll(all []*upload) {
 	for i, u := range slices.Backward(all) {
 		if i == 0 {
@@ -269,8 +274,14 @@ func closeAll(all []*upload) {
 	}
 }
 
-// finish closes all bodies and waits until no Read is running: none begins
-// after. It returns what a Read or Close failed with that did not return.
+// finish closes all bodies and waits until no Read of them runs. None begins
+// afterward. If a Read or a Close did not return, finish returns the error that
+// says so.
+//
+// The protocol with Read is that of upload: Close sets closing before it calls
+// the body's Close, and beginRead looks at closing before it sets reading, both
+// under the same mutex. So after Close a Read is either running, and awaitRead
+// waits for it, or never begins.
 func (us *uploads) finish() (err error) {
 	defer func() {
 		us.mu.Lock()
@@ -289,9 +300,9 @@ func (us *uploads) finish() (err error) {
 	return nil // see above
 }
 
-// guard calls f, which runs code of the user's on a goroutine of net/http's, where
-// a panic would end the process: it is kept for the owner of the block, and the
-// request is ended. So it is if f ends the goroutine.
+// guard calls f, which runs user code on a goroutine of net/http, where a panic
+// would end the process. If f does not return, guard keeps the error for
+// finish. After a Goexit it ends the request; a panic ends the whole block.
 func (us *uploads) guard(f func()) (err error) {
 	us.x.Guard.Run(f, func(why error) {
 		us.failed(why)
@@ -303,7 +314,7 @@ func (us *uploads) guard(f func()) (err error) {
 	return err
 }
 
-// guardErr is guard for a function that fails.
+// guardErr does what guard does, and returns the error of f.
 func (us *uploads) guardErr(f func() error) (err error) {
 	if failed := us.guard(func() { err = f() }); failed != nil {
 		return failed
@@ -359,8 +370,8 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// beginRead waits until no other Read is running. It returns false if the body is
-// closed.
+// beginRead waits until no other Read is running. It returns false if the body
+// is closed.
 func (u *upload) beginRead() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -381,8 +392,9 @@ func (u *upload) endRead() {
 	u.changed.Broadcast()
 }
 
-// opened opens the body if need be. It is called before the body is passed on, or by
-// the Read that is running, and only Close may get in between.
+// opened opens the body if it is not open. It is called before net/http gets
+// the body, or by the one Read that is running. Only Close can run at the same
+// time: opened then closes the body that it has opened.
 func (u *upload) opened() error {
 	if u.open == nil || u.body != nil {
 		return nil
@@ -405,9 +417,9 @@ func (u *upload) opened() error {
 	return nil
 }
 
-// Close closes the body once, however often it is called, and returns when it is
-// closed. It may be called while Read runs, and ends it if the body is of the kind
-// whose Close does.
+// Close closes the body once, however often it is called, and returns when it
+// is closed. It may be called while a Read runs, and ends that Read if the
+// body's Close does.
 func (u *upload) Close() (err error) {
 	u.mu.Lock()
 	if u.closing {
