@@ -11,37 +11,42 @@ import (
 )
 
 // Arrivals is for package parallel, not for users of handles: it is the writing
-// end of the handles of one block. It makes handles, completes them and keeps
-// them in the order in which they were completed.
+// end of the handles of one block. It makes handles, completes them, and keeps
+// those that are done and unclaimed in order of completion.
 //
-// The zero Arrivals is ready to use. Its methods are safe for many goroutines.
+// The zero Arrivals is ready to use. Its methods are safe for use by multiple
+// goroutines.
 type Arrivals struct {
 	mu sync.Mutex // guards the fields below
 
-	unclaimed int               // handles that nobody claimed, done or not
-	arrived   arrived           // those of them that are done
-	changed   *sync.Cond        // arrived grew, or unclaimed fell to zero; made by the first to wait
-	races     fifo.Queue[*race] // not done yet
-	self      *ref              // made with the first handle
-	ended     error             // what an open Race completes with, once the block ended
+	unclaimed int               // number of handles that are unclaimed, done or not
+	arrived   arrived           // handles that are done and unclaimed
+	changed   *sync.Cond        // arrived grew, or unclaimed fell to zero; made by the first Next that waits
+	races     fifo.Queue[*race] // races of this block that are not done
+	self      *ref              // shared by all handles; made with the first
+	ended     error             // the error of a Race that is not done when the block ends; nil before
 }
 
-// A ref is what a handle knows of its Arrivals once it is done. It is weak: a
-// program may keep a handle for long, and that must not keep the other results
-// of the block alive. A handle that is done and unclaimed can still be claimed
-// in it, as long as the block is there to be asked for its Next. And a Race of
-// handles that are done still belongs to the block of the first.
+// A ref leads from a handle that is done to its Arrivals. The pointer is weak,
+// because a program may keep a handle for a long time, which must not keep the
+// other results of the block alive.
 //
-// Until a handle is done it has its Arrivals in home. Whoever will complete it
-// has that, too, so home keeps nothing alive that would be gone without it.
+// A handle needs its Arrivals after it is done in two cases. It may be
+// unclaimed: then claiming it must remove it there, as long as the block can
+// still be asked for its Next. And a Race belongs to the block of its first
+// racer, which may be done.
+//
+// Until a handle is done, its field home has the Arrivals. Whoever will
+// complete the handle refers to the Arrivals as well, so home keeps nothing
+// alive that would otherwise be freed.
 type ref struct {
 	at    weak.Pointer[Arrivals]
 	ended atomic.Pointer[error]
 }
 
-// Make returns a new handle, which is pending. what is the handle's from here
-// on. Cancel calls c for as long as the handle is not done. c must lead to a
-// call of Complete. It may be nil.
+// Make returns a new handle, for the request that what describes. The handle
+// owns what. Until it is done, its Cancel calls c, which must lead to a call of
+// Complete. c may be nil.
 func (a *Arrivals) Make(what ask.Ask, c canceler) *Pending {
 	h := &Pending{asked: what, cancel: c}
 	h.home.Store(a)
@@ -55,25 +60,26 @@ func (a *Arrivals) Make(what ask.Ask, c canceler) *Pending {
 	return h
 }
 
-// A canceler cancels a request. Its methods may be called many times. They
-// don't block.
+// A canceler cancels a request. Its methods may be called many times. They do
+// not block.
 type canceler interface {
 	// Withdraw cancels the request unless it is in flight, and reports whether
 	// it did.
 	Withdraw() bool
 
-	// Cancel cancels the request, wherever it is on its way.
+	// Cancel cancels the request, queued or in flight.
 	Cancel()
 }
 
-// Decide tells the races of h what Complete will complete it with: a race that
-// h wins cancels its other racers. It is called while h holds its slot, which
-// none of them gets then. It costs next to nothing where h is in no race.
+// Decide tells the races of h with which answer Complete will complete it. If h
+// wins a race, the other racers are canceled. The caller calls Decide while h
+// still holds its slot, so that no racer gets that slot. If h is in no race,
+// Decide costs almost nothing.
 func (a *Arrivals) Decide(h *Pending, with ask.Answer) { decide(h, with) }
 
-// Complete completes h, which a made, with what it answered, and puts it among
-// the arrivals unless somebody claimed it. Only the first call for a handle
-// counts; Complete reports whether it was that.
+// Complete completes h, a handle of a, with an answer, and makes it available
+// to Next unless it is claimed. It reports whether this was the first call for
+// h. Later calls do nothing.
 func (a *Arrivals) Complete(h *Pending, with ask.Answer) bool {
 	decide(h, with)
 	first, decided := a.finish(h, with)
@@ -81,7 +87,8 @@ func (a *Arrivals) Complete(h *Pending, with ask.Answer) bool {
 	return first
 }
 
-// finish completes h. It returns the races that are to be completed with h.
+// finish completes h. It returns the races that are to be completed next, as a
+// result.
 func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*race) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -113,9 +120,9 @@ func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*r
 	return true, decided
 }
 
-// Next claims and returns the handle that was completed first among those
-// nobody claimed, waiting for one if need be. It returns nil at once when none
-// is unclaimed, also when the last one is claimed while it waits.
+// Next claims and returns the unclaimed handle that completed first. It blocks
+// until there is one. It returns nil at once if every handle is claimed, also
+// if the last one is claimed while it waits.
 func (a *Arrivals) Next() *Pending {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -139,9 +146,9 @@ func (a *Arrivals) Has() bool {
 	return a.unclaimed > 0
 }
 
-// End says that the block has ended, all its requests with it. A Race of the
-// block that is still open, because it has racers elsewhere, cancels them and
-// completes with err, and so does one made from here on.
+// End marks the block as ended. A Race of the block may still be open, because
+// it has racers in other blocks. Such a Race cancels them and completes with
+// err. So does a Race that is made later and has no winner.
 func (a *Arrivals) End(err error) {
 	a.mu.Lock()
 	a.ended = err
@@ -167,25 +174,26 @@ func (a *Arrivals) claimLocked(h *Pending) {
 	}
 	a.unclaimed--
 	if a.unclaimed == 0 && a.changed != nil {
-		a.changed.Broadcast() // whoever waits now would wait for ever
+		a.changed.Broadcast() // nothing more will arrive for the goroutines that wait
 	}
 }
 
-// Claim claims h, of any block, and calls tell with n once h is done, or at
-// once if it is. Handles of one block are told in the order in which they
-// complete. tell is called under a lock: it must not block, and must not use a
-// handle. It may be nil.
+// Claim claims h, a handle of any block, and calls tell with n when h is done,
+// or at once if it is done already. For handles of one block, tell is called in
+// order of completion. It is called under a lock: it must not block and must
+// not use a handle. It may be nil.
 func (*Arrivals) Claim(h *Pending, n int, tell func(n int)) {
 	h.orNone().listen(listener{tell: tell, n: n})
 }
 
-// arrived are handles that are done and unclaimed, oldest first. A handle knows
-// its place by number, and not its neighbors, which it would keep alive. (Hence
-// not a fifo.Queue.) All operations take constant time, spread over the pushes.
+// arrived holds the handles that are done and unclaimed, oldest first. A handle
+// knows its place by number. It has no pointers to its neighbors, because these
+// would keep them alive (so a fifo.Queue does not fit). All operations take
+// constant time, amortized over the pushes.
 type arrived struct {
 	handles []*Pending // nil where one was removed
-	start   int        // all before it were removed
-	live    int        // not nil
+	start   int        // all handles before it were removed
+	live    int        // number of handles that are not nil
 }
 
 func (l *arrived) push(h *Pending) {
@@ -219,7 +227,7 @@ func (l *arrived) remove(h *Pending) {
 	}
 }
 
-// first returns the oldest, or nil if there is none.
+// first returns the oldest handle, or nil if there is none.
 func (l *arrived) first() *Pending {
 	if l.live == 0 {
 		return nil
