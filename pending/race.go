@@ -12,34 +12,42 @@ import (
 	"github.com/abreast-go/abreast/internal/fifo"
 )
 
-// Race claims the handles, its racers, and returns one handle that takes their
-// place. It completes with the first racer whose status is 2xx. The others are
-// canceled before that, whether or not anybody asks for the result: one that
-// waits in the queue is never sent. If no racer wins, the handle completes with
-// the errors of all, joined in the order given (errors.Is and errors.As find
-// each, but for ErrNotSent, which must hold for all). A status outside 2xx counts
-// as a *StatusError, whose Body all who ask the Race share. If several racers
-// were done before the call, the first of them in the order given wins.
+// Race claims its arguments, the racers, and returns one handle that replaces
+// them. It does not block.
 //
-// Race does not block. Its handle is like any other: it belongs to the block of
-// its first racer, whose Next yields it, it can be raced again, and its Cancel
-// cancels every racer. A block's Stats count the racers and not the Race. Racers
-// may belong to different blocks. When that of the first ends before a winner is
-// found, the Race completes with that block's end and cancels the others.
+// The handle completes with the response of the first racer whose status is
+// 2xx. Just before, the other racers are canceled: a queued one is never sent.
+// This happens whether or not anybody requests the result. If several racers
+// with a 2xx status were done before the call, the first of them in argument
+// order wins.
 //
-// A hedged request is a race between a request and the same request later:
+// If no racer wins, the handle completes with the errors of all racers, joined
+// in argument order. A status outside 2xx counts as a *[StatusError]; its
+// Response has one Body, which all callers share. errors.Is and errors.As find
+// each error, with one exception: the error matches [ErrNotSent] only if the
+// errors of all racers do, because sending the Race again sends all of them.
+//
+// The handle is like any other. It belongs to the block of its first racer,
+// whose Next yields it; it can be a racer in another Race; its Cancel cancels
+// every racer. Stats counts the racers and not the Race. The racers may belong
+// to different blocks. If the block of the first ends before there is a winner,
+// the Race completes with the error of that end, and the racers of other blocks
+// are canceled.
+//
+// A hedged request is a race between a request and the same request a little
+// later:
 //
 //	h := pending.Race(p.Get(u), p.Get(u, parallel.After(50*time.Millisecond)))
 //
-// The delay counts from when the second is made: a failure of the first does not
-// bring it forward, and under a full queue both wait for their turn and may then be
-// sent together. A hedged POST may be done twice.
+// The delay starts when the second request is made. It does not end early if
+// the first request fails. If the queue is full, both requests wait in it, and
+// may then be sent together. A hedged POST may be carried out twice.
 //
-// Racers must not share a writer of parallel.To. A nil handle counts as one that
-// failed. A Race of none is a handle that is done, with an error that says so.
+// Racers must not share the writer of the option To. A nil handle counts as a
+// failure. A Race of no handles is done, with an error that says so.
 func Race(hs ...*Pending) *Pending {
 	if len(hs) == 0 {
-		return failed(errors.New("a Race of no handles has no winner"))
+		return failed(errors.New("Race called with no handles"))
 	}
 	r := &race{racers: make([]*Pending, len(hs)), home: new(Arrivals), open: len(hs), errs: make([]racerError, len(hs))}
 	for i, h := range hs {
@@ -48,7 +56,7 @@ func Race(hs ...*Pending) *Pending {
 	if ref := r.racers[0].ref; ref != nil {
 		if home := ref.at.Value(); home != nil {
 			r.home = home
-		} else if err := ref.ended.Load(); err != nil { // it is gone, since it ended
+		} else if err := ref.ended.Load(); err != nil { // garbage collected after its end
 			r.home.ended = *err
 		}
 	}
@@ -61,8 +69,8 @@ func Race(hs ...*Pending) *Pending {
 		done = h.listen(listener{race: r, n: i}) || done
 	}
 
-	// Not before the racers are known: of a block that ends meanwhile, those that are
-	// done count.
+	// The race is listed in its block only now that its racers have listeners. If
+	// the block ended in between, racers that were done before its end still count.
 	r.home.mu.Lock()
 	ended := r.home.ended
 	r.home.races.Push(&r.place)
@@ -76,40 +84,42 @@ func Race(hs ...*Pending) *Pending {
 	return r.handle
 }
 
-// A race is decided by its racers, each of which tells it that it is done. It
-// needs no goroutine.
+// A race is decided by its racers: each reports that it is done. A race needs
+// no goroutine.
 //
-// It goes three steps, and each of them takes the races of which it is a racer
-// along, in a loop. So a chain of races, each a racer in the next, costs what its
-// length is, and no stack.
+// A race goes through three steps. Each step handles, in one loop, the races in
+// which this race is a racer. A chain of races, each a racer in the next,
+// therefore costs time in proportion to its length, and no stack.
 //
-//  1. It is decided: its answer is known and doesn't change. A racer that
-//     succeeded decides before it is done, and while it holds its slot.
-//  2. The racers are canceled (cancelRaces).
-//  3. Its handle is completed, with the answer (complete).
+//  1. It is decided: its answer is known and does not change any more. A racer
+//     that succeeds decides the race before it is done, while it still holds
+//     its slot.
+//  2. Its racers are canceled (cancelRaces).
+//  3. Its handle is completed with the answer (complete).
 //
-// Locks: home.mu, that of a racer or of the handle, may be held when mu is locked.
-// Nothing is locked under mu, and nothing is canceled under a lock.
+// Lock order: the home.mu of a racer or of the handle may be held when mu is
+// locked. No lock is taken while mu is held, and nothing is canceled under a
+// lock.
 type race struct {
 	racers []*Pending
 	handle *Pending
-	home   *Arrivals // the handle's
+	home   *Arrivals // of handle
 
 	place fifo.Node[*race] // among home's open races; guarded by home.mu
 
-	canceled atomic.Bool // cancelRaces came by: each racer is canceled, or about to be
+	canceled atomic.Bool // set by cancelRaces: each racer is canceled, or will be at once
 
 	mu sync.Mutex // guards the fields below
 
-	decided bool         // winner and answer are written to no more
-	winner  int          // the racer that succeeded, if answer has no error
-	answer  ask.Answer   // if decided
-	open    int          // racers that are not done
-	errs    []racerError // of those that are, by racer
+	decided bool         // winner and answer are final
+	winner  int          // the racer that won, unless answer is an error
+	answer  ask.Answer   // set if decided
+	open    int          // number of racers that are not done
+	errs    []racerError // of the racers that are done
 }
 
-// won tells r that racer n is about to be done with the answer, which is a
-// success. It reports whether that decided r.
+// won decides r with the answer of racer n, a success with which that racer is
+// about to complete. It reports whether it decided r: a race is decided once.
 func (r *race) won(n int, answer ask.Answer) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -120,12 +130,13 @@ func (r *race) won(n int, answer ask.Answer) bool {
 	return true
 }
 
-// told tells r that racer n is done. It reports whether r is to be completed now.
+// told records that racer n is done. It reports whether r is to be completed
+// now.
 func (r *race) told(n int) bool {
 	h := r.racers[n]
 	answer := ask.Answer{Response: h.resp, Body: h.body}
 	if answer.Succeeded() {
-		r.won(n, answer) // if that is not known already
+		r.won(n, answer) // does nothing if r is decided
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -146,8 +157,9 @@ func (r *race) told(n int) bool {
 	return true
 }
 
-// decide decides the races that h wins by the answer that it is about to be
-// completed with, and those that these win, and cancels their other racers.
+// decide decides the races that h wins with the answer, with which h is about
+// to complete. It also decides the races that those races win. Then it cancels
+// the losers of all of them.
 func decide(h *Pending, answer ask.Answer) {
 	if !h.raced.Load() || !answer.Succeeded() {
 		return
@@ -169,12 +181,13 @@ func decide(h *Pending, answer ask.Answer) {
 	cancelRaces(won)
 }
 
-// cancelRaces cancels the racers of races, and of the races among these. The last
-// are canceled first. All are withdrawn before one is interrupted, which gives its
-// slot to another.
+// cancelRaces cancels the racers of races, and of the races among these, the
+// last one first. It withdraws all queued requests before it interrupts one in
+// flight: the slot of that one could otherwise go to a request that is about to
+// be canceled.
 func cancelRaces(races []*race) {
 	var inFlight []canceler
-	var todo []*Pending // its last comes first
+	var todo []*Pending // a stack
 	for _, r := range races {
 		r.canceled.Store(true)
 		todo = append(todo, r.losers()...)
@@ -199,7 +212,8 @@ func cancelRaces(races []*race) {
 	}
 }
 
-// losers returns the racers but for the winner, if there is one.
+// losers returns the racers without the winner. If there is no winner, it
+// returns all racers.
 func (r *race) losers() []*Pending {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -210,14 +224,14 @@ func (r *race) losers() []*Pending {
 	return slices.DeleteFunc(slices.Clone(r.racers), func(h *Pending) bool { return h == winner })
 }
 
-// complete completes the handles of races that are decided, and of races that
-// this decides.
+// complete completes the handles of races that are decided, and of the races
+// that this decides.
 func complete(races []*race) {
 	for len(races) > 0 {
 		r := races[0]
 		races = races[1:]
 		if r.answer.Err == nil && r.canceled.CompareAndSwap(false, true) {
-			cancelRaces([]*race{r}) // the winner was done before anybody knew of the race
+			cancelRaces([]*race{r}) // the winner was done before the race was made
 		}
 		decide(r.handle, r.answer)
 		_, decided := r.home.finish(r.handle, r.answer)
@@ -225,8 +239,8 @@ func complete(races []*race) {
 	}
 }
 
-// endRaces completes races whose block ended with err, and cancels their racers
-// before.
+// endRaces cancels the racers of races whose block ended with err, and
+// completes the races.
 func endRaces(races []*race, err error) {
 	for _, r := range races {
 		r.mu.Lock()
@@ -235,28 +249,29 @@ func endRaces(races []*race, err error) {
 		}
 		r.mu.Unlock()
 	}
-	cancelRaces(races) // those that are decided, too: whoever decided them may not have done it yet
+	cancelRaces(races) // including those that were decided before: their losers may not be canceled yet
 	complete(races)
 }
 
-// Cancel is that of the handle.
+// Cancel cancels every racer. It is called by the Cancel of the handle.
 func (r *race) Cancel() { cancelRaces([]*race{r}) }
 
-// Withdraw is never called: cancelRaces looks into a race.
+// Withdraw is never called: cancelRaces handles races itself.
 func (r *race) Withdraw() bool { return false }
 
-// A raceError is the error of a Race without a winner. It joins those of the
-// racers as errors.Join does.
+// A raceError is the error of a Race without a winner. It joins the errors of
+// its racers as errors.Join does.
 //
-// Where a racer is a Race itself, the errors of its racers are in place of its
-// own: so text and search take as long as there are racers. Were they joined
-// again, each race in a chain would copy the text of those before it.
+// If a racer is a Race itself, the errors of that Race's racers take the place
+// of its own error. The text and a search therefore take time in proportion to
+// the number of racers. With nested joins, each race in a chain would copy the
+// text of those before it.
 type raceError struct {
 	racers  []racerError
-	notSent bool // that of all racers
+	notSent bool // the errors of all racers match ErrNotSent
 }
 
-// A racerError is the error of a racer, and whether it matches ErrNotSent.
+// A racerError holds the error of a racer, and whether it matches ErrNotSent.
 type racerError struct {
 	err     error
 	notSent bool
@@ -273,13 +288,13 @@ func (e *raceError) Error() string {
 	return text.String()
 }
 
-// Unwrap returns the errors of all racers. They don't match ErrNotSent unless all
-// do: a Race whose racers were sent but for one must not be sent again as if none
-// had been.
+// Unwrap returns the errors of all racers. Unless all of them match ErrNotSent,
+// none of the returned errors does: if one racer was sent, the Race must not be
+// sent again as if none had been.
 func (e *raceError) Unwrap() []error {
 	var all []error
 	seen := map[*raceError]bool{e: true}
-	todo := slices.Clone(e.racers) // its last comes first
+	todo := slices.Clone(e.racers) // a stack
 	slices.Reverse(todo)
 	for len(todo) > 0 {
 		racer := todo[len(todo)-1]
