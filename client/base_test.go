@@ -35,7 +35,7 @@ func TestBaseURL_joins(t *testing.T) {
 		{"https://user:pass@h/v2", "users", "https://user:pass@h/v2/users"},
 		{"https://[::1]:8443/v2", "users", "https://[::1]:8443/v2/users"},
 
-		// What is escaped stays escaped, and nothing is cleaned.
+		// Escapes are kept, and nothing is cleaned.
 		{"https://h/v2", "/a%2Fb", "https://h/v2/a%2Fb"},
 		{"https://h/v2", "/a%2fb", "https://h/v2/a%2fb"},
 		{"https://h/v2", "/a%20b", "https://h/v2/a%20b"},
@@ -60,7 +60,7 @@ func TestBaseURL_joins(t *testing.T) {
 		{"https://h/v2", "/x?", "https://h/v2/x?"},
 		{"https://h/v2", "/users/" + url.PathEscape("a/b?c#d%e f"), "https://h/v2/users/a%2Fb%3Fc%23d%25e%20f"},
 
-		// An absolute URL stays as it is.
+		// An absolute URL does not change.
 		{"https://h/v2", "https://other/x", "https://other/x"},
 		{"https://h/v2", "http://h/../x", "http://h/../x"},
 		{"", "https://other/x", "https://other/x"},
@@ -72,7 +72,7 @@ func TestBaseURL_joins(t *testing.T) {
 			if _, err := get(t, c, tc.ref); err != nil {
 				t.Fatal(err)
 			}
-			// A relative http.Request in Do is joined in the same way.
+			// Do joins a relative http.Request in the same way.
 			r, err := http.NewRequest(http.MethodGet, tc.ref, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -81,7 +81,7 @@ func TestBaseURL_joins(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r.URL.String() != tc.ref {
-				t.Errorf("the request given to Do was changed, to %v", r.URL)
+				t.Errorf("Do changed its request: the URL is %v", r.URL)
 			}
 			want, err := url.Parse(tc.want)
 			if err != nil {
@@ -96,8 +96,8 @@ func TestBaseURL_joins(t *testing.T) {
 	}
 }
 
-// Nothing climbs out of the base, nor goes elsewhere by half a URL: the error
-// is that of the request, which is not sent.
+// A reference that climbs out of the base, or has a host but no scheme, is the
+// error of its request, which is not sent.
 func TestBaseURL_refusesReferences(t *testing.T) {
 	refs := []string{
 		"//other/x", "//other", "//user@h/x", "///x", "//",
@@ -114,20 +114,20 @@ func TestBaseURL_refusesReferences(t *testing.T) {
 			_, err := get(t, c, ref)
 			var ue *url.Error
 			if err == nil || len(w.asked) != 0 || !errors.As(err, &ue) || !errors.Is(err, pending.ErrNotSent) {
-				t.Errorf("%q under %s: %v, %d requests; want a *url.Error with ErrNotSent, and none", ref, base, err, len(w.asked))
+				t.Errorf("Get of %q under %s: %v after %d requests; want a *url.Error that matches ErrNotSent, after none", ref, base, err, len(w.asked))
 			}
 			if r, e := http.NewRequest(http.MethodGet, ref, nil); e == nil && r.URL.String() == ref && !r.URL.IsAbs() {
 				_, err := ask(t, c, func(p *parallel.Parallel) *pending.Pending { return p.Do(r) })
 				if err == nil || len(w.asked) != 0 {
-					t.Errorf("%q under %s, by Do: %v, %d requests; want an error and none", ref, base, err, len(w.asked))
+					t.Errorf("Do of %q under %s: %v after %d requests; want an error after none", ref, base, err, len(w.asked))
 				}
 			}
 		}
 	}
 }
 
-// A bad BaseURL shows at each call site, of an absolute URL too: without a base
-// its credentials would be for whatever origin a URL names.
+// A bad BaseURL is the error of every request, even of one with an absolute
+// URL: without a base, the credentials would go to the origin of any URL.
 func TestBaseURL_badStopsEveryRequest(t *testing.T) {
 	for _, base := range []string{
 		"h/v2", "/v2", "//h/v2", "https:", "https:///v2", "https:h/v2", "https://h/%zz", "https://h/v2?x=1", "https://h/v2?",
@@ -156,7 +156,7 @@ func TestBaseURL_badStopsEveryRequest(t *testing.T) {
 			_, err := ask(t, c, tc.make)
 			var ue *url.Error
 			if !errors.As(err, &ue) || !strings.Contains(err.Error(), "BaseURL") || !errors.Is(err, pending.ErrNotSent) {
-				t.Errorf("BaseURL %q, %s: %v; want a *url.Error that names BaseURL, and ErrNotSent", base, tc.what, err)
+				t.Errorf("BaseURL %q, %s: %v; want a *url.Error that names BaseURL and matches ErrNotSent", base, tc.what, err)
 			}
 		}
 		for _, line := range w.trail(func(r *http.Request) string {
@@ -177,8 +177,8 @@ func TestBaseURL_neededForRelativeURL(t *testing.T) {
 	}
 }
 
-// A link that a server sent is resolved with resp.Request.URL.Parse, not
-// joined.
+// A link that a server sent is resolved with resp.Request.URL.Parse, and not
+// joined to the base.
 func TestBaseURL_linkOfServerNotJoined(t *testing.T) {
 	var w web
 	c := client.Client{BaseURL: "https://h/v2", HTTP: &http.Client{Transport: &w}}
@@ -197,6 +197,6 @@ func TestBaseURL_linkOfServerNotJoined(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := w.asked[1].URL.String(); got != "https://h/v2/users?page=2" {
-		t.Errorf("the second page is %s", got)
+		t.Errorf("the second page is %s, want https://h/v2/users?page=2", got)
 	}
 }

@@ -15,13 +15,13 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What the library itself costs, on a transport that answers at once, beside
-// the same written with a WaitGroup and channels. (Beside the cost of a real
-// request, see bench/.)
+// The benchmarks measure the library itself, on a transport that answers at
+// once, and beside it the same work written by hand with a WaitGroup and
+// channels. For the cost of real requests, see bench/.
 //
 //	go test ./client -run xxx -bench 'Block|Cancel|Each' -benchmem
 
-// canned answers every request with 1 KiB.
+// A canned answers every request with 1 KiB.
 type canned struct{}
 
 var kibibyte = make([]byte, 1<<10)
@@ -33,8 +33,8 @@ func (canned) RoundTrip(r *http.Request) (*http.Response, error) {
 
 var cannedClient = client.Client{HTTP: &http.Client{Transport: canned{}}}
 
-// byHand gets a response of cannedClient's transport, with a timeout as the
-// library has one.
+// byHand returns the body of a response of cannedClient's transport. It has a
+// timeout, as the library has.
 func byHand(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, cannedTimeout)
 	defer cancel()
@@ -52,9 +52,10 @@ func byHand(ctx context.Context) ([]byte, error) {
 	return body, err
 }
 
-const cannedTimeout = 30 * time.Second // as the default
+const cannedTimeout = 30 * time.Second // the default
 
-// n requests cost n times one.
+// BenchmarkBlock measures n requests in one block. They should cost n times one
+// request.
 func BenchmarkBlock(b *testing.B) {
 	for _, n := range []int{1, 3, 100} {
 		b.Run(fmt.Sprintf("requests=%d/abreast", n), func(b *testing.B) {
@@ -116,7 +117,7 @@ func BenchmarkEmptyBlock(b *testing.B) {
 	})
 }
 
-// stuck answers nothing until the request's context ends.
+// A stuck answers no request until the request's context ends.
 type stuck struct{}
 
 func (stuck) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -124,8 +125,9 @@ func (stuck) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// Leaving a block with one request in flight and 10,000 queued; by hand each is
-// a goroutine that waits for a semaphore. Making them is in the time.
+// BenchmarkCancelQueued measures the end of a block with one request in flight
+// and 10,000 queued. By hand, each is a goroutine that waits for a semaphore.
+// The time includes making the requests.
 func BenchmarkCancelQueued(b *testing.B) {
 	const queued = 10_000
 	b.Run("abreast", func(b *testing.B) {
@@ -167,8 +169,8 @@ func BenchmarkCancelQueued(b *testing.B) {
 	})
 }
 
-// A request of a long series, 100 in flight; by hand with fixed workers and two
-// channels.
+// BenchmarkEach measures one request of a long series with 100 in flight. By
+// hand, fixed workers and two channels do that.
 func BenchmarkEach(b *testing.B) {
 	b.Run("abreast", func(b *testing.B) {
 		b.ReportAllocs()

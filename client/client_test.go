@@ -20,7 +20,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What a nil context or function gets is a panic at once, with a sentence.
+// A nil context or function panics at once, with a full sentence.
 func TestParallel_panicsOnNil(t *testing.T) {
 	called := false
 	fn := func(*parallel.Parallel) error { called = true; return nil }
@@ -37,7 +37,7 @@ func TestParallel_panicsOnNil(t *testing.T) {
 			defer func() {
 				sentence, ok := recover().(string)
 				if what := name[strings.LastIndex(name, " ")+1:]; !ok || !strings.HasPrefix(sentence, "abreast: ") || !strings.Contains(sentence, what+", ") {
-					t.Errorf("%s panics with %q, want a sentence of abreast's that names the %s", name, sentence, what)
+					t.Errorf("%s panics with %q, want a sentence that begins with abreast and names the %s", name, sentence, what)
 				}
 			}()
 			open()
@@ -48,9 +48,9 @@ func TestParallel_panicsOnNil(t *testing.T) {
 	}
 }
 
-// The defaults of Limit and HostLimit, and what turns them off.
+// Limit and HostLimit have defaults and can be turned off.
 func TestLimit_defaults(t *testing.T) {
-	const requests = 250 // of each of two hosts
+	const requests = 250 // to each of two hosts
 	for name, tc := range map[string]struct {
 		client client.Client
 		want   int // in flight
@@ -88,12 +88,12 @@ func TestLimit_defaults(t *testing.T) {
 	}
 }
 
-// The default of MaxBody, and what turns it off.
+// MaxBody has a default and can be turned off.
 func TestMaxBody_defaults(t *testing.T) {
 	for name, tc := range map[string]struct {
 		max    int64
 		length int
-		limit  int64 // that is exceeded; 0: none
+		limit  int64 // the limit that is exceeded; 0: none
 	}{
 		"the default, kept":     {0, 10 << 20, 0},
 		"the default, exceeded": {0, 10<<20 + 1, 10 << 20},
@@ -109,14 +109,14 @@ func TestMaxBody_defaults(t *testing.T) {
 		case tc.limit == 0 && err != nil:
 			t.Errorf("%s: %v", name, err)
 		case tc.limit == 0 && len(body(t, resp)) != tc.length:
-			t.Errorf("%s: the body has another length than %d", name, tc.length)
+			t.Errorf("%s: the length of the body is not %d", name, tc.length)
 		case tc.limit != 0 && (!errors.As(err, &tooLarge) || tooLarge.Limit != tc.limit):
-			t.Errorf("%s: %v, want a *BodyTooLargeError of %d", name, err, tc.limit)
+			t.Errorf("%s: %v, want a *BodyTooLargeError with the Limit %d", name, err, tc.limit)
 		}
 	}
 }
 
-// A copy is another client, and two blocks of one client have a Limit each.
+// Two blocks of one client have a Limit each, and a copy is a separate client.
 func TestLimit_isPerBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inFlight := make(chan string, 10)
@@ -149,19 +149,18 @@ func TestLimit_isPerBlock(t *testing.T) {
 			got = append(got, u)
 		}
 		if diff := cmp.Diff([]string{"http://one/a", "http://one/c", "http://two/e"}, got); diff != "" {
-			t.Errorf("what was sent (-want +got):\n%s", diff)
+			t.Errorf("requests sent (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// Wait is called before each send, with the slot held, and its error is the
-// request's.
+// Wait is called before each send, while the request holds its slot.
 func TestWait_calledBeforeEachSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 		tick := make(chan struct{}, 1)
 		tick <- struct{}{}
-		c := client.Client{HTTP: s.Client(), Wait: func(r *http.Request) error { // one a second
+		c := client.Client{HTTP: s.Client(), Wait: func(r *http.Request) error { // lets one request go each second
 			select {
 			case <-tick:
 				time.AfterFunc(time.Second, func() { tick <- struct{}{} })
@@ -177,7 +176,7 @@ func TestWait_calledBeforeEachSend(t *testing.T) {
 			}
 			synctest.Wait()
 			if got, want := p.Stats(), (parallel.Stats{InFlight: 3, Done: 1}); got != want {
-				t.Errorf("Stats() = %+v, want %+v: what is in Wait holds a slot", got, want)
+				t.Errorf("Stats() = %+v, want %+v: a request in Wait holds a slot", got, want)
 			}
 			for h := range p.Arrivals() {
 				if _, err := h.Response(); err != nil {
@@ -185,7 +184,7 @@ func TestWait_calledBeforeEachSend(t *testing.T) {
 				}
 			}
 			if d := time.Since(start); d != 3*time.Second {
-				t.Errorf("4 requests at one a second took %v, want 3s", d)
+				t.Errorf("4 requests, one a second, took %v, want 3s", d)
 			}
 			return nil
 		})

@@ -24,8 +24,8 @@ import (
 )
 
 // Origins were compared with strings.EqualFold, which takes final and other
-// sigma, and small and capital sharp s, for one letter: credentials went to
-// another host. And a host in Unicode was another one than itself in ASCII.
+// sigma for one letter, and small and capital sharp s as well: credentials went
+// to another host. And a host in Unicode was not the same host as in ASCII.
 func TestCredentials_internationalHosts(t *testing.T) {
 	const key = " key Bearer client's own=1"
 	for home, to := range map[string]struct {
@@ -42,7 +42,7 @@ func TestCredentials_internationalHosts(t *testing.T) {
 		"http://[::1]/":                        {"http://[0:0::1]:080/x", true},
 		"http://c.test/":                       {"http://C.test:0080/x", true},
 		"http://[fe80::1%25eth0]/":             {"http://[fe80::1%25eth1]/x", false},
-		"http://-ü.example/":                   {"http://-Ü.example/x", false}, // IDNA has neither
+		"http://-ü.example/":                   {"http://-Ü.example/x", false}, // IDNA refuses both
 		"http://xn--strae-oqa.example/?sharp=": {"http://strasse.example/x", false},
 	} {
 		t.Run(home, func(t *testing.T) {
@@ -80,8 +80,8 @@ func TestCredentials_internationalHosts(t *testing.T) {
 	}
 }
 
-// Another site led a request back to its origin, with a path, a method and a
-// body of its choice, and it went out with the client's credentials.
+// Another site redirected a request back to its origin, with a path, a method
+// and a body of its choice. It was sent with the client's credentials.
 func TestCredentials_afterDetour(t *testing.T) {
 	for _, status := range []int{http.StatusFound, http.StatusTemporaryRedirect} {
 		for _, via := range []string{"https://evil/", "http://h/", "https://h:1/", "https://sub.h/"} {
@@ -112,8 +112,8 @@ func TestCredentials_afterDetour(t *testing.T) {
 	}
 }
 
-// What is known of the hops before must not depend on what CheckRedirect leaves
-// of the request.
+// CheckRedirect may replace the whole request. The earlier hops must still be
+// known.
 func TestCredentials_checkRedirectReplacesRequest(t *testing.T) {
 	w := chain("https://h/a", "https://evil/b", "https://h/c")
 	c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
@@ -130,8 +130,8 @@ func TestCredentials_checkRedirectReplacesRequest(t *testing.T) {
 	}
 }
 
-// A request that an Option took from a response began there, and not at the
-// first hop that led to the response.
+// An Option may take its request from a response. The first hop is then that
+// request, and not the one that led to the response.
 func TestCredentials_requestOfResponse(t *testing.T) {
 	w := chain("https://h/a", "https://other/b")
 	c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w}}
@@ -148,8 +148,8 @@ func TestCredentials_requestOfResponse(t *testing.T) {
 	}
 }
 
-// net/http makes an Authorization of the userinfo of a URL. That of BaseURL
-// silently won over Auth and Header.
+// net/http makes an Authorization of the userinfo of a URL. The userinfo of
+// BaseURL silently took precedence over Auth and Header.
 func TestUserinfo_precedence(t *testing.T) {
 	basic := func(user string) string {
 		r := &http.Request{Header: make(http.Header)}
@@ -199,14 +199,14 @@ func TestUserinfo_precedence(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(tc.want, trail); diff != "" {
-				t.Errorf("who each hop goes as (-want +got):\n%s", diff)
+				t.Errorf("credentials of each hop (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// A Cookie of the client's Header vanished as soon as the Jar had one: that of
-// the Jar was taken for the request's own.
+// A Cookie of the client's Header was left out as soon as the Jar had a cookie,
+// which was taken for the request's own.
 func TestJar_besideOtherCookies(t *testing.T) {
 	for name, tc := range map[string]struct {
 		header, own, auth bool
@@ -265,9 +265,9 @@ func TestJar_besideOtherCookies(t *testing.T) {
 	}
 }
 
-// A Location without a scheme, but with a host, kept the request's own Host:
-// another site was asked in its name, and was given the cookies that the Jar
-// has for it.
+// If a Location had a host but no scheme, the request's own Host was kept:
+// another site got a request for that Host, with the cookies that the Jar has
+// for it.
 func TestHost_notSentElsewhere(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -287,7 +287,7 @@ func TestHost_notSentElsewhere(t *testing.T) {
 	}
 }
 
-// A Referer had the fragment and the zone of the page before.
+// A Referer had the fragment and the zone of the URL before.
 func TestReferer(t *testing.T) {
 	own := parallel.Header("Referer", "http://own/#x")
 	for name, tc := range map[string]struct {
@@ -361,13 +361,13 @@ func TestFragment_inherited(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := resp.Request.URL.String(); got != tc.want {
-			t.Errorf("%q end at %s, want %s", tc.hops, got, tc.want)
+			t.Errorf("hops %q end at %s, want %s", tc.hops, got, tc.want)
 		}
 	}
 }
 
-// What may not be on a request line, or in a Host, came there from each of
-// these.
+// Each of these put characters on the request line, or an empty port in a Host,
+// that must not be there.
 func TestWireForm(t *testing.T) {
 	const target, query = "/s?q=a%20%22b%22%C3%AB&c", `q=a "b"ë&c`
 	do := func(r *http.Request) func(p *parallel.Parallel) *pending.Pending {
@@ -427,23 +427,23 @@ func TestWireForm(t *testing.T) {
 				t.Fatal(err)
 			}
 			if line.Load() != target || host.Load() != "a.test" {
-				t.Errorf("the server was asked for %v of %v, want %v of a.test", line.Load(), host.Load(), target)
+				t.Errorf("the server got a request for %v of %v, want %v of a.test", line.Load(), host.Load(), target)
 			}
 			if tc.auth == nil && resp.Request.URL.RequestURI() != target {
-				t.Errorf("the response's request has the URL %v", resp.Request.URL)
+				t.Errorf("resp.Request has the URL %v", resp.Request.URL)
 			}
 			if strings.ContainsAny(again.URL.String(), ` "ë`) {
-				t.Errorf("the handle's request is of %v", again.URL)
+				t.Errorf("the URL of the handle's request is %v", again.URL)
 			}
 		})
 	}
 	if given.URL.RawQuery != query || given.URL.Host != "a.test:" || given.Host != "a.test:" || shared.RawQuery != query || shared.Host != "a.test:" {
-		t.Errorf("what the caller gave was changed: %+v of %s, %+v", given.URL, given.Host, shared)
+		t.Errorf("the caller's requests were changed: %+v of %s, %+v", given.URL, given.Host, shared)
 	}
 }
 
-// A Location whose host isn't ASCII and very long kept net/http busy with IDNA,
-// which takes the square of its length: 3 s for 60 kB.
+// A very long host in a Location kept net/http busy if it was not ASCII. The
+// time of IDNA grows with the square of the length: 3 s for 60 kB.
 func TestLocation_longHost(t *testing.T) {
 	var long strings.Builder
 	for i := range 200_000 {
@@ -453,7 +453,7 @@ func TestLocation_longHost(t *testing.T) {
 	start := time.Now()
 	_, err := get(t, client.Client{HTTP: &http.Client{Transport: w}}, "http://h/a")
 	if err == nil || !strings.Contains(err.Error(), "too long") || errors.Is(err, pending.ErrNotSent) {
-		t.Errorf("a redirect to a host of 600 kB: %.200v; want an error that says so, and not ErrNotSent", err)
+		t.Errorf("a redirect to a host of 600 kB: %.200v; want \"too long\", and not ErrNotSent", err)
 	}
 	if _, err := get(t, client.Client{HTTP: &http.Client{Transport: w}}, "http://"+long.String()+"/"); !errors.Is(err, pending.ErrNotSent) {
 		t.Errorf("a host of 600 kB: %.200v; want ErrNotSent", err)
@@ -462,12 +462,12 @@ func TestLocation_longHost(t *testing.T) {
 		t.Errorf("a BaseURL of 600 kB: %.200v; want ErrNotSent", err)
 	}
 	if took := time.Since(start); took > 30*time.Second {
-		t.Errorf("it took %v", took)
+		t.Errorf("it took %v, want 30s at most", took)
 	}
 }
 
-// net/http dials without end for an internationalized host that isn't in lower
-// case, if it speaks HTTP/2: it looks for the connection under another name
+// If an internationalized host that is not in lower case speaks HTTP/2,
+// net/http dials it without end: it looks for the connection under another name
 // than it dials.
 func TestHTTP2_internationalHost(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto+" "+r.Host) }))

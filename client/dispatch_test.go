@@ -20,9 +20,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What comes of a request is what http.Client makes of it, though a first hop
-// that is no redirect does without http.Client: each case is sent by
-// http.Client alone too, and both ask the server the same and come to the same.
+// A first hop that is not redirected is sent without http.Client. Its result
+// must be the same as with http.Client. Each case is also sent by http.Client
+// alone, and the requests that the server gets and the results are compared.
 func TestDispatcher_sameAsHTTPClient(t *testing.T) {
 	var mu sync.Mutex
 	var asked []string
@@ -48,7 +48,7 @@ func TestDispatcher_sameAsHTTPClient(t *testing.T) {
 		defer mu.Unlock()
 		defer func() { asked = nil }()
 		if err != nil {
-			var e *url.Error // which names the hop in http.Client, and what was asked for here
+			var e *url.Error // http.Client names the hop in it, and a block the first URL
 			for errors.As(err, &e) {
 				err = e.Err
 			}
@@ -60,7 +60,7 @@ func TestDispatcher_sameAsHTTPClient(t *testing.T) {
 	meddle := func(hc *http.Client) {
 		next := hc.Transport
 		hc.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
-			if r.Response == nil { // only of the first hop
+			if r.Response == nil { // on the first hop only
 				r.Header.Set("X-Own", "changed")
 			}
 			return next.RoundTrip(r)
@@ -157,13 +157,14 @@ func TestDispatcher_sameAsHTTPClient(t *testing.T) {
 			want := came(resp, err)
 			got := came(ask(t, client.Client{HTTP: dispatch()}, func(p *parallel.Parallel) *pending.Pending { return p.Do(request()) }))
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("what the server was asked, and what came of it (-http.Client +block):\n%s", diff)
+				t.Errorf("requests at the server, and the result (-http.Client +block):\n%s", diff)
 			}
 		})
 	}
 }
 
-// A request that http.Client has nothing to see to for doesn't pay for it.
+// A request that does not need http.Client does not pay for it. (A Jar makes it
+// need http.Client.)
 func TestDispatcher_plainHopAllocatesLess(t *testing.T) {
 	allocs := func(jar http.CookieJar) float64 {
 		c := client.Client{HTTP: &http.Client{Transport: canned{}, Jar: jar}}
@@ -174,7 +175,7 @@ func TestDispatcher_plainHopAllocatesLess(t *testing.T) {
 		})
 	}
 	if plain, seen := allocs(nil), allocs(noCookies{}); plain > seen-3 {
-		t.Errorf("%v allocations for a request, and %v for one that http.Client sees to", plain, seen)
+		t.Errorf("a plain request makes %v allocations, and one through http.Client %v; want 3 fewer at least", plain, seen)
 	}
 }
 

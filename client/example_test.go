@@ -16,8 +16,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A client is made once, for instance for one API, and its blocks are opened
-// where they are needed. What is left out has a default that suits most
+// Make a client once, for example one for each API, and open its blocks where
+// you need them. Fields that you leave out have defaults that suit most
 // programs.
 func ExampleClient() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,10 +28,10 @@ func ExampleClient() {
 	api := client.Client{
 		BaseURL:   srv.URL + "/v2",
 		Header:    http.Header{"User-Agent": {"shop/1.4"}},
-		Limit:     20,              // requests in flight in one block
-		HostLimit: 10,              // and to one host
-		Timeout:   5 * time.Second, // for one request, from its send to the end of its body
-		MaxBody:   1 << 20,         // bytes of one body
+		Limit:     20,              // maximum in flight in one block
+		HostLimit: 10,              // maximum in flight to one host
+		Timeout:   5 * time.Second, // for one request, to the end of its body
+		MaxBody:   1 << 20,         // bytes of one body in memory
 	}
 	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
 		user, carts := p.Get("/users/7"), p.Get("/carts?user=7")
@@ -52,9 +52,9 @@ func ExampleClient() {
 	// /v2/carts?user=7 for shop/1.4
 }
 
-// Auth is called for each request just before it is sent, so that a token may
-// be fetched, or renewed, only when there is need of one. What another origin
-// is asked for goes there without it.
+// Auth is called for each request just before it is sent, so a token is fetched
+// or renewed only when it is needed. A request to another origin is sent
+// without it.
 func ExampleClient_auth() {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%q", r.Header.Get("Authorization"))
@@ -63,7 +63,7 @@ func ExampleClient_auth() {
 	defer srv.Close()
 	defer elsewhere.Close()
 
-	// Auth is called on many goroutines: the token is fetched once.
+	// Auth is called on many goroutines. OnceValues fetches the token once.
 	token := sync.OnceValues(func() (string, error) { return "secret", nil })
 
 	api := client.Client{
@@ -71,7 +71,7 @@ func ExampleClient_auth() {
 		Auth: func(r *http.Request) error {
 			t, err := token()
 			if err != nil {
-				return err // the request's error; it is not sent
+				return err // the request fails with it, and is not sent
 			}
 			r.Header.Set("Authorization", "Bearer "+t)
 			return nil
@@ -97,8 +97,9 @@ func ExampleClient_auth() {
 	// here "Bearer secret", elsewhere ""
 }
 
-// Observe is told of every request as it is made, and what it returns, of what
-// became of it: a log, a metric, a span.
+// Observe is called for every request as it is made. The function that it
+// returns is called when the request is done. Use it for logs, metrics and
+// spans.
 func ExampleClient_observe() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "hello")
@@ -109,12 +110,12 @@ func ExampleClient_observe() {
 		BaseURL: srv.URL,
 		Observe: func(r *http.Request) (context.Context, func(pending.Outcome)) {
 			fmt.Println("made:", r.Method, r.URL.Path)
-			return nil, func(o pending.Outcome) { // nil: no values for the sending's context
+			return nil, func(o pending.Outcome) { // nil: no values for the request's context
 				if o.Err != nil {
 					fmt.Println("failed:", o.Err)
 					return
 				}
-				fmt.Println("settled:", o.Response.Status, o.Bytes, "bytes")
+				fmt.Println("done:", o.Response.Status, o.Bytes, "bytes")
 			}
 		},
 	}
@@ -130,15 +131,15 @@ func ExampleClient_observe() {
 	}
 	// Output:
 	// made: GET /greeting
-	// settled: 200 OK 5 bytes
+	// done: 200 OK 5 bytes
 	// made: HEAD /greeting
-	// settled: 200 OK 0 bytes
+	// done: 200 OK 0 bytes
 }
 
-// Wait paces requests: here one at a time every millisecond, for each host.
-// (With a limiter of golang.org/x/time/rate it is "return
-// limiter.Wait(r.Context())".) A request holds its slot while it waits, so a
-// HostLimit keeps a slow host from taking them all.
+// Wait paces requests: here it lets one request go each millisecond, for each
+// host. With a limiter of golang.org/x/time/rate, it is "return
+// limiter.Wait(r.Context())". A request holds its slot while it waits. A
+// HostLimit prevents a slow host from taking all slots.
 func ExampleClient_wait() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer srv.Close()
@@ -185,13 +186,13 @@ func ExampleClient_wait() {
 	// 10 done
 }
 
-// fn's own error comes back unchanged, and so does nil. Leaving at the first
-// failure cancels what is pending; a failure that fn doesn't ask about is
-// silent.
+// Parallel returns fn's error unchanged. If fn returns at the first failure,
+// the requests that are still pending are canceled. The failure of a request is
+// not reported if fn does not ask for its result.
 func ExampleClient_Parallel() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
-			<-r.Context().Done() // until it is cancelled
+			<-r.Context().Done() // until it is canceled
 			return
 		}
 		http.NotFound(w, r)
@@ -207,7 +208,7 @@ func ExampleClient_Parallel() {
 			return err
 		}
 		if resp.StatusCode == http.StatusNotFound {
-			return errNoSuchUser // cancels /slow, and waits until it has stopped
+			return errNoSuchUser // /slow is canceled, and Parallel waits for it to stop
 		}
 		return nil
 	})
@@ -216,8 +217,8 @@ func ExampleClient_Parallel() {
 	// true
 }
 
-// Parallel needs no client. This one makes several requests and waits for all
-// of them, which leaving alone would not do.
+// Parallel needs no client. The loop waits for all requests: when fn returns,
+// those that are not done are canceled.
 func ExampleParallel() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
@@ -248,7 +249,7 @@ func ExampleParallel() {
 	// 5 orders
 }
 
-// A transport of one's own, tuned like the default one, that trusts another
+// This transport has the settings of the default one, and trusts another
 // certificate authority.
 func ExampleNewTransport() {
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -279,10 +280,10 @@ func ExampleNewTransport() {
 	// trusted
 }
 
-// A 301 or a 302 makes a GET without a body of a PUT, PATCH or DELETE, as
-// browsers and net/http have it: the GET succeeds, and nothing was changed.
-// This CheckRedirect refuses that. (A POST that becomes a GET is what many
-// servers mean.)
+// As in browsers and net/http, a 301 or 302 turns a PUT, PATCH or DELETE into a
+// GET without a body. The GET succeeds, and nothing has changed on the server.
+// This CheckRedirect refuses that. It lets a POST become a GET, because many
+// servers mean that.
 func ExampleClient_redirectsKeepMethod() {
 	srv := httptest.NewServer(http.RedirectHandler("/moved", http.StatusFound))
 	defer srv.Close()
@@ -291,7 +292,7 @@ func ExampleClient_redirectsKeepMethod() {
 		CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			was := via[len(via)-1].Method
 			if req.Method != was && was != http.MethodPost {
-				return fmt.Errorf("refusing redirect that makes a %s of a %s", req.Method, was)
+				return fmt.Errorf("refusing redirect that turns a %s into a %s", was, req.Method)
 			}
 			if len(via) >= 10 {
 				return errors.New("stopped after 10 redirects")
@@ -308,5 +309,5 @@ func ExampleClient_redirectsKeepMethod() {
 		fmt.Println(err)
 	}
 	// Output:
-	// refusing redirect that makes a GET of a PUT
+	// refusing redirect that turns a PUT into a GET
 }

@@ -21,17 +21,17 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Faults on our side of the network, in fake time: of a transport, and of the
-// body that a request is sent with.
+// This file tests faults on the client's side of the network, in fake time:
+// those of a transport, and those of a request's body.
 
-var errOwn = errors.New("an error of one's own")
+var errOwn = errors.New("an error of the test")
 
-// failing is a body's end.
+// A failing is the end of a body: its Read fails.
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// endsWith is a body that ends well when the context ends.
+// An endsWith is a body that ends, without an error, when the context ends.
 type endsWith struct{ context.Context }
 
 func (b endsWith) Read([]byte) (int, error) { <-b.Done(); return 0, io.EOF }
@@ -40,12 +40,13 @@ type panicking struct{}
 
 func (panicking) Read([]byte) (int, error) { panic(errOwn) }
 
-// closeless is a body that is whole, and whose Close fails.
+// A closeless is a body that is whole, and whose Close fails.
 type closeless struct{ io.Reader }
 
 func (closeless) Close() error { return errOwn }
 
-// half is half a body, with what comes after it; closing it closes that.
+// half returns an option with a body whose second half is then. To close the
+// body closes then.
 func half(then io.ReadCloser) parallel.Option {
 	return func(r *parallel.Request) error {
 		err := parallel.Body("", struct {
@@ -67,24 +68,24 @@ func TestFaultOnOurSide(t *testing.T) {
 		transport roundTrip                // for this request; nil: net/http's
 		body      func() []parallel.Option // of a POST; nil: a GET
 		timeout   time.Duration
-		leave     bool // after a second, with the request in flight
+		leave     bool // the block ends after a second, with the request in flight
 
 		want   verdict // nil: a response
-		raised bool    // the panic, and so the others are cancelled
+		raised bool    // the panic is raised, so the others are canceled
 		takes  time.Duration
 	}{
-		"ignores its context for a while": {transport: func(r *http.Request) (*http.Response, error) {
+		"ignores its context for 5s": {transport: func(r *http.Request) (*http.Response, error) {
 			<-time.After(5 * time.Second)
 			return nil, r.Context().Err()
 		}, leave: true, want: is(context.Canceled), takes: 5 * time.Second},
-		// A server that stops as it is cancelled may end its answer well, and
-		// that may arrive: half of it is no success. (Over TLS net/http reads
-		// on while it closes.)
-		"answers as it is left": {transport: func(r *http.Request) (*http.Response, error) {
+		// A server that notices a cancellation may end its response properly,
+		// and that may arrive. Half a body must not pass for a success. (Over
+		// TLS, net/http reads on while it closes.)
+		"answers as the block ends": {transport: func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
 			return answer(whole()), nil
 		}, leave: true, want: is(context.Canceled), takes: time.Second},
-		"ends its body as it is left": {transport: func(r *http.Request) (*http.Response, error) {
+		"ends its body as the block ends": {transport: func(r *http.Request) (*http.Response, error) {
 			return answer(closeless{endsWith{r.Context()}}), nil
 		}, leave: true, want: is(context.Canceled), takes: time.Second},
 		"ends its body as it times out": {transport: func(r *http.Request) (*http.Response, error) {
@@ -102,7 +103,7 @@ func TestFaultOnOurSide(t *testing.T) {
 			return answer(closeless{panicking{}}), nil
 		}, want: is(errOwn), raised: true},
 
-		"an upload that blocks, left": {body: func() []parallel.Option {
+		"an upload that blocks, block ended": {body: func() []parallel.Option {
 			r, _ := io.Pipe()
 			return []parallel.Option{half(r)}
 		}, leave: true, want: is(context.Canceled), takes: time.Second},
@@ -114,7 +115,7 @@ func TestFaultOnOurSide(t *testing.T) {
 		"an upload that panics half-way": {body: func() []parallel.Option { return []parallel.Option{half(io.NopCloser(panicking{}))} }, want: is(errOwn), raised: true},
 		"an upload that ends half-way": {body: func() []parallel.Option { return []parallel.Option{half(io.NopCloser(failing{io.EOF}))} },
 			// net/http closes the connection, and its reader may be the first
-			// to say so.
+			// to report that.
 			want: either(says("ContentLength=20 with Body length 11"), is(io.ErrClosedPipe))},
 	}
 	for name, tc := range cases {
@@ -153,47 +154,47 @@ func TestFaultOnOurSide(t *testing.T) {
 							return nil
 						}
 						<-h.Done()
-						if !tc.raised { // which cancels the others
+						if !tc.raised { // the panic has canceled the others
 							f.Release()
 						}
 						for _, other := range healthy {
 							b, err := other.Bytes()
 							if tc.raised && !errors.Is(err, context.Canceled) || !tc.raised && string(b) != testnet.Held {
-								t.Errorf("a healthy request beside it: %q, %v", b, err)
+								t.Errorf("a healthy request: Bytes() = %q, %v; want it whole, unless the panic was raised", b, err)
 							}
 						}
 						return nil
 					})
 				})
 				if n := inside.Load(); n != 0 {
-					t.Errorf("%d RoundTrips are open when the block is left", n)
+					t.Errorf("%d RoundTrips are open after the block has ended, want 0", n)
 				}
 				if d := time.Since(start); d != tc.takes {
 					t.Errorf("the block took %v, want %v", d, tc.takes)
 				}
 				if (raised != nil) != tc.raised || raised != nil && raised.Value.(*panics.Recovered).Value != errOwn {
-					t.Errorf("raised: %v, want %v", raised, tc.raised)
+					t.Errorf("raised %v, want a panic: %v", raised, tc.raised)
 				}
 				if err != nil {
 					t.Errorf("Parallel: %v", err)
 				}
 				judge(t, h, tc.want, tc.body != nil)
 				if b, err := get(t, c, "http://h/healthy"); err != nil || body(t, b) != testnet.Healthy {
-					t.Errorf("a request after it: %v", err)
+					t.Errorf("a healthy request after the fault: %v", err)
 				}
 			})
 		})
 	}
 }
 
-// judge checks what became of a request for http://h/reads: its error, or all
-// of a body.
+// judge checks the result of a request for http://h/reads: its error, or the
+// whole body.
 func judge(t *testing.T, h *pending.Pending, want verdict, post bool) {
 	t.Helper()
 	b, err := h.Bytes()
 	if want == nil {
 		if err != nil || string(b) != testnet.Healthy {
-			t.Errorf("Bytes: %q, %v; want all of the body", b, err)
+			t.Errorf("Bytes() = %q, %v; want the whole body", b, err)
 		}
 		return
 	}
@@ -203,15 +204,15 @@ func judge(t *testing.T, h *pending.Pending, want verdict, post bool) {
 	}
 	var ue *url.Error
 	if err == nil || !want(err) || !errors.As(err, &ue) || ue.Op != op || ue.URL != "http://somebody:xxxxx@h/reads" {
-		t.Errorf("Bytes: %q, %v; want another kind of error, of %s", b, err, op)
+		t.Errorf("Bytes() = %q, %v; the error is of the wrong kind, or not of %s", b, err, op)
 	}
 	if errors.Is(err, pending.ErrNotSent) {
-		t.Errorf("what came to the transport is said not to be sent: %v", err)
+		t.Errorf("the request came to the transport, but its error matches ErrNotSent: %v", err)
 	}
 }
 
-// A byte every 100 ms: the Timeout covers the body to its last byte, to the
-// nanosecond, and what was there by then is no success.
+// The body comes at one byte every 100 ms. The Timeout covers it to its last
+// byte, to the nanosecond, and a part of it is not a success.
 func TestDrip(t *testing.T) {
 	for path, tc := range map[string]struct {
 		takes time.Duration
@@ -237,8 +238,8 @@ func TestDrip(t *testing.T) {
 	}
 }
 
-// Promises 15 and 16: nor does one end well as http.Client's own Timeout
-// passes, which the block doesn't see.
+// Promises 15 and 16: a body that ends as http.Client's own Timeout ends fails
+// as well, although the block does not see that Timeout.
 func TestHTTPTimeout_truncatedBodyFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		transport := roundTrip(func(r *http.Request) (*http.Response, error) {

@@ -18,10 +18,11 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Faults that take more than one request: redirects, and a connection that is
-// not kept.
+// This file tests faults that take more than one request: redirects, and a kept
+// connection that closes.
 
-// on is f and a client for it, which is done with when the test ends.
+// on returns servers with faults, and a client that trusts them. Its
+// connections are closed when the test ends.
 func on(t *testing.T) (*testnet.Faults, client.Client) {
 	f := testnet.NewFaults(t)
 	tr := client.NewTransport()
@@ -33,11 +34,11 @@ func on(t *testing.T) (*testnet.Faults, client.Client) {
 }
 
 // A server that closes a kept connection on the second request has read that
-// one: a GET may be sent again, and is, by net/http; a POST may not.
+// request. net/http sends a GET again. A POST must not be sent again.
 func TestKeptConnection_closedByServer(t *testing.T) {
 	for method, tc := range map[string]struct {
 		ok   bool
-		came int // with the first request
+		came int // the first request included
 	}{
 		http.MethodGet:  {true, 3},
 		http.MethodPost: {false, 2},
@@ -58,23 +59,23 @@ func TestKeptConnection_closedByServer(t *testing.T) {
 				t.Errorf("the second request: %v, want success: %v", err, tc.ok)
 			}
 			if errors.Is(err, pending.ErrNotSent) {
-				t.Errorf("what the server has read is said not to be sent: %v", err)
+				t.Errorf("the server has read the request, but its error matches ErrNotSent: %v", err)
 			}
 			if n := f.Asked(); n != tc.came {
-				t.Errorf("the server was asked %d times, want %d", n, tc.came)
+				t.Errorf("%d requests came to the server, want %d", n, tc.came)
 			}
 		})
 	}
 }
 
-// Promise 23, on real sockets: neither the client's Header and Auth nor a
-// request's own credentials go further than their origin, and none of them is
-// back with it; the request's other headers go everywhere, as net/http has it.
+// Promise 23, on real sockets: the client's Header and Auth and the request's
+// own credentials go only to their origin, and not even there once a redirect
+// has led elsewhere. As in net/http, the request's other headers go everywhere.
 func TestRedirect_headersOnTheWire(t *testing.T) {
 	const all, rest = "client's key, client's token, own cookie, own header", "own header"
 	for name, tc := range map[string]struct {
 		hops []string // origins
-		want []string // what arrived at each
+		want []string // the headers that arrived at each
 	}{
 		"stays":             {[]string{"https", "https"}, []string{all, all}},
 		"another port":      {[]string{"https", "h2"}, []string{all, rest}},
@@ -106,15 +107,15 @@ func TestRedirect_headersOnTheWire(t *testing.T) {
 					arrived = append(arrived, strings.Join(has, ", "))
 				}
 				if diff := cmp.Diff(tc.want, arrived); diff != "" {
-					t.Errorf("what arrived at each hop (-want +got):\n%s", diff)
+					t.Errorf("headers at each hop (-want +got):\n%s", diff)
 				}
 			})
 		}
 	}
 }
 
-// A 307 sends the body again, to another origin too; a body that cannot be read
-// again is not sent, and the 307 is the response.
+// A 307 sends the body again, even to another origin. If the body cannot be
+// read again, the 307 itself is the response.
 func TestRedirect_ofUpload(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body   io.Reader
@@ -141,7 +142,8 @@ func TestRedirect_ofUpload(t *testing.T) {
 	}
 }
 
-// A redirect to a fault has that fault's error, and names what was asked for.
+// A redirect to a fault fails with the error of the fault, and names the URL of
+// the request.
 func TestRedirect_toFault(t *testing.T) {
 	for name, to := range map[string]string{
 		"a refused dial":           "refused",
@@ -154,17 +156,17 @@ func TestRedirect_toFault(t *testing.T) {
 			_, err := get(t, c, asked)
 			var ue *url.Error
 			if !errors.As(err, &ue) || ue.Op != "Get" || ue.URL != asked {
-				t.Errorf("%v; want a *url.Error of %s", err, asked)
+				t.Errorf("Get() = %v, want a *url.Error of %s", err, asked)
 			}
 			if errors.Is(err, pending.ErrNotSent) {
-				t.Errorf("the first hop was sent: %v", err)
+				t.Errorf("the first hop was sent, but the error matches ErrNotSent: %v", err)
 			}
 		})
 	}
 }
 
-// A limit of one stream holds nobody back for good: whatever connections it
-// takes, all are answered.
+// A server that allows one stream at a time answers all requests, over as many
+// connections as that takes.
 func TestHTTP2_oneStreamForManyRequests(t *testing.T) {
 	f, c := on(t)
 	c.BaseURL = f.Origins["h2 of one stream"]
@@ -180,6 +182,6 @@ func TestHTTP2_oneStreamForManyRequests(t *testing.T) {
 		return nil
 	})
 	if n := len(f.Came()); n != 20 {
-		t.Errorf("the server was asked %d times, want 20", n)
+		t.Errorf("%d requests came to the server, want 20", n)
 	}
 }

@@ -25,31 +25,32 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What a network can do to a request, on real sockets: each fault alone and
-// beside healthy requests, which must not notice. (The faults of a transport
-// and of a request's own body, and what takes time, are in
-// faults_dispatch_test.go; redirects and what takes two requests are in
-// faults_hops_test.go.)
+// This file tests what a network can do to a request, on real sockets. Each
+// fault happens alone and beside healthy requests, which must not notice.
+//
+// faults_dispatch_test.go has the faults of a transport and of a request's own
+// body, and those that take time. faults_hops_test.go has redirects, and faults
+// that take two requests.
 
-// A fault is one row: what is asked for, and what comes of it.
+// A fault is one row of the table: a request, and its result.
 type fault struct {
 	name string
-	at   string // of testnet.Faults.Origins
+	at   string // the key of an origin in testnet.Faults.Origins
 	path string
 	opts []parallel.Option
 	post bool
 
 	maxBody int64                                       // 0: 64 KiB
-	deadly  bool                                        // takes its connection with it: what is beside it is elsewhere
+	deadly  bool                                        // breaks its connection, so the healthy requests use another
 	prepare func(f *testnet.Faults, tr *http.Transport) // changes the transport
 
-	// What comes of it: a response, if there is no want.
+	// The result: a response, if want is nil.
 	want    verdict
-	stalls  bool   // until it is cancelled; the error then is context.Canceled
+	stalls  bool   // until it is canceled, with context.Canceled
 	notSent bool   // the error is ErrNotSent
 	status  int    // 0: 200
 	body    string // of the response
-	came    int    // how often it came to the server, unless once, or never if it was not sent
+	came    int    // how often it came to the server; 0: once, or never if notSent
 }
 
 // A verdict reports whether an error is of the right kind.
@@ -82,7 +83,7 @@ func noSuchHost(_ *testnet.Faults, tr *http.Transport) {
 	tr.DialContext = client.DialContext(d.DialContext)
 }
 
-// stallConnects has every connect but the healthy ones' wait, with its
+// stallConnects makes every connect to the "refused" origin wait, with its
 // descriptor open.
 func stallConnects(f *testnet.Faults, tr *http.Transport) {
 	stalled := net.Dialer{ControlContext: func(ctx context.Context, _, _ string, _ syscall.RawConn) error {
@@ -100,7 +101,7 @@ func stallConnects(f *testnet.Faults, tr *http.Transport) {
 	}
 }
 
-// upload is a body of 64 MiB.
+// upload returns an option with a body of 64 MiB.
 func upload() parallel.Option {
 	return func(r *parallel.Request) error {
 		return parallel.Body("", io.LimitReader(zeros{}, 64<<20))(r)
@@ -126,7 +127,7 @@ var faults = []fault{
 	{name: "closed in headers", at: "http", path: "/close-in-headers", want: isCut},
 	{name: "reset before headers", at: "http", path: "/reset", post: true, want: isReset},
 	{name: "reset before headers, TLS", at: "https", path: "/reset", want: isReset},
-	{name: "reset in headers", at: "http", path: "/reset-in-headers", want: either(isReset, isCut)}, // as net/http has it,
+	{name: "reset in headers", at: "http", path: "/reset-in-headers", want: either(isReset, isCut)}, // net/http decides which,
 	{name: "reset in the body", at: "http", path: "/reset-in-body", want: isReset},
 	{name: "reset in the body, TLS", at: "https", path: "/reset-in-body", want: isReset},
 	{name: "reset in the body, written", at: "http", path: "/reset-in-body", opts: discard, want: isReset},
@@ -154,7 +155,7 @@ var faults = []fault{
 	{name: "half a body, HTTP/2", at: "h2", path: "/half-a-body", stalls: true},
 	{name: "shorter than declared", at: "http", path: "/shorter", want: isCut},
 	{name: "shorter than declared, written", at: "http", path: "/shorter", opts: discard, want: isCut},
-	{name: "longer than declared", at: "http", path: "/longer", body: "long "}, // nobody can tell
+	{name: "longer than declared", at: "http", path: "/longer", body: "long "}, // a client cannot tell
 	{name: "a chunk that is cut", at: "http", path: "/chunk-cut", want: isCut},
 	{name: "chunks without their end", at: "http", path: "/chunks-no-end", want: isCut},
 	{name: "chunks with half their end", at: "http", path: "/chunks-half-end", want: isCut},
@@ -213,15 +214,15 @@ func TestFault(t *testing.T) {
 				t.Run("beside healthy requests", func(t *testing.T) { tc.run(t, beside) })
 				return
 			}
-			t.Run("alone, cancelled", func(t *testing.T) { tc.run(t, alone) })
-			t.Run("alone, left", func(t *testing.T) { tc.run(t, left) })
-			t.Run("beside healthy requests, cancelled", func(t *testing.T) { tc.run(t, beside) })
+			t.Run("alone, canceled", func(t *testing.T) { tc.run(t, alone) })
+			t.Run("alone, block ended", func(t *testing.T) { tc.run(t, left) })
+			t.Run("beside healthy requests, canceled", func(t *testing.T) { tc.run(t, beside) })
 		})
 	}
 }
 
-// What net/http alone decides: whatever that is, it is an error or the whole
-// body.
+// net/http alone decides how it reads nonsense. The result must be an error or
+// the whole body.
 func TestNonsense_failsOrIsWhole(t *testing.T) {
 	for path, whole := range map[string]bool{
 		"status-line":       false,
@@ -254,21 +255,22 @@ func TestNonsense_failsOrIsWhole(t *testing.T) {
 type way int
 
 const (
-	alone  way = iota // cancelled, if it stalls
-	left              // the same, but the block is left while it stalls
-	beside            // beside healthy requests, which are answered to their end after it
+	alone  way = iota // canceled if it stalls
+	left              // the same, but the block ends while it stalls
+	beside            // beside healthy requests, which are answered after it
 )
 
 const (
 	companions = 4
 	never      = -1
-	memory     = 32 << 20 // bytes allocated for one fault, by both ends, at most
+	memory     = 32 << 20 // maximum number of bytes that both ends allocate for one fault
 	watchdog   = 30 * time.Second
 )
 
-// run has the fault happen to a request.
+// run makes the fault happen to a request, and checks the result and what is
+// left.
 func (tc fault) run(t *testing.T, w way) {
-	log.SetOutput(io.Discard) // net/http's transport logs what a server says unasked
+	log.SetOutput(io.Discard) // net/http logs what a server sends unrequested
 	defer log.SetOutput(os.Stderr)
 	f := testnet.NewFaults(t)
 	f.Origins["nowhere"] = "http://nowhere.example"
@@ -286,7 +288,7 @@ func (tc fault) run(t *testing.T, w way) {
 	}
 	asked, err := url.Parse(f.Origins[tc.at] + tc.path)
 	if err != nil || asked.Host == "" {
-		t.Fatalf("there is no %q: %v", tc.at, err)
+		t.Fatalf("no origin %q: %v", tc.at, err)
 	}
 	asked.User = url.UserPassword("somebody", "secret")
 	healthy := f.Origins[tc.company()]
@@ -319,7 +321,7 @@ func (tc fault) run(t *testing.T, w way) {
 		f.Release()
 		for i, c := range companionship {
 			if b, err := c.Bytes(); err != nil || string(b) != testnet.Held {
-				t.Errorf("healthy request %d beside it: %q, %v", i, b, err)
+				t.Errorf("healthy request %d: Bytes() = %q, %v; want it whole", i, b, err)
 			}
 		}
 		return nil
@@ -332,7 +334,7 @@ func (tc fault) run(t *testing.T, w way) {
 		})
 	})
 	if inside := counted.inside.Load(); inside != 0 {
-		t.Errorf("%d RoundTrips and bodies are open when the block is left", inside)
+		t.Errorf("%d RoundTrips and bodies are open after the block has ended, want 0", inside)
 	}
 	f.Release()
 	if n > memory {
@@ -341,26 +343,26 @@ func (tc fault) run(t *testing.T, w way) {
 	tc.judge(t, h, asked, w)
 	tc.count(t, f)
 
-	// What is cancelled leaves nothing behind, nor does what was not sent:
-	// HTTP/2 alone keeps its connection. (CloseIdleConnections would end a dial
-	// too.)
+	// A request that was canceled or not sent leaves nothing behind. Only
+	// HTTP/2 keeps its connection. (This must be checked before
+	// CloseIdleConnections, which would also end a dial.)
 	if w != beside && (tc.notSent || tc.stalls && !strings.HasPrefix(tc.at, "h2")) {
 		until(t, f.Open, 0, "connections are open")
 		until(t, testnet.Descriptors, descriptors, "file descriptors are open")
 	}
 
-	// The client is of use still, and leaves nothing behind.
+	// The client still works, and leaves nothing behind.
 	within(t, func() {
 		if resp, err := get(t, c, healthy+"/healthy"); err != nil || body(t, resp) != testnet.Healthy {
-			t.Errorf("a request after it: %v", err)
+			t.Errorf("a healthy request after the fault: %v", err)
 		}
 	})
 	until(t, func() int { tr.CloseIdleConnections(); return f.Open() }, 0, "connections are open")
 	until(t, testnet.Descriptors, descriptors, "file descriptors are open")
 }
 
-// company is the origin of the healthy requests: the fault's own, where that
-// has any, so that they share what they can.
+// company returns the origin of the healthy requests. It is the fault's own if
+// that serves any, so that they share connections if they can.
 func (tc fault) company() string {
 	switch {
 	case tc.deadly || tc.prepare != nil:
@@ -373,7 +375,7 @@ func (tc fault) company() string {
 	return "http"
 }
 
-// judge checks what became of the request.
+// judge checks the result of the request.
 func (tc fault) judge(t *testing.T, h *pending.Pending, asked *url.URL, w way) {
 	t.Helper()
 	resp, err := h.Response()
@@ -383,31 +385,31 @@ func (tc fault) judge(t *testing.T, h *pending.Pending, asked *url.URL, w way) {
 	}
 	if want == nil {
 		if err != nil {
-			t.Fatalf("Response: %v, want a response", err)
+			t.Fatalf("Response() = %v, want a response", err)
 		}
 		status := tc.status
 		if status == 0 {
 			status = http.StatusOK
 		}
 		if b := body(t, resp); resp.StatusCode != status || b != tc.body {
-			t.Errorf("Response: status %d and %q, want %d and %q", resp.StatusCode, b, status, tc.body)
+			t.Errorf("Response() has status %d and body %q, want %d and %q", resp.StatusCode, b, status, tc.body)
 		}
 		return
 	}
 	if err == nil {
-		t.Fatalf("Response: %s and %q, want an error", resp.Status, body(t, resp))
+		t.Fatalf("Response() has status %s and body %q, want an error", resp.Status, body(t, resp))
 	}
 	if !want(err) {
-		t.Errorf("the error is of another kind: %v", err)
+		t.Errorf("the error is of the wrong kind: %v", err)
 	}
 	if errors.Is(err, pending.ErrNotSent) != tc.notSent {
-		t.Errorf("ErrNotSent: %v, want %v: %v", !tc.notSent, tc.notSent, err)
+		t.Errorf("ErrNotSent matches: %v, want %v: %v", !tc.notSent, tc.notSent, err)
 	}
 	if ended := errors.Is(err, parallel.ErrEnded); ended != (w == left) {
-		t.Errorf("ErrEnded: %v, want %v: %v", ended, w == left, err)
+		t.Errorf("ErrEnded matches: %v, want %v: %v", ended, w == left, err)
 	}
 	if !tc.stalls && errors.Is(err, context.Canceled) {
-		t.Errorf("what nobody cancelled is context.Canceled: %v", err)
+		t.Errorf("nobody canceled the request, but its error matches context.Canceled: %v", err)
 	}
 	op := "Get"
 	if tc.post {
@@ -415,14 +417,14 @@ func (tc fault) judge(t *testing.T, h *pending.Pending, asked *url.URL, w way) {
 	}
 	var ue *url.Error
 	if !errors.As(err, &ue) || ue.Op != op || ue.URL != asked.Redacted() {
-		t.Errorf("the error doesn't name %s %s: %v", op, asked.Redacted(), err)
+		t.Errorf("the error does not name %s %s: %v", op, asked.Redacted(), err)
 	}
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("the error shows a password: %v", err)
 	}
 }
 
-// count checks how often the server was asked.
+// count checks how often the request came to the server.
 func (tc fault) count(t *testing.T, f *testnet.Faults) {
 	t.Helper()
 	came := f.Asked()
@@ -443,8 +445,8 @@ func (tc fault) count(t *testing.T, f *testnet.Faults) {
 	}
 }
 
-// A counted transport knows how many RoundTrips and bodies are open, and tells
-// the server when a response of the fault's has come.
+// A counted is a transport that counts the RoundTrips and bodies that are open.
+// It tells the server when the response of the fault has come.
 type counted struct {
 	next   http.RoundTripper
 	faults *testnet.Faults
@@ -479,16 +481,16 @@ func (b *countedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// within ends the test binary, with what all goroutines are at, if f takes
-// longer than any of these tests could.
+// within calls f. If that takes longer than any of these tests could, it ends
+// the test binary with the stacks of all goroutines.
 func within(t *testing.T, f func()) {
 	t.Helper()
-	dog := time.AfterFunc(watchdog, func() { panic(t.Name() + ": the block is not left") })
+	dog := time.AfterFunc(watchdog, func() { panic(t.Name() + ": the block does not end") })
 	defer dog.Stop()
 	f()
 }
 
-// await waits until f has come to where it stalls.
+// await waits until the server stalls.
 func await(t *testing.T, f *testnet.Faults) {
 	t.Helper()
 	dog := time.NewTimer(watchdog)
@@ -496,11 +498,11 @@ func await(t *testing.T, f *testnet.Faults) {
 	select {
 	case <-f.Stalled():
 	case <-dog.C:
-		t.Error("the server never came to the fault")
+		t.Error("the server never stalled")
 	}
 }
 
-// until waits until there are no more than most of something.
+// until waits until count returns most or less.
 func until(t *testing.T, count func() int, most int, what string) {
 	t.Helper()
 	deadline := time.Now().Add(watchdog)
@@ -513,7 +515,7 @@ func until(t *testing.T, count func() int, most int, what string) {
 	}
 }
 
-// allocated is how many bytes f and what it starts allocate.
+// allocated returns the number of bytes that f and its goroutines allocate.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)

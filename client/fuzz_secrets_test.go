@@ -21,12 +21,13 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-// planted is in every password. It is looked for in all that is written.
+// planted is a part of every password. The test looks for it in everything that
+// is written.
 const planted = "zq7secret7qz"
 
-// FuzzSecrets plants a password in URLs that are odd or broken, in every place
-// where one may stand, and looks for it in every error and every output of a
-// Recorder.
+// FuzzSecrets puts a password into odd and broken URLs, and these in every
+// place where a URL may be. It looks for the password in every error and every
+// output of a Recorder.
 func FuzzSecrets(f *testing.F) {
 	for _, seed := range [][5]string{
 		{"https://", "user", "", "", "h.test/"},
@@ -53,10 +54,10 @@ func FuzzSecrets(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, prefix, user, before, after, rest string) {
 		if alsoHarmless(prefix + user) {
-			t.Skip("it reads like a URL without a password")
+			t.Skip("it may be a URL without a password")
 		}
 		raw := prefix + user + ":" + before + planted + after + "@" + rest
-		// As a value in a query it is escaped.
+		// In the value of a query, the URL with the password is escaped.
 		value := "http://h.test/?to=" + url.QueryEscape("http://"+user+":"+planted+"@h.test/")
 		for _, u := range []string{raw, value} {
 			for _, redactQuery := range []bool{false, true} {
@@ -66,7 +67,7 @@ func FuzzSecrets(f *testing.F) {
 	})
 }
 
-// endsLikeAHost matches what may end in a scheme or a host.
+// endsLikeAHost matches a text that may end in a scheme or a host.
 var endsLikeAHost = regexp.MustCompile(`(?i)(^|[^a-z0-9+.-])(https?|wss?|ftp|socks5h?|localhost|)$`)
 
 // alsoHarmless reports whether start may end in a scheme, or in a host with a
@@ -77,7 +78,7 @@ func alsoHarmless(start string) bool {
 	return err == nil || strings.Contains(start, "[") || endsLikeAHost.MatchString(start)
 }
 
-// spread makes requests that have u wherever a URL may be.
+// spread makes requests with u in every place where a URL may be.
 func spread(t *testing.T, u string, rec *waterfall.Recorder) {
 	var status int
 	var header http.Header
@@ -116,14 +117,17 @@ func spread(t *testing.T, u string, rec *waterfall.Recorder) {
 	run(client.Client{BaseURL: u}, get("/x"))
 	run(client.Client{BaseURL: good}, get(u))
 	if parsed, err := url.Parse(u); err == nil {
-		if known := errors.New(""); fail.Host(parsed, known) == known { // else the dialer names a part of the password
+		// A dial of the proxy names its host. If a part of the password is the
+		// host, the error cannot leave it out here: below a wrapper the proxy
+		// is not known.
+		if known := errors.New(""); fail.Host(parsed, known) == known {
 			real.Proxy = http.ProxyURL(parsed)
 		}
 		run(client.Client{}, get("http://proxied.test/"))
 		run(client.Client{}, get("https://proxied.test/"))
 	} else {
 		real.Proxy = func(*http.Request) (*url.URL, error) {
-			return nil, fmt.Errorf("invalid proxy address %q: %v", u, err) // as http.ProxyFromEnvironment does
+			return nil, fmt.Errorf("invalid proxy address %q: %v", u, err) // the text of http.ProxyFromEnvironment
 		}
 		run(client.Client{}, get("http://proxied.test/"))
 		run(client.Client{Auth: func(*http.Request) error { return err }}, get(good))
@@ -147,7 +151,7 @@ func spread(t *testing.T, u string, rec *waterfall.Recorder) {
 	searchText(t, u, "the Recorder's outputs", b.String())
 }
 
-// search looks into err and all that it wraps.
+// search looks for the password in err and in all that it wraps.
 func search(t *testing.T, u string, err error) {
 	t.Helper()
 	for err != nil {
@@ -161,6 +165,7 @@ func search(t *testing.T, u string, err error) {
 	}
 }
 
+// searchText looks for the password in text.
 func searchText(t *testing.T, u, what, text string) {
 	t.Helper()
 	if i := strings.Index(strings.ToLower(text), planted); i >= 0 {

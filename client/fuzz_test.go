@@ -21,7 +21,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A wire is a server without any understanding of HTTP: it keeps what came, up
+// A wire is a server that does not parse HTTP. It keeps the bytes that come, up
 // to the end of each header, and answers with 204.
 type wire struct {
 	mu    sync.Mutex
@@ -29,7 +29,7 @@ type wire struct {
 	done  sync.WaitGroup
 }
 
-// client is a client whose requests, for whatever host, come to w.
+// client returns a client whose requests, to any host, come to w.
 func (w *wire) client() client.Client {
 	return client.Client{HTTP: &http.Client{Transport: &http.Transport{
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -58,15 +58,15 @@ func (w *wire) serve(c net.Conn) {
 	io.WriteString(c, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 }
 
-// came is what came, once nothing more can.
+// came returns the headers that came, when no more can come.
 func (w *wire) came() []string {
 	w.done.Wait()
 	return w.heads
 }
 
-// checkLines checks that head has the lines of a GET and those of own (names in
-// lower case), and no other: nothing in it passes for a line that nobody wrote.
-// It returns the target.
+// checkLines checks that head has the lines of a GET, those of own (with names
+// in lower case), and no others: no part of a value may pass for a line. It
+// returns the target of the request.
 func checkLines(t *testing.T, head string, own map[string]string) (target string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(head, "\r\n\r\n"), "\r\n")
@@ -90,7 +90,7 @@ func checkLines(t *testing.T, head string, own map[string]string) (target string
 		} else if i := slices.Index(names, name); i >= 0 {
 			names = slices.Delete(names, i, i+1)
 		} else {
-			t.Errorf("a line came that nobody wrote: %q in %q", line, head)
+			t.Errorf("an unexpected line came: %q in %q", line, head)
 		}
 	}
 	for name := range own {
@@ -99,8 +99,8 @@ func checkLines(t *testing.T, head string, own map[string]string) (target string
 	return target
 }
 
-// What a header's value, name or Host has in it is refused or arrives as it is;
-// a CR, LF or NUL never leaves.
+// FuzzHeaderValues checks that the name and the value of a header, and a Host,
+// are refused or arrive unchanged. A CR, LF or NUL is never sent.
 func FuzzHeaderValues(f *testing.F) {
 	for _, value := range []string{
 		"", "plain", "a b", "a\tb", "caf\u00e9", "\xff", "a\r\nX-Evil: 1", "a\nX-Evil: 1", "a\rX-Evil: 1", "a\x00b", "\r\n\r\nGET / HTTP/1.1\r\nHost: evil\r\n\r\n",
@@ -114,7 +114,7 @@ func FuzzHeaderValues(f *testing.F) {
 		switch http.CanonicalHeaderKey(key) {
 		case "User-Agent", "Connection", "Transfer-Encoding", "Content-Length", "Trailer", "Accept-Encoding", "Te", "Upgrade", "Expect",
 			"Proxy-Connection", "Keep-Alive":
-			return // net/http's own affair
+			return // net/http decides about these
 		}
 		var w wire
 		_, err := get(t, w.client(), "http://h/", parallel.Header(key, value))
@@ -132,15 +132,15 @@ func FuzzHeaderValues(f *testing.F) {
 		case len(came) != 1:
 			t.Errorf("Header(%q, %q): %d requests came", key, value, len(came))
 		case http.CanonicalHeaderKey(key) == "Host":
-			checkLines(t, came[0], nil) // net/http writes it in its own way (IDNA)
+			checkLines(t, came[0], nil) // net/http changes it (IDNA)
 		default:
 			checkLines(t, came[0], map[string]string{strings.ToLower(key): value})
 		}
 	})
 }
 
-// What a URL has in it is refused or arrives escaped, and goes to the host that
-// it names; a CR, LF or NUL never leaves.
+// FuzzURL checks that a URL is refused, or arrives escaped at the host that it
+// names. A CR, LF or NUL is never sent.
 func FuzzURL(f *testing.F) {
 	for _, u := range []string{
 		"http://h/", "http://h", "http://h/a b", "http://h/a%0d%0aX-Evil:%201", "http://h/a\r\nX-Evil: 1", "http://h/\x00", "http://h/a\nb",
@@ -153,7 +153,7 @@ func FuzzURL(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		u, parseErr := url.Parse(raw)
 		if parseErr == nil && u.Scheme != "http" {
-			return // a handshake, or not HTTP at all
+			return // it needs a handshake, or is not HTTP
 		}
 		var w wire
 		_, err := get(t, w.client(), raw)
@@ -171,7 +171,7 @@ func FuzzURL(f *testing.F) {
 			t.Errorf("Get(%q): %d requests came", raw, len(came))
 		default:
 			own := make(map[string]string)
-			if u.User != nil { // net/http makes a header of it
+			if u.User != nil { // net/http makes an Authorization of it
 				password, _ := u.User.Password()
 				own["authorization"] = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
 			}
@@ -183,7 +183,7 @@ func FuzzURL(f *testing.F) {
 	})
 }
 
-// asBrowsersDo is query as a browser sends it.
+// asBrowsersDo returns query as a browser sends it.
 func asBrowsersDo(query string) string {
 	var b strings.Builder
 	for _, c := range []byte(query) {
@@ -196,9 +196,10 @@ func asBrowsersDo(query string) string {
 	return b.String()
 }
 
-// Promise 22, as properties: what is asked for has the base's scheme, host and
-// userinfo, its escaped path begins with the base's, and its query is the
-// reference's. What climbs or brings a host is an error.
+// FuzzJoin checks promise 22: a URL that is sent has the scheme, host and
+// userinfo of the base, its escaped path begins with that of the base, and its
+// query is that of the reference. A reference that climbs out or has a host is
+// an error.
 func FuzzJoin(f *testing.F) {
 	for _, base := range []string{"https://h/v2", "https://h", "https://h/", "https://u:p@h:8443/a%2Fb/", "http://[::1]/v2//", "http://h:/", "http://b\u00dccher.example/v2"} {
 		for _, ref := range []string{
@@ -240,33 +241,32 @@ func FuzzJoin(f *testing.F) {
 		}
 		u := w.asked[0].URL
 		if origin.Of(u) != origin.Of(b) || u.User.String() != b.User.String() || w.asked[0].Host != u.Host {
-			t.Errorf("%q under %q asks for %q of %q", ref, base, u, w.asked[0].Host)
+			t.Errorf("%q under %q makes %q of host %q", ref, base, u, w.asked[0].Host)
 		}
 		path, under := u.EscapedPath(), strings.TrimSuffix(b.EscapedPath(), "/")
 		rest, ok := strings.CutPrefix(path, under)
 		if !ok || rest != "" && rest[0] != '/' {
-			t.Errorf("%q under %q asks for the path %q", ref, base, path)
+			t.Errorf("%q under %q has the path %q", ref, base, path)
 		}
 		want := b.EscapedPath()
 		if own := r.EscapedPath(); own != "" {
 			want = under + "/" + strings.TrimPrefix(own, "/")
 		}
 		if path != want {
-			t.Errorf("%q under %q asks for the path %q, want %q", ref, base, path, want)
+			t.Errorf("%q under %q has the path %q, want %q", ref, base, path, want)
 		}
 		if u.RawQuery != asBrowsersDo(r.RawQuery) || u.ForceQuery != r.ForceQuery || u.EscapedFragment() != r.EscapedFragment() {
-			t.Errorf("%q under %q asks for %q: its query or fragment is not the reference's", ref, base, u)
+			t.Errorf("%q under %q makes %q: its query or fragment is not the reference's", ref, base, u)
 		}
-		// Nor does it climb for one who cleans the path as a browser or a
+		// It must not climb out even if the path is cleaned, as a browser or a
 		// server does.
 		if clean := u.JoinPath(); !strings.HasPrefix(clean.EscapedPath()+"/", strings.TrimSuffix((&url.URL{Path: b.Path, RawPath: b.RawPath}).JoinPath().EscapedPath(), "/")) && !climbsOut(b.EscapedPath()) {
-			t.Errorf("%q under %q asks for %q, which is %q when cleaned", ref, base, path, clean.EscapedPath())
+			t.Errorf("%q under %q has the path %q, which is %q when cleaned", ref, base, path, clean.EscapedPath())
 		}
 	})
 }
 
-// climbsOut reports whether a path has, however it is escaped, a segment "." or
-// "..".
+// climbsOut reports whether a path has a segment "." or "..", in any escaping.
 func climbsOut(escaped string) bool {
 	text, err := url.PathUnescape(escaped)
 	if err != nil {

@@ -22,8 +22,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// secure is a TLS server on loopback, with HTTP/2 or without, that answers a
-// burst once all of it has come, and counts its connections.
+// secure returns a TLS server on loopback, with HTTP/2 or without. It answers
+// when as many requests as burst have come, and counts its connections.
 func secure(t *testing.T, http2 bool, burst int) (srv *httptest.Server, connections *atomic.Int32) {
 	connections = new(atomic.Int32)
 	var here atomic.Int32
@@ -48,6 +48,7 @@ func secure(t *testing.T, http2 bool, burst int) (srv *httptest.Server, connecti
 	return srv, connections
 }
 
+// trusting makes tr trust the certificates of srvs, and returns it.
 func trusting(tr *http.Transport, srvs ...*httptest.Server) *http.Transport {
 	pool := x509.NewCertPool()
 	for _, srv := range srvs {
@@ -57,16 +58,16 @@ func trusting(tr *http.Transport, srvs ...*httptest.Server) *http.Transport {
 	return tr
 }
 
-// A wrapper is a transport around another, as those that trace or count are.
+// A wrapper is a transport around another, like those that trace or count.
 type wrapper struct{ next http.RoundTripper }
 
 func (w wrapper) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.next.RoundTrip(req.WithContext(context.WithValue(req.Context(), wrapper{}, "a span")))
 }
 
-// Fifty requests at once to hosts that nothing was sent to before. Those who
-// took NewTransport themselves opened fifty connections to a host that speaks
-// HTTP/2: only the shared transport was behind the gate.
+// Fifty requests go at once to hosts without a connection. With a transport of
+// NewTransport they opened fifty connections to a host that speaks HTTP/2: the
+// gate was only in front of the shared transport.
 func TestGate_oneConnectionForHTTP2(t *testing.T) {
 	for name, transport := range map[string]func(*http.Transport) http.RoundTripper{
 		"NewTransport":         func(tr *http.Transport) http.RoundTripper { return tr },
@@ -80,12 +81,12 @@ func TestGate_oneConnectionForHTTP2(t *testing.T) {
 			const burst = 50
 			two, twos := secure(t, true, burst)
 			one, ones := secure(t, false, burst)
-			plain, plains := counting(t, two.Config.Handler) // its burst is over by then
+			plain, plains := counting(t, two.Config.Handler) // by then the handler answers at once
 			rt := transport(trusting(client.NewTransport(), two, one))
 			c := client.Client{HTTP: &http.Client{Transport: rt}, Limit: -1}
 			t.Cleanup(c.HTTP.CloseIdleConnections)
 			err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-				for range burst { // side by side: what holds one host holds no other
+				for range burst { // alternately: the gate of one host must not hold the other
 					p.Get(two.URL)
 					p.Get(one.URL)
 				}
@@ -109,10 +110,10 @@ func TestGate_oneConnectionForHTTP2(t *testing.T) {
 				t.Errorf("connections for %d requests at once (-want +got):\n%s", burst, diff)
 			}
 			if name == "an incomparable type" {
-				return // another key stands for it
+				return // its key in the gate is another
 			}
 			if n := client.GateKeeps(rt); n != 0 {
-				t.Errorf("the gate keeps something of %d hosts when all is over, want 0", n)
+				t.Errorf("the gate keeps %d leads after the last request, want 0", n)
 			}
 		})
 	}
@@ -136,12 +137,13 @@ func TestGate_spansBlocks(t *testing.T) {
 	}
 	all.Wait()
 	if n := connections.Load(); n != 1 {
-		t.Errorf("%d blocks of one request took %d connections, want 1", burst, n)
+		t.Errorf("%d blocks of one request each took %d connections, want 1", burst, n)
 	}
 }
 
-// The zero Client has the gate. (One connection and no second: the burst is
-// within what a connection takes before the server has said its limit.)
+// The zero Client has the gate. (One connection is enough: the burst is smaller
+// than the number of streams that net/http opens before the server has sent its
+// limit.)
 func TestGate_defaultClientDialsOnce(t *testing.T) {
 	client.SetPatience(t, time.Hour)
 	const burst = 50
@@ -153,7 +155,7 @@ func TestGate_defaultClientDialsOnce(t *testing.T) {
 		tr.CloseIdleConnections()
 		tr.TLSClientConfig = before
 	})
-	tr.TLSClientConfig.NextProtos = []string{"h2", "http/1.1"} // as on a transport's first use
+	tr.TLSClientConfig.NextProtos = []string{"h2", "http/1.1"} // net/http sets it on a transport's first use only
 	err := client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		for range burst {
 			p.Get(srv.URL)
@@ -173,8 +175,8 @@ func TestGate_defaultClientDialsOnce(t *testing.T) {
 	}
 }
 
-// A host that answered with HTTP/2 is not remembered for it: once it speaks
-// HTTP/1 it is spoken to so, without an error.
+// The gate does not remember that a host has spoken HTTP/2. If it speaks HTTP/1
+// later, requests go over HTTP/1 without an error.
 func TestGate_hostChangesProtocol(t *testing.T) {
 	client.SetPatience(t, time.Hour)
 	const burst = 20
@@ -215,21 +217,21 @@ func TestGate_hostChangesProtocol(t *testing.T) {
 	}
 }
 
-// A connecting is a transport that calls the hooks as net/http does, and keeps
-// the times at which it was about to look for a connection. It has one for a
-// request after connect, or never if that is 0, and answers after answer.
+// A connecting is a transport that calls the httptrace hooks as net/http does,
+// and keeps the times at which requests looked for a connection. A request gets
+// one after connect, or never if that is 0, and a response after answer.
 type connecting struct {
 	start           time.Time
 	connect, answer time.Duration
 
 	mu  sync.Mutex
-	at  []time.Duration // when it was asked; guarded by mu
-	err error           // in place of an answer
+	at  []time.Duration // when requests looked for a connection; guarded by mu
+	err error           // in place of a response
 }
 
 func (s *connecting) RoundTrip(req *http.Request) (*http.Response, error) {
 	trace := httptrace.ContextClientTrace(req.Context())
-	trace.GetConn(net.JoinHostPort(req.URL.Hostname(), "443")) // as net/http writes it
+	trace.GetConn(net.JoinHostPort(req.URL.Hostname(), "443")) // the form in which net/http writes it
 	if err := req.Context().Err(); err != nil {
 		if req.Body != nil {
 			req.Body.Close()
@@ -259,19 +261,19 @@ func (s *connecting) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// What the first request to a host comes to decides when the others follow.
+// The others follow when the first request to a host gets a connection or ends.
 func TestGate_opensBehindFirst(t *testing.T) {
 	const ms = time.Millisecond
 	refused := errors.New("connection refused")
 	tests := map[string]struct {
 		transport *connecting
-		cancel    time.Duration // of the first; 0: never
-		others    time.Duration // sent then
+		cancel    time.Duration // when the first is canceled; 0: never
+		others    time.Duration // when the others look for a connection
 	}{
 		"once it has a connection":                     {&connecting{connect: 30 * ms, answer: time.Hour}, 0, 30 * ms},
 		"once it fails":                                {&connecting{answer: 20 * ms, err: refused}, 0, 20 * ms},
 		"once it is answered, without a trace":         {&connecting{answer: 40 * ms}, 0, 40 * ms},
-		"once it is cancelled":                         {&connecting{answer: time.Hour}, 50 * ms, 50 * ms},
+		"once it is canceled":                          {&connecting{answer: time.Hour}, 50 * ms, 50 * ms},
 		"after a quarter of a second, where it stalls": {&connecting{answer: time.Hour}, 0, 250 * ms},
 	}
 	for name, test := range tests {
@@ -292,30 +294,30 @@ func TestGate_opensBehindFirst(t *testing.T) {
 					}
 					<-time.After(time.Minute)
 					if n := client.GateKeeps(tr); tr.answer == time.Hour && n != 2 {
-						t.Errorf("the gate keeps something of %d hosts, want the 2 that requests are on their way to", n)
+						t.Errorf("the gate keeps %d leads, want 2, of the hosts with requests in flight", n)
 					}
 					return nil
 				})
 				if diff := cmp.Diff([]time.Duration{0, 0, test.others, test.others}, tr.at); diff != "" {
-					t.Errorf("sent at, with the first of another host second (-want +got):\n%s", diff)
+					t.Errorf("times of the first, of the first to another host, and of the others (-want +got):\n%s", diff)
 				}
 				if n := client.GateKeeps(tr); n != 0 {
-					t.Errorf("the gate keeps something of %d hosts after the last request, want 0", n)
+					t.Errorf("the gate keeps %d leads after the last request, want 0", n)
 				}
 			})
 		})
 	}
 }
 
-// Promises 5, 16 and 21: what waits behind the first ends when its own context
-// does, and was never sent.
+// Promises 5, 16 and 21: a request that waits behind the first ends when its
+// own context ends, and was never sent.
 func TestGate_waitEndsWithRequest(t *testing.T) {
 	tests := map[string]struct {
 		end  func(*pending.Pending)
 		opts []parallel.Option
 		want error
 	}{
-		"cancelled": {func(h *pending.Pending) { h.Cancel() }, nil, context.Canceled},
+		"canceled":  {func(h *pending.Pending) { h.Cancel() }, nil, context.Canceled},
 		"timed out": {func(*pending.Pending) { <-time.After(time.Second) }, []parallel.Option{parallel.Timeout(100 * time.Millisecond)}, context.DeadlineExceeded},
 	}
 	for name, test := range tests {
@@ -340,7 +342,7 @@ func TestGate_waitEndsWithRequest(t *testing.T) {
 						test.end(second)
 						_, err := second.Response()
 						if !errors.Is(err, test.want) || !errors.Is(err, pending.ErrNotSent) {
-							t.Errorf("%T: Response() = %v; want one that is %v, and ErrNotSent", tr, err, test.want)
+							t.Errorf("%T: Response() = %v, want %v and ErrNotSent", tr, err, test.want)
 						}
 						return nil
 					})
@@ -356,10 +358,10 @@ func TestGate_waitEndsWithRequest(t *testing.T) {
 	}
 }
 
-// Promise 21: also where it is http.Client's own Timeout that ends the wait,
-// whose error has no word of where that was.
+// Promise 21 holds if http.Client's own Timeout ends the wait, although its
+// error does not say where the request was.
 func TestGate_httpTimeoutIsNotSent(t *testing.T) {
-	for range 20 { // net/http asks whether it is later than the deadline, and at times it isn't
+	for range 20 { // net/http checks whether the deadline has passed, and sometimes it has not
 		synctest.Test(t, func(t *testing.T) {
 			dials := client.NewTransport()
 			dials.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -374,7 +376,7 @@ func TestGate_httpTimeoutIsNotSent(t *testing.T) {
 				second := p.Get("https://h/")
 				for i, h := range []*pending.Pending{first, second} {
 					if _, err := h.Response(); !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("request %d: %v; want ErrNotSent and DeadlineExceeded", i, err)
+						t.Errorf("request %d: Response() = %v, want ErrNotSent and DeadlineExceeded", i, err)
 					}
 				}
 				return nil
@@ -383,14 +385,14 @@ func TestGate_httpTimeoutIsNotSent(t *testing.T) {
 	}
 }
 
-// unread is a body that counts how often it was closed.
+// An unread is a body that counts how often it is closed.
 type unread struct{ closed atomic.Int32 }
 
-func (*unread) Read([]byte) (int, error) { return 0, errors.New("nobody should read it") }
+func (*unread) Read([]byte) (int, error) { return 0, errors.New("must not be read") }
 func (c *unread) Close() error           { c.closed.Add(1); return nil }
 
-// Over a real transport: the others follow once the first has a connection, and
-// don't wait for its answer.
+// Over a real transport, the others follow when the first has a connection, and
+// do not wait for its response.
 func TestGate_opensAtConnection(t *testing.T) {
 	for name, wrap := range map[string]func(http.RoundTripper) http.RoundTripper{
 		"direct":    func(rt http.RoundTripper) http.RoundTripper { return rt },
@@ -410,7 +412,7 @@ func TestGate_opensAtConnection(t *testing.T) {
 					hs := []*pending.Pending{p.Get("/"), p.Get("/"), p.Get("/")}
 					synctest.Wait()
 					if n := came.Load(); n != 3 {
-						t.Errorf("%d requests came to the server before it answered, want 3", n)
+						t.Errorf("%d requests came to the server before its first response, want 3", n)
 					}
 					_, err := pending.All(hs...)
 					if err != nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// roundTrip is a transport that is a function.
+// A roundTrip is a transport made of a function.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A web is a transport that has no network: it redirects as it is told, answers
-// with 200 otherwise, and keeps what it was asked.
+// A web is a transport without a network. It redirects as the map says, answers
+// all else with 200, and keeps the requests.
 type web struct {
 	redirects map[string]string // from a URL to a Location
 	status    int               // of redirects; 0: 302
@@ -41,7 +41,7 @@ func (w *web) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// trail is what the web was asked, a line for each hop.
+// trail returns the requests that the web got, one line for each hop.
 func (w *web) trail(line func(*http.Request) string) (lines []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -51,7 +51,7 @@ func (w *web) trail(line func(*http.Request) string) (lines []string) {
 	return lines
 }
 
-// chain redirects each of urls to the next.
+// chain returns a web that redirects each of urls to the next.
 func chain(urls ...string) *web {
 	w := &web{redirects: make(map[string]string)}
 	for i := range len(urls) - 1 {
@@ -60,7 +60,7 @@ func chain(urls ...string) *web {
 	return w
 }
 
-// ask makes one request in a block of c, and returns what came of it.
+// ask makes one request in a block of c, and returns its result.
 func ask(t testing.TB, c client.Client, f func(p *parallel.Parallel) *pending.Pending) (*http.Response, error) {
 	t.Helper()
 	var resp *http.Response
@@ -74,13 +74,13 @@ func ask(t testing.TB, c client.Client, f func(p *parallel.Parallel) *pending.Pe
 	return resp, err
 }
 
-// get is ask for a GET of url.
+// get makes a GET request for url in a block of c, and returns its result.
 func get(t testing.TB, c client.Client, url string, opts ...parallel.Option) (*http.Response, error) {
 	t.Helper()
 	return ask(t, c, func(p *parallel.Parallel) *pending.Pending { return p.Get(url, opts...) })
 }
 
-// body is what resp's body reads.
+// body returns what the body of resp reads.
 func body(t testing.TB, resp *http.Response) string {
 	t.Helper()
 	b, err := io.ReadAll(resp.Body)

@@ -18,13 +18,14 @@ import (
 
 // Promise 23, clause by clause.
 
-// bearer is an Auth.
+// bearer is an Auth that sets a bearer token.
 func bearer(r *http.Request) error {
 	r.Header.Set("Authorization", "Bearer client's")
 	return nil
 }
 
-// credentials says what a hop went with.
+// credentials returns the URL of a hop and the credentials that it was sent
+// with.
 func credentials(r *http.Request) string {
 	line := r.URL.String()
 	for _, key := range []string{"X-Api-Key", "Authorization", "Cookie", "Proxy-Authorization"} {
@@ -35,12 +36,12 @@ func credentials(r *http.Request) string {
 	return line
 }
 
-// Header and Auth go to BaseURL's origin only, without a BaseURL to the origin
-// that the caller named, and at no hop after one that went elsewhere.
+// Header and Auth go only to BaseURL's origin, or without a BaseURL to the
+// origin of the caller's URL. No hop has them after one that went elsewhere.
 func TestCredentials_goToOneOrigin(t *testing.T) {
 	cases := map[string]struct {
 		base string
-		hops []string // with a * where the client's credentials are to be
+		hops []string // a * marks those with the client's credentials
 	}{
 		"a single hop":                  {"", []string{"https://h/*"}},
 		"the same origin":               {"", []string{"https://h/a*", "https://h/b*", "https://h/c*"}},
@@ -76,7 +77,7 @@ func TestCredentials_goToOneOrigin(t *testing.T) {
 				}
 			}
 			w := chain(urls...)
-			// The chain is told by the URL as net/http writes it.
+			// The web looks up a URL in the form in which net/http writes it.
 			for from, to := range w.redirects {
 				w.redirects[strings.Replace(from, "HTTPS", "https", 1)] = to
 			}
@@ -94,9 +95,9 @@ func TestCredentials_goToOneOrigin(t *testing.T) {
 				want[i] = strings.Replace(want[i], "HTTPS", "https", 1)
 			}
 			if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
-				t.Errorf("hops and what they went with (-want +got):\n%s", diff)
+				t.Errorf("hops and their credentials (-want +got):\n%s", diff)
 			}
-			// What was put on is not for logs, or for the next hop.
+			// Credentials must not be seen in logs, or carried to the next hop.
 			for r := resp.Request; r != nil; {
 				if line := credentials(r); line != r.URL.String() {
 					t.Errorf("the response's request has the client's credentials: %s", line)
@@ -110,8 +111,8 @@ func TestCredentials_goToOneOrigin(t *testing.T) {
 	}
 }
 
-// The handle's request, which p.Do sends again, has none of the client's
-// credentials either.
+// The handle's request, which p.Do may send again, has none of the client's
+// credentials.
 func TestRequest_hasNoClientCredentials(t *testing.T) {
 	var w web
 	c := client.Client{HTTP: &http.Client{Transport: &w}, Header: http.Header{"X-Api-Key": {"key"}}, Auth: bearer}
@@ -125,8 +126,8 @@ func TestRequest_hasNoClientCredentials(t *testing.T) {
 	})
 }
 
-// The request of a response may be sent again: its origin is named by the
-// caller then, whatever redirect it came from.
+// The request of a response may be sent again. Its origin is then that of the
+// caller's URL, even if a redirect led to it.
 func TestRequest_ofRedirectSentAgain(t *testing.T) {
 	w := chain("https://h/a", "https://other/b")
 	c := client.Client{HTTP: &http.Client{Transport: w}, Auth: bearer}
@@ -142,11 +143,11 @@ func TestRequest_ofRedirectSentAgain(t *testing.T) {
 	})
 	want := []string{"https://h/a Bearer client's", "https://other/b", "https://other/b Bearer client's"}
 	if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
-		t.Errorf("hops and what they went with (-want +got):\n%s", diff)
+		t.Errorf("hops and their credentials (-want +got):\n%s", diff)
 	}
 }
 
-// A request's own header wins, over Header and over Auth; cookies add up.
+// A request's own header takes precedence over Header and Auth. Cookies add up.
 func TestHeader_ownTakesPrecedence(t *testing.T) {
 	var w web
 	c := client.Client{
@@ -182,7 +183,7 @@ func TestHeader_ownTakesPrecedence(t *testing.T) {
 	if diff := cmp.Diff(want, w.trail(show)); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
-	// Without an Auth, too.
+	// The same holds without an Auth.
 	c.Auth = nil
 	w.asked = nil
 	if _, err := get(t, c, "https://h/", parallel.Header("X-Api-Key", "own"), parallel.Header("X-Many", "own")); err != nil {
@@ -218,10 +219,10 @@ func TestHeader_host(t *testing.T) {
 	}
 }
 
-// A request's own credentials don't follow a redirect to another origin, and
-// are gone for good then.
+// A request's own credentials do not follow a redirect to another origin, and
+// are not added again after it.
 func TestOwnCredentials_stayAtOrigin(t *testing.T) {
-	cases := map[string][]string{ // with a * where they are to be
+	cases := map[string][]string{ // a * marks the hops with credentials
 		"the same origin":            {"https://h/a*", "https://h/b*"},
 		"a default port":             {"https://h/a*", "https://h:443/b*"},
 		"another host":               {"https://h/a*", "https://other/b"},
@@ -254,15 +255,15 @@ func TestOwnCredentials_stayAtOrigin(t *testing.T) {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
-					t.Errorf("hops and what they went with (-want +got):\n%s", diff)
+					t.Errorf("hops and their credentials (-want +got):\n%s", diff)
 				}
 			})
 		}
 	}
 }
 
-// Back at its origin, a request that has lost its own credentials has not the
-// client's either.
+// A request that has lost its own credentials does not get the client's when a
+// redirect leads back to its origin.
 func TestCredentials_lostForGood(t *testing.T) {
 	w := chain("https://h/a", "https://h:1/b", "https://h/c")
 	c := client.Client{HTTP: &http.Client{Transport: w}, Auth: bearer}
@@ -271,11 +272,11 @@ func TestCredentials_lostForGood(t *testing.T) {
 	}
 	want := []string{"https://h/a own", "https://h:1/b", "https://h/c"}
 	if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
-		t.Errorf("hops and what they went with (-want +got):\n%s", diff)
+		t.Errorf("hops and their credentials (-want +got):\n%s", diff)
 	}
 }
 
-// What a Jar adds is the Jar's affair: to it ports and schemes are one.
+// The Jar decides about its cookies. This one ignores ports and schemes.
 func TestJar_decidesAlone(t *testing.T) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -299,15 +300,15 @@ func TestJar_decidesAlone(t *testing.T) {
 	}
 }
 
-// An Auth is asked at every hop as long as all go to its origin, and is given a
-// copy.
+// Auth is called at every hop as long as all hops go to its origin, with a copy
+// of the request.
 func TestAuth_getsCopyOfEachHop(t *testing.T) {
 	w := chain("https://h/a", "https://h/c", "https://other/b", "https://h/d")
 	var asked []string
 	c := client.Client{HTTP: &http.Client{Transport: w}, Auth: func(r *http.Request) error {
 		asked = append(asked, r.URL.String())
 		r.Header.Set("X-Signed", r.URL.Path)
-		r.Header.Del("X-Own") // of no avail: the request's own wins
+		r.Header.Del("X-Own") // has no effect: the request's own takes precedence
 		return nil
 	}}
 	resp, err := get(t, c, "https://h/a", parallel.Header("X-Own", "own"))
@@ -315,7 +316,7 @@ func TestAuth_getsCopyOfEachHop(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"https://h/a", "https://h/c"}, asked); diff != "" {
-		t.Errorf("Auth was asked for (-want +got):\n%s", diff)
+		t.Errorf("Auth was called for (-want +got):\n%s", diff)
 	}
 	signed := w.trail(func(r *http.Request) string {
 		return r.URL.Path + " " + r.Header.Get("X-Signed") + " " + r.Header.Get("X-Own")
@@ -324,11 +325,11 @@ func TestAuth_getsCopyOfEachHop(t *testing.T) {
 		t.Errorf("hops (-want +got):\n%s", diff)
 	}
 	if resp.Request.Header.Get("X-Signed") != "" {
-		t.Error("what Auth put on shows in the response's request")
+		t.Error("resp.Request has a header of Auth")
 	}
 }
 
-// An error of Auth is that request's error, and the hop is not sent.
+// An error of Auth is the error of its request, and the hop is not sent.
 func TestAuth_errorFailsRequest(t *testing.T) {
 	expired := errors.New("the token has expired")
 	for name, tc := range map[string]struct {
@@ -349,7 +350,7 @@ func TestAuth_errorFailsRequest(t *testing.T) {
 		_, err := get(t, c, "https://h/a")
 		var ue *url.Error
 		if !errors.Is(err, expired) || !errors.As(err, &ue) || ue.URL != "https://h/a" || errors.Is(err, pending.ErrNotSent) != tc.notSent {
-			t.Errorf("%s: %v; want a *url.Error of what was asked for, ErrNotSent: %v", name, err, tc.notSent)
+			t.Errorf("%s: %v; want a *url.Error of the first URL, ErrNotSent: %v", name, err, tc.notSent)
 		}
 		if n := len(w.asked); n != tc.sent {
 			t.Errorf("%s: %d hops were sent, want %d", name, n, tc.sent)
@@ -357,12 +358,13 @@ func TestAuth_errorFailsRequest(t *testing.T) {
 	}
 }
 
-// Promise 23: an own header may be written in more than one way, and Auth may
-// do what it likes to the header of its copy.
+// Promise 23: Auth may change the header of its copy in any way, and the
+// request's own headers still take precedence. A program may write their names
+// in any spelling.
 func TestAuth_cannotReplaceOwnHeaders(t *testing.T) {
 	for name, auth := range map[string]func(*http.Request) error{
 		"nothing":          func(*http.Request) error { return nil },
-		"takes all away":   func(r *http.Request) error { r.Header = nil; return nil },
+		"removes all":      func(r *http.Request) error { r.Header = nil; return nil },
 		"changes in place": func(r *http.Request) error { r.Header["X-Key"][0] = "Auth's"; return nil },
 		"another spelling": func(r *http.Request) error { r.Header["x-KEY"] = []string{"Auth's"}; return nil },
 	} {

@@ -17,11 +17,12 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// The library under load, on loopback. Each is one round of work:
+// These benchmarks put the library under load, on loopback. Each is one round
+// of work:
 //
 //	go test ./client -run xxx -bench Load -benchtime 1x
 
-// loadServer is a server that knows how many connections it has open.
+// loadServer returns a server, and the number of connections that it has open.
 func loadServer(b *testing.B, h http.HandlerFunc) (srv *httptest.Server, open *atomic.Int64) {
 	open = new(atomic.Int64)
 	srv = httptest.NewUnstartedServer(h)
@@ -38,8 +39,9 @@ func loadServer(b *testing.B, h http.HandlerFunc) (srv *httptest.Server, open *a
 	return srv, open
 }
 
+// heap returns the size of the heap after a collection.
 func heap() uint64 {
-	for range 3 { // what a sync.Pool holds goes with the second
+	for range 3 { // the second frees what a sync.Pool holds
 		runtime.GC()
 	}
 	var m runtime.MemStats
@@ -49,8 +51,8 @@ func heap() uint64 {
 
 const mib = 1 << 20
 
-// A million requests through Each: the heap is as large at the end as after
-// 10,000.
+// BenchmarkLoadMillion sends a million requests through Each. The heap should
+// be as large at the end as after 10,000.
 func BenchmarkLoadMillion(b *testing.B) {
 	srv, open := loadServer(b, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") })
 	tr := client.NewTransport()
@@ -82,7 +84,7 @@ func BenchmarkLoadMillion(b *testing.B) {
 			return nil
 		})
 		if done != total {
-			b.Fatalf("%d came back, want %d", done, total)
+			b.Fatalf("%d requests are done, want %d", done, total)
 		}
 		b.ReportMetric(float64(early)/mib, "MiB-heap-at-10,000")
 		b.ReportMetric(float64(late)/mib, "MiB-heap-at-the-end")
@@ -90,9 +92,10 @@ func BenchmarkLoadMillion(b *testing.B) {
 	}
 }
 
-// Ten thousand requests in flight at once: the server answers none before all
-// are there. It is reached over pipes in memory, since both ends of so many
-// sockets are more than most systems let a process open.
+// BenchmarkLoadTenThousandInFlight has ten thousand requests in flight at once:
+// the server answers none before all have come. The connections are pipes in
+// memory, because most systems do not let a process open both ends of so many
+// sockets.
 func BenchmarkLoadTenThousandInFlight(b *testing.B) {
 	const total = 10_000
 	var there atomic.Int64
@@ -130,10 +133,11 @@ func BenchmarkLoadTenThousandInFlight(b *testing.B) {
 	}
 }
 
-// A thousand blocks at once of ten requests each, half of the blocks left
-// early, over and over for a minute: goroutines, connections and heap are back
-// at the start after. It is meant for the race detector too. The server is
-// reached over pipes, as above.
+// BenchmarkLoadBlocks runs a thousand blocks at once, of ten requests each,
+// again and again for a minute. Half of the blocks end early. Afterward, the
+// numbers of goroutines and connections and the heap should be what they were
+// before. It is also meant for the race detector. The connections are pipes in
+// memory, as above.
 func BenchmarkLoadBlocks(b *testing.B) {
 	srv := testnet.New(b, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -172,14 +176,14 @@ func BenchmarkLoadBlocks(b *testing.B) {
 		}
 		wg.Wait()
 		srv.Transport.CloseIdleConnections()
-		// What the transport and the server are still ending is not the blocks'
-		// to wait for.
+		// A block does not wait for goroutines of the transport and the server
+		// that are still ending.
 		for n := 0; n < 1000 && (runtime.NumGoroutine() > goroutines || srv.Open() > 0); n++ {
 			<-time.After(10 * time.Millisecond)
 		}
 	}
-	// The runtime never gives back its descriptors of goroutines, of which
-	// there were some 50,000 at once: they are to be there before.
+	// The runtime never frees its descriptors of goroutines, some 50,000 here.
+	// This round allocates them before anything is measured.
 	round(15 * time.Second)
 	for b.Loop() {
 		blocks.Store(0)

@@ -16,10 +16,11 @@ import (
 )
 
 // With 1,024 files, 337 of 1,400 hosts failed with "too many open files": up to
-// 1,000 idle connections were in the way. (Every address in 127/8 is loopback
-// on Linux, so one listener is many hosts.) Over HTTP/1 fewer are kept.
-// net/http does not count those of HTTP/2, so they have to make room when a
+// 1,000 idle connections held the files. Over HTTP/1 the transport now keeps
+// fewer. net/http does not count those of HTTP/2, so they are closed when a
 // dial fails.
+//
+// Every address in 127/8 is loopback on Linux, so one listener is many hosts.
 func TestOpenFiles_idleConnectionsYield(t *testing.T) {
 	const files, hosts = 128, 400
 	if port := os.Getenv("CLIENT_TEST_PORT"); port != "" {

@@ -17,9 +17,9 @@ import (
 	"github.com/abreast-go/abreast/client"
 )
 
-// A path is a network in memory, and a listener on it. The connections that
-// were made before a cut stay open and carry nothing more, as behind a NAT that
-// has forgotten them.
+// A path is a network in memory, and a listener on it. After a cut, the
+// connections that were made before stay open and carry nothing more, as behind
+// a NAT that has forgotten them.
 type path struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -61,6 +61,7 @@ func (p *path) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
+// cut cuts the connections that were made so far, and returns their number.
 func (p *path) cut() (connections int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,8 +83,9 @@ func (p *path) Accept() (net.Conn, error) {
 func (p *path) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
 func (p *path) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 443} }
 
-// onPath calls f with a client of an HTTP/2 server at the other end of a path,
-// in fake time. The client has NewTransport's transport, as change returns it.
+// onPath calls f, in fake time, with a client of an HTTP/2 server at the other
+// end of a path. The client's transport is what change returns for one of
+// NewTransport.
 func onPath(t *testing.T, h http.Handler, change func(*http.Transport) *http.Transport, f func(*testing.T, *path, client.Client)) {
 	synctest.Test(t, func(t *testing.T) {
 		way := newPath()
@@ -101,8 +103,8 @@ func onPath(t *testing.T, h http.Handler, change func(*http.Transport) *http.Tra
 	})
 }
 
-// A connection that a NAT forgot took every HTTP/2 request for a quarter of an
-// hour: 250 failed in a row.
+// HTTP/2 requests went over a connection that a NAT had forgotten for a quarter
+// of an hour: 250 failed in a row.
 func TestPings_findDeadConnection(t *testing.T) {
 	proto := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })
 	for name, change := range map[string]func(*http.Transport) *http.Transport{
@@ -134,7 +136,7 @@ func TestPings_findDeadConnection(t *testing.T) {
 	}
 }
 
-// A server that answers pings may take its time over a response.
+// A server that answers pings may take any time for a response.
 func TestPings_spareSlowServer(t *testing.T) {
 	slow := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(10 * time.Minute) })
 	onPath(t, slow, (*http.Transport).Clone, func(t *testing.T, way *path, c client.Client) {

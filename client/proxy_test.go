@@ -20,9 +20,10 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// inChild runs the test that calls it in a process of its own, with these
-// variables in place of all that concern proxies, and returns what the process
-// wrote. In that process it returns child, and the test does its work.
+// inChild runs the calling test in a process of its own and returns what that
+// wrote. The environment of the process has the variables env, and no others
+// that concern proxies. In that process, inChild returns child as true, and the
+// test does its work.
 func inChild(t *testing.T, env ...string) (out string, child bool) {
 	t.Helper()
 	const mark = "CLIENT_TEST_CHILD"
@@ -41,7 +42,7 @@ func inChild(t *testing.T, env ...string) (out string, child bool) {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
-	cmd.Env = append(cmd.Env, mark+"=1", "GORACE=atexit_sleep_ms=0") // or each child takes a second
+	cmd.Env = append(cmd.Env, mark+"=1", "GORACE=atexit_sleep_ms=0") // or each child takes a second to exit
 	cmd.Env = append(cmd.Env, env...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -61,7 +62,7 @@ func TestProxy_malformedVariableRefused(t *testing.T) {
 	refused := func(name string) string { return "refused for " + name }
 	tests := map[string]struct {
 		env  []string
-		want []string // for each of urls; nil: as net/http
+		want []string // for each of urls; nil: what net/http returns
 	}{
 		"none":                  {nil, nil},
 		"a URL":                 {[]string{"HTTP_PROXY=http://user:secret@proxy.test:3128", "HTTPS_PROXY=socks5://proxy.test"}, nil},
@@ -122,14 +123,14 @@ func TestProxy_malformedVariableRefused(t *testing.T) {
 				want = theirs
 			}
 			if diff := cmp.Diff(want, ours); diff != "" || len(ours) != len(urls) {
-				t.Errorf("the proxies of %q (-want +got):\n%s", urls, diff)
+				t.Errorf("proxies of %q (-want +got):\n%s", urls, diff)
 			}
 		})
 	}
 }
 
-// The error of a malformed variable is that of a request which was not sent, by
-// hand and in a block.
+// If a variable is malformed, the request fails and was not sent, in a block
+// and with an http.Client.
 func TestProxy_malformedVariableIsNotSent(t *testing.T) {
 	out, child := inChild(t, "HTTP_PROXY=http://user:secret@proxy.test:port")
 	if !child {
@@ -146,12 +147,12 @@ func TestProxy_malformedVariableIsNotSent(t *testing.T) {
 		return nil
 	})
 	if _, err := (&http.Client{Transport: client.NewTransport()}).Get("http://a.test"); err == nil || !strings.Contains(err.Error(), "HTTP_PROXY") {
-		fmt.Println("by hand:", err)
+		fmt.Println("with an http.Client:", err)
 	}
 }
 
-// What a proxy refused said "Forbidden", and not who had said it (golang/go
-// 30560).
+// If a proxy refused a CONNECT, the error was "Forbidden", and did not say who
+// had said that (golang/go 30560).
 func TestProxy_refusalNamesProxy(t *testing.T) {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusProxyAuthRequired
@@ -190,7 +191,7 @@ func TestProxy_refusalNamesProxy(t *testing.T) {
 				return nil
 			}
 			if r := se.Response.Request; r.Method != http.MethodConnect || r.Host != host+":443" || len(r.Header) != 0 {
-				t.Errorf("%s: the request refused is %s %s with the header %v, want CONNECT without one", host, r.Method, r.Host, r.Header)
+				t.Errorf("%s: the refused request is %s %s with the header %v, want CONNECT without a header", host, r.Method, r.Host, r.Header)
 			}
 			if read := body(t, se.Response); read != "" {
 				t.Errorf("%s: the body of the proxy's response is %q, want none", host, read)
@@ -201,11 +202,11 @@ func TestProxy_refusalNamesProxy(t *testing.T) {
 			text := err.Error()
 			for _, want := range []string{at, host + ":443", fmt.Sprint(status), "proxyconnect"} {
 				if !strings.Contains(text, want) {
-					t.Errorf("%s: %q doesn't name %q", host, text, want)
+					t.Errorf("%s: %q does not name %q", host, text, want)
 				}
 			}
 			if strings.Contains(text, "secret") {
-				t.Errorf("%s: %q has the proxy's password", host, text)
+				t.Errorf("%s: %q shows the proxy's password", host, text)
 			}
 			return nil
 		})

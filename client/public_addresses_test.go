@@ -13,8 +13,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Control is asked at each hop: a redirect to a private address is refused, and
-// what was asked first has been sent by then.
+// A dialer's Control is called at each hop: it can refuse a redirect to a
+// private address. The first hop has been sent by then.
 func TestRedirect_toPrivateAddressRefused(t *testing.T) {
 	asked := false
 	internal := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
@@ -22,7 +22,7 @@ func TestRedirect_toPrivateAddressRefused(t *testing.T) {
 	public := httptest.NewServer(http.RedirectHandler(internal.URL, http.StatusFound))
 	defer public.Close()
 
-	// The one server stands for a public address, the other for what it is.
+	// The first server stands for one with a public address.
 	errPrivate := errors.New("a private address")
 	dialer := &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
 		if "http://"+address != public.URL {

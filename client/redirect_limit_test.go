@@ -24,8 +24,9 @@ import (
 
 // Promise 19: a redirect to another host counts there.
 
-// A redirector redirects requests for any host but "busy" to it with 307. It
-// serves busy in one second, and counts the requests that are there at a time.
+// A redirector redirects requests for all other hosts to the host "busy", with
+// 307. It answers requests for "busy" after one second, and counts how many are
+// there at a time.
 type redirector struct {
 	mu        sync.Mutex
 	now, most int
@@ -77,14 +78,14 @@ func TestHostLimit_holdsAlongRedirects(t *testing.T) {
 					return nil
 				})
 				if s.most != test.most || time.Since(start) != test.took {
-					t.Errorf("%d at one host at a time, %v in all; want %d and %v", s.most, time.Since(start), test.most, test.took)
+					t.Errorf("at most %d requests at one host, %v in all; want %d and %v", s.most, time.Since(start), test.most, test.took)
 				}
 			})
 		})
 	}
 }
 
-// A hop that waits holds no place at its first host.
+// A hop that waits does not hold a place at its first host.
 func TestHostLimit_hopLeavesItsFirstHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := client.Client{HTTP: testnet.New(t, new(redirector)).Client(), HostLimit: 1}
@@ -140,7 +141,7 @@ func TestHostLimit_waitingHopCanEnd(t *testing.T) {
 					return nil
 				})
 				if took := time.Since(start); took > time.Millisecond {
-					t.Errorf("the hop ended after %v; want at once", took)
+					t.Errorf("the hop ended after %v, want at most 1ms", took)
 				}
 				_, err := h.Response()
 				if !errors.Is(err, test.want) || errors.Is(err, pending.ErrNotSent) {
@@ -154,8 +155,8 @@ func TestHostLimit_waitingHopCanEnd(t *testing.T) {
 	}
 }
 
-// Wait is called for each hop to another host, once its host has a place for
-// it.
+// Wait is called for each hop to another host, when it has a place at that
+// host.
 func TestWait_calledForHops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -217,14 +218,14 @@ func TestWait_panicAtHop(t *testing.T) {
 		}}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			if _, err := p.Get("http://link/").Response(); err == nil {
-				t.Error("it succeeds")
+				t.Error("Response() succeeds, want an error")
 			}
 			return nil
 		})
 	})
 }
 
-// hopBodies counts the bodies that were opened and closed.
+// A hopBodies opens bodies, and counts those that are opened and closed.
 type hopBodies struct{ opened, closed atomic.Int32 }
 
 func (b *hopBodies) open() (io.ReadCloser, error) {

@@ -15,10 +15,10 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 23: what a user's CheckRedirect sees and does.
+// This file tests promise 23: what a user's CheckRedirect sees and may do.
 
-// Credentials are taken off before the user's CheckRedirect is asked: what that
-// puts on stays, for that hop.
+// Credentials are removed before the user's CheckRedirect is called. Those that
+// it adds are kept, for that hop.
 func TestCheckRedirect_seesNoCredentials(t *testing.T) {
 	w := chain("https://h/a", "https://h/b", "https://h:1/c", "https://h/d")
 	var seen []string
@@ -43,7 +43,7 @@ func TestCheckRedirect_seesNoCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"https://h/b own after 1", "https://h:1/c after 2", "https://h/d after 3"}, seen); diff != "" {
-		t.Errorf("what CheckRedirect saw (-want +got):\n%s", diff)
+		t.Errorf("requests that CheckRedirect saw (-want +got):\n%s", diff)
 	}
 	want := []string{
 		"https://h/a key own",
@@ -52,11 +52,11 @@ func TestCheckRedirect_seesNoCredentials(t *testing.T) {
 		"https://h/d",
 	}
 	if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
-		t.Errorf("hops and what they went with (-want +got):\n%s", diff)
+		t.Errorf("hops and their credentials (-want +got):\n%s", diff)
 	}
 }
 
-// The user's http.Client is in force, and not changed.
+// The user's http.Client is used, and not changed.
 func TestHTTPClient_notChanged(t *testing.T) {
 	w := chain("https://h/a", "https://h/b")
 	hc := &http.Client{Transport: w}
@@ -91,7 +91,7 @@ func TestCheckRedirect_errUseLastResponse(t *testing.T) {
 	}
 }
 
-// Without a CheckRedirect it is net/http's rule: ten requests and no more.
+// Without a CheckRedirect, net/http's rule holds: ten requests and no more.
 func TestRedirect_stopsAfterTen(t *testing.T) {
 	var urls []string
 	for i := range 12 {
@@ -109,12 +109,13 @@ func TestRedirect_stopsAfterTen(t *testing.T) {
 		}
 		var ue *url.Error
 		if err != nil && (!errors.As(err, &ue) || ue.URL != urls[0] || !strings.Contains(err.Error(), "10 redirects")) {
-			t.Errorf("a chain of %d: %v; want a *url.Error of what was asked for", n, err)
+			t.Errorf("a chain of %d: %v; want a *url.Error of the first URL", n, err)
 		}
 	}
 }
 
-// A 307 repeats method and body; without GetBody it comes back itself.
+// A 307 repeats the method and the body. Without GetBody, the 307 itself is the
+// response.
 func TestRedirect_withBody(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body parallel.Option

@@ -17,10 +17,10 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What is sent where, beside what promise 23 is about (see hop_test.go), and
-// what is never printed.
+// This file tests what is sent where, beside promise 23 (see hop_test.go), and
+// what is never shown.
 
-// userinfo says who a hop comes from, by its URL, and where from.
+// userinfo returns the URL of a hop, its Basic authorization and its Referer.
 func userinfo(r *http.Request) string {
 	line := r.URL.Redacted()
 	if user, password, ok := r.BasicAuth(); ok {
@@ -32,9 +32,9 @@ func userinfo(r *http.Request) string {
 	return line
 }
 
-// The userinfo of a URL is sent to its origin, and on to where a Location
-// without a host leads there; a Location with a host has its own, or none. A
-// Referer never has it.
+// The userinfo of a URL is sent to its origin, and with a redirect whose
+// Location has no host. A Location with a host has its own userinfo, or none. A
+// Referer never has any.
 func TestUserinfo_staysAtOrigin(t *testing.T) {
 	for name, tc := range map[string]struct {
 		base, url string
@@ -70,8 +70,8 @@ func TestUserinfo_staysAtOrigin(t *testing.T) {
 	}
 }
 
-// A 307 sends the body to wherever it leads, and a request's other headers with
-// it: these are net/http's rules. The credentials stay where they are for.
+// By net/http's rules, a 307 sends the body and the request's other headers to
+// any origin. The credentials go to their own origin only.
 func TestRedirect_307SendsNoCredentials(t *testing.T) {
 	w := chain("https://h/a", "https://other/b")
 	w.status = http.StatusTemporaryRedirect
@@ -96,7 +96,7 @@ func TestRedirect_307SendsNoCredentials(t *testing.T) {
 	}
 	want := []string{"https://h/a key Bearer client's own=1", "https://other/b"}
 	if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
-		t.Errorf("hops and what they went with (-want +got):\n%s", diff)
+		t.Errorf("hops and their credentials (-want +got):\n%s", diff)
 	}
 	want = []string{`"content" to https://h/a (own)`, `"content" to https://other/b (own)`}
 	if diff := cmp.Diff(want, bodies); diff != "" {
@@ -104,8 +104,8 @@ func TestRedirect_307SendsNoCredentials(t *testing.T) {
 	}
 }
 
-// A header that cannot be sent, wherever it comes from, is not sent, and the
-// error that says so doesn't say what is in it.
+// A header with an invalid value is not sent, and the error does not show the
+// value.
 func TestHeader_badValueNotShown(t *testing.T) {
 	const bad = "secret\r\nX-Smuggled: 1"
 	for name, tc := range map[string]struct {
@@ -128,19 +128,19 @@ func TestHeader_badValueNotShown(t *testing.T) {
 			transport := client.NewTransport()
 			transport.Proxy = nil
 			transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
-				t.Error("the transport dialled")
+				t.Error("the transport dialed")
 				return nil, errors.New("no network")
 			}
 			tc.client.HTTP = &http.Client{Transport: transport}
 			_, err := get(t, tc.client, "http://h/", tc.opts...)
 			if err == nil || strings.Contains(fmt.Sprintf("%v %+v %q", err, err, err), "secret") {
-				t.Errorf("Response: %v; want an error without what is in the header", err)
+				t.Errorf("Response() = %v, want an error without the value of the header", err)
 			}
 		})
 	}
 }
 
-// A scheme of the transport's own has origins like any other.
+// URLs of a scheme that only the transport knows have origins like any others.
 func TestCredentials_customScheme(t *testing.T) {
 	w := chain("local://h/a", "local://h/b", "local://h:1/c", "https://h/d")
 	if _, err := get(t, client.Client{HTTP: &http.Client{Transport: w}, Auth: bearer}, "local://h/a"); err != nil {
@@ -148,11 +148,11 @@ func TestCredentials_customScheme(t *testing.T) {
 	}
 	want := []string{"local://h/a Bearer client's", "local://h/b Bearer client's", "local://h:1/c", "https://h/d"}
 	if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
-		t.Errorf("hops and what they went with (-want +got):\n%s", diff)
+		t.Errorf("hops and their credentials (-want +got):\n%s", diff)
 	}
 }
 
-// closing is a body that says that it was closed.
+// A closing is a body that reports that it was closed.
 type closing struct {
 	io.Reader
 	closed *bool
@@ -160,14 +160,14 @@ type closing struct {
 
 func (c closing) Close() error { *c.closed = true; return nil }
 
-// A transport that returns a response beside an error, which it must not,
-// leaves the response's connection to whoever called it.
+// A transport must not return both a response and an error. If one does, the
+// body of the response is closed, which frees its connection.
 func TestTransport_responseWithErrorClosed(t *testing.T) {
 	failed, closed := errors.New("failed"), false
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: closing{strings.NewReader("content"), &closed}}, failed
 	})}}
 	if _, err := get(t, c, "http://h/"); !errors.Is(err, failed) || !closed {
-		t.Errorf("Response: %v, the body closed: %v; want %v, true", err, closed, failed)
+		t.Errorf("Response() = %v, body closed: %v; want %v, true", err, closed, failed)
 	}
 }

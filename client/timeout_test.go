@@ -22,8 +22,8 @@ import (
 
 const ms = time.Millisecond
 
-// slow is a handler that sends its headers after "head" milliseconds and the
-// end of its body after "body" more. With "to" it redirects there.
+// slow is a handler that sends its header after "head" milliseconds, and the
+// end of its body after "body" more. If there is a "to", it redirects there.
 func slow(w http.ResponseWriter, r *http.Request) {
 	wait := func(key string) bool {
 		n, _ := strconv.Atoi(r.FormValue(key))
@@ -56,8 +56,8 @@ func TestTimeout(t *testing.T) {
 	own := func(d time.Duration) []parallel.Option { return []parallel.Option{parallel.Timeout(d)} }
 	cases := map[string]struct {
 		client client.Client
-		queue  string // what holds the only slot at first, if anything
-		query  string // of slow
+		queue  string // query of the request that holds the only slot first, if any
+		query  string // query for slow
 		opts   []parallel.Option
 		takes  time.Duration
 		ok     bool
@@ -117,13 +117,13 @@ func TestTimeout(t *testing.T) {
 					var ue *url.Error
 					switch {
 					case !tc.ok && (!errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &ue) || !ue.Timeout()):
-						t.Errorf("the error is %v, want a timeout", err)
+						t.Errorf("Response() = %v, want a timeout", err)
 					case !tc.ok && errors.Is(err, pending.ErrNotSent):
-						t.Errorf("the request was sent, and the error is %v", err)
+						t.Errorf("the request was sent, but its error matches ErrNotSent: %v", err)
 					case tc.ok && err != nil:
-						t.Errorf("the error is %v", err)
+						t.Errorf("Response() = %v, want a response", err)
 					case tc.ok && body(t, resp) != "a beginning and an end":
-						t.Error("the body is another")
+						t.Error("the body is not the whole body")
 					}
 					return nil
 				})
@@ -132,8 +132,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// What had no time left when its credentials were on was not sent, whosever
-// time it was.
+// If the time of a request ends during Auth, the request was not sent. This
+// holds for both timeouts.
 func TestTimeout_inAuthIsNotSent(t *testing.T) {
 	for name, c := range map[string]client.Client{
 		"Timeout":      {HTTP: &http.Client{}, Timeout: 300 * time.Millisecond},
@@ -148,15 +148,16 @@ func TestTimeout_inAuthIsNotSent(t *testing.T) {
 					return p.Post("http://h/", parallel.Body("text/plain", strings.NewReader("body")))
 				})
 				if d := time.Since(start); d != 300*time.Millisecond || !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, pending.ErrNotSent) {
-					t.Errorf("%v after %v; want context.DeadlineExceeded and pending.ErrNotSent after 300ms", err, d)
+					t.Errorf("Response() = %v after %v, want context.DeadlineExceeded and pending.ErrNotSent after 300ms", err, d)
 				}
 			})
 		})
 	}
 }
 
-// A transport that fails since the upload was closed, the time being over, may
-// be done before http.Client knows that it is: the error is the time's.
+// When the time is over, the upload is closed, and a transport may fail because
+// of that before http.Client sees the timeout. The error must be that of the
+// timeout.
 func TestTimeout_uploadErrorIsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -171,7 +172,7 @@ func TestTimeout_uploadErrorIsDeadline(t *testing.T) {
 			return nil, err
 		})).RoundTrip(req)
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("the error is %v, want context.DeadlineExceeded", err)
+			t.Errorf("RoundTrip() = %v, want context.DeadlineExceeded", err)
 		}
 	})
 }

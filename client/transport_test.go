@@ -23,10 +23,11 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 24, over real sockets. (Dials and handshakes that are given up are
-// tested in fake time, in package parallel.)
+// This file tests promise 24 over real sockets. Package parallel tests, in fake
+// time, that dials and handshakes end.
 
-// counting is a server on loopback that counts the connections that were made.
+// counting returns a server on loopback, and the number of connections that
+// were made to it.
 func counting(t testing.TB, h http.Handler) (srv *httptest.Server, connections *atomic.Int32) {
 	connections = new(atomic.Int32)
 	srv = httptest.NewUnstartedServer(h)
@@ -40,8 +41,8 @@ func counting(t testing.TB, h http.Handler) (srv *httptest.Server, connections *
 	return srv, connections
 }
 
-// Rounds of parallel requests reuse their connections: every request of a round
-// needs one of its own, and the next round finds them all.
+// Every request of a round needs a connection of its own. The next round must
+// find them all.
 func TestTransport_roundsReuseConnections(t *testing.T) {
 	const rounds, requests = 20, 20
 	var mu sync.Mutex
@@ -99,13 +100,13 @@ func TestTransport_sharedByDefault(t *testing.T) {
 	}
 }
 
-// Nor do they, or NewTransport, need http.DefaultTransport to be a
-// *http.Transport.
+// Neither the shared transport nor NewTransport needs http.DefaultTransport to
+// be a *http.Transport.
 func TestTransport_replacedDefaultIsHarmless(t *testing.T) {
 	original := http.DefaultTransport
 	defer func() { http.DefaultTransport = original }()
 	http.DefaultTransport = roundTrip(func(*http.Request) (*http.Response, error) {
-		return nil, errors.New("this is not what is used")
+		return nil, errors.New("the replaced default was used")
 	})
 	srv, _ := counting(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
 	for name, hc := range map[string]*http.Client{"none": nil, "NewTransport": {Transport: client.NewTransport()}} {
@@ -116,7 +117,8 @@ func TestTransport_replacedDefaultIsHarmless(t *testing.T) {
 	}
 }
 
-// NewTransport is what http.DefaultTransport is, but for what is said of it.
+// NewTransport has the settings of http.DefaultTransport, except those that its
+// documentation names.
 func TestNewTransport_keepsDefaults(t *testing.T) {
 	type settings struct {
 		DisableKeepAlives, DisableCompression        bool
@@ -147,8 +149,8 @@ func TestNewTransport_keepsDefaults(t *testing.T) {
 	}
 }
 
-// What a user changes of it is in force, also on a clone; HTTP/2 is spoken
-// still.
+// The changes that a user makes to the transport apply, also to a clone, and it
+// still speaks HTTP/2.
 func TestNewTransport_canBeChanged(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) }))
 	srv.EnableHTTP2 = true
@@ -169,7 +171,7 @@ func TestNewTransport_canBeChanged(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		} else if proto := body(t, resp); proto != "HTTP/2.0" {
-			t.Errorf("%s: the server was spoken to in %s", name, proto)
+			t.Errorf("%s: the request was sent over %s, want HTTP/2.0", name, proto)
 		}
 		tr.CloseIdleConnections()
 	}
@@ -186,29 +188,29 @@ func TestNewTransport_decompresses(t *testing.T) {
 	}))
 	resp, err := get(t, client.Client{}, srv.URL)
 	if err != nil || body(t, resp) != "packed" || !resp.Uncompressed {
-		t.Errorf("%v, %v; want a body that came packed", resp, err)
+		t.Errorf("%v, %v; want a decompressed body", resp, err)
 	}
 }
 
-// Headers of 1 MiB are taken, and no larger.
+// The header of a response may have 1 MiB, and no more.
 func TestNewTransport_limitsHeaders(t *testing.T) {
 	srv, _ := counting(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Long", strings.Repeat("x", map[string]int{"/fits": 1<<20 - 4<<10, "/too-long": 1<<20 + 1}[r.URL.Path]))
 	}))
 	if resp, err := get(t, client.Client{}, srv.URL+"/fits"); err != nil {
-		t.Errorf("headers of nearly 1 MiB: %v, %v", resp, err)
+		t.Errorf("a header of nearly 1 MiB: %v, %v; want a response", resp, err)
 	}
 	if resp, err := get(t, client.Client{}, srv.URL+"/too-long"); err == nil {
-		t.Errorf("headers of more than 1 MiB: %v", resp.Status)
+		t.Errorf("a header of more than 1 MiB: %v, want an error", resp.Status)
 	}
 }
 
-// A cancelled request leaves no TLS handshake behind it: a server that accepts
-// and never says a word sees the end of the connection.
+// A canceled request ends its TLS handshake: a server that accepts and sends
+// nothing sees the end of the connection.
 func TestCancel_closesConnection(t *testing.T) {
 	for name, leave := range map[string]func(*pending.Pending){
-		"leaving": func(*pending.Pending) {},
-		"Cancel":  func(h *pending.Pending) { h.Cancel(); <-h.Done() },
+		"block ends": func(*pending.Pending) {},
+		"Cancel":     func(h *pending.Pending) { h.Cancel(); <-h.Done() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -230,7 +232,7 @@ func TestCancel_closesConnection(t *testing.T) {
 				ended <- err
 			}()
 			tr := client.NewTransport()
-			tr.TLSHandshakeTimeout = 0 // which would end it too
+			tr.TLSHandshakeTimeout = 0 // it would end the handshake too
 			c := client.Client{HTTP: &http.Client{Transport: tr}, Timeout: -1}
 			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 				h := p.Get("https://" + l.Addr().String())
@@ -243,7 +245,7 @@ func TestCancel_closesConnection(t *testing.T) {
 			select {
 			case <-ended: // with an EOF or a reset
 			case <-watchdog.Done():
-				t.Error("the handshake goes on after its request was cancelled")
+				t.Error("the handshake continues after its request was canceled")
 			}
 		})
 	}

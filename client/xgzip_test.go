@@ -17,6 +17,7 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
+// zipped returns text, compressed with gzip.
 func zipped(text string) string {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -25,9 +26,9 @@ func zipped(text string) string {
 	return b.String()
 }
 
-// x-gzip is gzip by another name (RFC 9110, section 8.4.1.3). A body in it came
-// packed, and JSON failed on it. What is done for gzip is done for it, and no
-// more.
+// x-gzip is gzip by another name (RFC 9110, section 8.4.1.3). A body in x-gzip
+// was not decompressed, and JSON failed. It is now treated exactly as one in
+// gzip.
 func TestXGzip_decodedLikeGzip(t *testing.T) {
 	const text = "a text that came packed"
 	srv, _ := counting(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,10 +98,10 @@ func TestXGzip_decodedLikeGzip(t *testing.T) {
 		})
 	}
 
-	err := client.Parallel(t.Context(), func(p *parallel.Parallel) error { // and HEAD, which has no body
+	err := client.Parallel(t.Context(), func(p *parallel.Parallel) error { // a HEAD has no body
 		resp, err := p.Head(srv.URL + "?as=x-gzip").Response()
 		if err == nil && (resp.Uncompressed || resp.Header.Get("Content-Encoding") != "x-gzip") {
-			t.Errorf("HEAD: Uncompressed is %t and the header %v, want them as they came", resp.Uncompressed, resp.Header)
+			t.Errorf("HEAD: Uncompressed is %t and the header %v, want them unchanged", resp.Uncompressed, resp.Header)
 		}
 		return err
 	})
@@ -109,8 +110,8 @@ func TestXGzip_decodedLikeGzip(t *testing.T) {
 	}
 }
 
-// JSON of a body in br said "invalid character '\x8b' looking for beginning of
-// value", and no word of why.
+// For a body in br, the error of JSON was "invalid character '\x8b' looking for
+// beginning of value", without a reason.
 func TestJSON_namesEncoding(t *testing.T) {
 	srv, _ := counting(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if as := r.FormValue("as"); as != "" {
