@@ -12,15 +12,15 @@ import (
 	"github.com/abreast-go/abreast/waterfall"
 )
 
-// abreast is this library: few requests as handles that are asked in turn, many
-// through Each.
+// abreast is this library. A few requests have handles that are read one after
+// the other; many requests use Each.
 var abreast = contender{
 	name: "abreast",
 	open: func(w work) block { return w.with(w.client()) },
 }
 
-// abreastRecorded is the same with a waterfall.Recorder, which keeps the last thousand
-// requests.
+// abreastRecorded is abreast with a waterfall.Recorder, which keeps the last
+// thousand requests.
 var abreastRecorded = contender{
 	name:  "abreast, recorded",
 	rowOf: "S2",
@@ -31,6 +31,7 @@ var abreastRecorded = contender{
 	},
 }
 
+// with returns a block that sends its requests with c.
 func (w work) with(c *client.Client) block {
 	return func(ctx context.Context, take func([]byte)) error {
 		return c.Parallel(ctx, func(p *parallel.Parallel) error {
@@ -49,7 +50,7 @@ func (w work) with(c *client.Client) block {
 	}
 }
 
-// abreastGet makes all requests at once, however many, and takes them as they
+// abreastGet makes all requests at once, in any number, and takes them as they
 // arrive.
 var abreastGet = contender{
 	name:  "abreast-get",
@@ -75,6 +76,7 @@ var abreastGet = contender{
 	queued: heapOfQueued,
 }
 
+// client returns a client with the limit of the scenario, or with all defaults.
 func (w work) client() *client.Client {
 	if w.untuned {
 		return new(client.Client)
@@ -82,6 +84,7 @@ func (w work) client() *client.Client {
 	return &client.Client{Limit: w.inFlight}
 }
 
+// handles makes all requests of a block and reads their handles in order.
 func (w work) handles(p *parallel.Parallel, take func([]byte)) error {
 	hs := make([]*pending.Pending, w.perBlock)
 	send := w.sender(p)
@@ -98,7 +101,7 @@ func (w work) handles(p *parallel.Parallel, take func([]byte)) error {
 	return nil
 }
 
-// sender makes a request of the scenario's.
+// sender returns a function that makes a request of the scenario.
 func (w work) sender(p *parallel.Parallel) func(url string) *pending.Pending {
 	if w.post {
 		return func(url string) *pending.Pending { return p.Post(url, parallel.JSON(anOrder)) }
@@ -106,8 +109,8 @@ func (w work) sender(p *parallel.Parallel) func(url string) *pending.Pending {
 	return func(url string) *pending.Pending { return p.Get(url) }
 }
 
-// heapOfQueued is what the heap grows by for each request that waits for a slot,
-// the text of its URL included.
+// heapOfQueued returns the growth of the heap for each request that waits for a
+// slot, including the text of its URL.
 func heapOfQueued(w work) (perRequest float64, err error) {
 	held := client.Client{Limit: 1, HTTP: &http.Client{Transport: never{}}}
 	err = held.Parallel(context.Background(), func(p *parallel.Parallel) error {
@@ -121,15 +124,16 @@ func heapOfQueued(w work) (perRequest float64, err error) {
 	return perRequest, err
 }
 
+// heap returns the number of bytes in use after a garbage collection.
 func heap() float64 {
 	runtime.GC()
-	runtime.GC() // what only finalizers and pools held
+	runtime.GC() // frees what only finalizers and pools held
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
 }
 
-// never answers.
+// never is a transport that never responds.
 type never struct{}
 
 func (never) RoundTrip(r *http.Request) (*http.Response, error) {

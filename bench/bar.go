@@ -1,6 +1,6 @@
 package main
 
-// A bar is what must come out for a contender.
+// A bar is a requirement for one measure of one contender.
 type bar struct {
 	contender string
 	measure   measure
@@ -11,10 +11,10 @@ type bar struct {
 type barKind int
 
 const (
-	isRatio    barKind = iota // of the contender to the baseline
-	isOver                    // by how much it exceeds the baseline's
-	isAbsolute                // its own
-	isFastest                 // a ratio; the limit is that of the fastest peer
+	isRatio    barKind = iota // the ratio of the contender to the baseline
+	isOver                    // the excess over the baseline
+	isAbsolute                // the contender's own number
+	isFastest                 // the ratio, limited by that of the fastest peer
 )
 
 func atMost(contender string, m measure, limit float64) bar {
@@ -33,22 +33,24 @@ func noSlowerThanPeers(contender string) bar {
 	return bar{contender: contender, measure: wall, kind: isFastest}
 }
 
-// A verdict is what came of a bar.
+// A verdict compares the results of the rounds with a bar.
 type verdict struct {
 	bar
 	limit  float64
-	peer   string // of isFastest: which
+	peer   string // for isFastest, the fastest peer
 	values []float64
 	spread float64
 }
 
-func (v verdict) value() float64 { return summarise(v.values).median }
+// value returns the median of the results.
+func (v verdict) value() float64 { return summarize(v.values).median }
 
-// met is false where the value exceeds the limit by more than the baseline's spread
-// against itself.
+// met reports whether the value exceeds the limit by at most the spread of the
+// baseline.
 func (v verdict) met() bool { return v.value() <= v.limit+v.spread }
 
-// judge is not ok where the rounds have no such contender.
+// judge returns the verdict on b. It returns false if the rounds lack the
+// contender.
 func (b bar) judge(rs rounds) (v verdict, ok bool) {
 	v = verdict{bar: b, limit: b.limit}
 	switch b.kind {
@@ -68,20 +70,20 @@ func (b bar) judge(rs rounds) (v verdict, ok bool) {
 	return v, len(v.values) > 0
 }
 
-// fastestPeer is the least ratio of a peer.
+// fastestPeer returns the smallest ratio among the peers, and whose it is.
 func (rs rounds) fastestPeer(b bar) (ratio float64, peer string) {
 	for _, c := range contenders {
 		if !c.peer || len(rs[c.name]) == 0 {
 			continue
 		}
-		if m := summarise(rs.against(c.name, b.measure, quotient)).median; peer == "" || m < ratio {
+		if m := summarize(rs.against(c.name, b.measure, quotient)).median; peer == "" || m < ratio {
 			ratio, peer = m, c.name
 		}
 	}
 	return ratio, peer
 }
 
-// cells are the verdict as it stands in a table.
+// cells returns the row of the verdict in a table.
 func (v verdict) cells() []string {
 	what, text := v.contender+": "+v.measure.name, ratio
 	if v.kind == isOver || v.kind == isAbsolute {

@@ -10,7 +10,7 @@ import (
 
 var approx = cmpopts.EquateApprox(0, 1e-9)
 
-// walls are outcomes of these wall times.
+// walls returns outcomes with these wall times.
 func walls(ns ...int64) (os []outcome) {
 	for _, n := range ns {
 		os = append(os, outcome{WallNS: n, CPUNS: 1})
@@ -27,13 +27,14 @@ func TestSummary(t *testing.T) {
 		{[]float64{3, 1, 2}, summary{2, 1, 3}},
 		{[]float64{9, 1, 100, 2, 3}, summary{3, 1, 100}},
 	} {
-		if diff := cmp.Diff(tt.want, summarise(tt.values), cmp.AllowUnexported(summary{})); diff != "" {
-			t.Errorf("summarise(%v) (-want +got):\n%s", tt.values, diff)
+		if diff := cmp.Diff(tt.want, summarize(tt.values), cmp.AllowUnexported(summary{})); diff != "" {
+			t.Errorf("summarize(%v) (-want +got):\n%s", tt.values, diff)
 		}
 	}
 }
 
-// A round's ratio is to the baseline of that round, so a slow minute is in neither.
+// A ratio compares with the baseline of the same round, so that a slow minute
+// affects both.
 func TestEachRoundIsComparedWithItsOwnBaseline(t *testing.T) {
 	rs := rounds{
 		handtuned.name: walls(100, 1000, 90),
@@ -47,10 +48,10 @@ func TestEachRoundIsComparedWithItsOwnBaseline(t *testing.T) {
 		t.Errorf("differences (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]float64{1, 1.2, 110. / 90}, rs.against(again, wall, quotient), approx); diff != "" {
-		t.Errorf("the baseline's second run is compared with its first (-want +got):\n%s", diff)
+		t.Errorf("ratios of the baseline's second run to its first (-want +got):\n%s", diff)
 	}
 	if got := rs.against("x", rss, quotient); got != nil {
-		t.Errorf("ratios of what wasn't measured: %v", got)
+		t.Errorf("ratios of a measure that is unknown: %v", got)
 	}
 }
 
@@ -62,9 +63,9 @@ func TestSpreadOfTheBaseline(t *testing.T) {
 	}{
 		{walls(100), walls(100), 0, false},
 		{walls(100, 100, 100), walls(104, 97, 100), 0.03, false},
-		{walls(100, 100, 100), walls(300, 97, 100), 0.03, false}, // once is no rule
+		{walls(100, 100, 100), walls(300, 97, 100), 0.03, false}, // one outlier does not count
 		{walls(100, 100, 100), walls(94, 107, 100), 0.06, true},
-		{walls(100, 100), walls(100, 100), 0, true}, // no round in the middle
+		{walls(100, 100), walls(100, 100), 0, true}, // an even number has no middle
 	} {
 		rs := rounds{handtuned.name: tt.first, again: tt.second}
 		if got := rs.spread(wall, quotient); math.Abs(got-tt.want) > 1e-9 || rs.noisy() != tt.noisy {
@@ -91,7 +92,7 @@ func TestVerdicts(t *testing.T) {
 		name string
 		bar  bar
 		rs   rounds
-		want []string // what is said in the table, without the name of the bar
+		want []string // the cells of the table, without the name of the bar
 	}{
 		{"below", atMost("abreast", wall, 1.05), rounds{handtuned.name: baseline, again: baseline, "abreast": walls(90, 104, 300)},
 			[]string{"≤ 1.05", "1.04 (0.90 to 3.00)", "0.00", "met"}},
@@ -127,11 +128,11 @@ func TestVerdicts(t *testing.T) {
 		})
 	}
 	if v, ok := noSlowerThanPeers("abreast").judge(rounds{handtuned.name: baseline, again: baseline, "abreast": baseline}); ok {
-		t.Errorf("%v is a verdict without a peer", v.cells())
+		t.Errorf("judge without a peer returned a verdict: %v", v.cells())
 	}
 	for _, b := range []bar{atMost("abreast", wall, 1), ofItsOwn("abreast", connections, 1), noSlowerThanPeers("abreast")} {
 		if v, ok := b.judge(rounds{handtuned.name: baseline, again: baseline}); ok {
-			t.Errorf("%v is a verdict on a contender that did not run", v.cells())
+			t.Errorf("judge of a contender that did not run returned a verdict: %v", v.cells())
 		}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Colors that are read on white and on black alike.
+// These colors are legible on white and on black.
 var (
 	grey   = color.Gray{Y: 0x80}
 	blue   = color.RGBA{R: 0x3b, G: 0x82, B: 0xf6, A: 0xff}
@@ -26,12 +26,12 @@ var (
 
 var typeface = font.Font{Typeface: "Liberation", Variant: "Sans"}
 
-// chart writes the wall and CPU ratios as points, with a line from the least to the most
-// of them. The axis is logarithmic: twice as slow is as far to the right as twice as fast
-// is to the left.
+// chart writes the wall and CPU ratios as points, with a line from the minimum
+// to the maximum. The axis is logarithmic: twice as slow is as far to the right
+// as twice as fast is to the left.
 func (r report) chart(file string) error {
 	p := plot.New()
-	p.BackgroundColor = nil // the reader's
+	p.BackgroundColor = nil // leave it to the viewer
 	p.Title.Text = r.scenario.name + ": " + r.scenario.title
 	p.X.Label.Text = "ratio to " + handtuned.name
 	p.X.Scale = plot.LogScale{}
@@ -55,8 +55,8 @@ func (r report) chart(file string) error {
 	p.Legend.Top = true
 	p.Legend.Padding = vg.Points(2)
 
-	right := make(map[string]bool) // texts that are aligned on the right
-	names := r.names()[1:]         // the baseline against itself is 1
+	right := make(map[string]bool) // texts that are aligned to the right
+	names := r.names()[1:]         // without the baseline, whose ratio is 1
 	last := len(names) - 1
 	for _, series := range []struct {
 		measure measure
@@ -66,7 +66,7 @@ func (r report) chart(file string) error {
 		var points plotter.XYs
 		var errs plotter.XErrors
 		for i, name := range names {
-			s := summarise(r.rounds.against(name, series.measure, quotient))
+			s := summarize(r.rounds.against(name, series.measure, quotient))
 			points = append(points, plotter.XY{X: s.median, Y: float64(last-i) + series.offset})
 			errs = append(errs, struct{ Low, High float64 }{s.median - s.min, s.max - s.median})
 		}
@@ -103,7 +103,7 @@ func (r report) chart(file string) error {
 	}
 	one.LineStyle = draw.LineStyle{Color: grey, Width: vg.Points(0.75), Dashes: []vg.Length{vg.Points(3), vg.Points(3)}}
 	p.Add(one)
-	// With some room around it, since other fonts are a little wider than this one.
+	// Leave some room, because other fonts are a little wider than this one.
 	const left, top = vg.Centimeter, 2 * vg.Millimeter
 	canvas, err := draw.NewFormattedCanvas(18*vg.Centimeter+left, vg.Length(3+0.9*float64(len(names)))*vg.Centimeter+top, "svg")
 	if err != nil {
@@ -119,10 +119,10 @@ func (r report) chart(file string) error {
 
 var textElement = regexp.MustCompile(`<text x="([^"]+)"([^>]*font-size:(\d+)px[^>]*)>([^<]*)</text>`)
 
-// anchor returns svg with each text anchored where it was meant to be: at its right
-// end if it is in right, and else in the middle. gonum anchors all at the left, where
-// they belong if the font is as wide as the one that they were measured in. A viewer
-// without that font would draw labels across the axis.
+// anchor returns svg with each text anchored at its right end if it is in
+// right, and otherwise in its middle. gonum anchors all texts at the left,
+// which is right only in the font in which they were measured. A viewer without
+// that font would draw labels across the axis.
 func anchor(svg []byte, right map[string]bool) []byte {
 	return textElement.ReplaceAllFunc(svg, func(element []byte) []byte {
 		m := textElement.FindSubmatch(element)

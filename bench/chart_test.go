@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The labels of the rows were anchored at the left, and crossed the axis in a font
-// that is wider than the one they were measured in.
+// Labels of rows were anchored at the left, and crossed the axis if the font
+// was wider than the one in which they were measured.
 func TestAnchor(t *testing.T) {
 	const svg = `<text x="100" y="-2" style="font-family:Liberation Sans;font-size:10px">abc  </text><path d="M0"/>`
 	for _, tt := range []struct {

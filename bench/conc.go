@@ -7,7 +7,8 @@ import (
 	"github.com/sourcegraph/conc/pool"
 )
 
-// concPool keeps every body until the last is there: that is when it hands them over.
+// concPool keeps every body until the last one has arrived, and then returns
+// them all.
 var concPool = contender{
 	name: "conc ResultContextPool",
 	peer: true,

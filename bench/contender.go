@@ -9,44 +9,47 @@ import (
 // A contender is one way to do the work of a scenario.
 type contender struct {
 	name string
-	peer bool // what people send with by net/http, and abreast is to be no slower than
+	peer bool // people use it with net/http, and abreast must not be slower
 
-	// open makes what the contender keeps from one block to the next: a client. It
-	// returns what does one block.
+	// open makes what the contender keeps between blocks, such as a client. It
+	// returns a function that does one block.
 	open func(work) block
 
-	// command is the program that does the work and prints an outcome, of a contender
-	// that is not written in Go. It has no open.
+	// command returns the command of a contender that is not written in Go. The
+	// command does the work and prints an outcome. Such a contender has no
+	// open.
 	command func(work) (name string, args []string)
 
-	// rowOf is the one scenario that it is for; "": all.
+	// rowOf is the only scenario that the contender does; "" means all.
 	rowOf string
 
-	// missing says why the contender can't run on this machine; nil: it can.
+	// missing returns an error if the contender cannot run on this machine. It
+	// may be nil.
 	missing func() error
 
-	// cannot says why it doesn't do a scenario, "" if it does; nil: it does all.
+	// cannot returns why the contender does not do a scenario, or "" if it
+	// does. It may be nil.
 	cannot func(scenario) string
 
-	// queued measures what one queued request keeps in memory, in bytes; nil: it
-	// isn't measured.
+	// queued returns the memory for one queued request, in bytes. It is nil if
+	// that is not measured.
 	queued func(work) (float64, error)
 
-	foreign bool // its memory is not that of this process
+	foreign bool // it runs in another process, whose allocations are unknown
 }
 
-// work is a scenario at an upstream.
+// work is a scenario and the URL to request.
 type work struct {
 	scenario
 	url string
 }
 
-// A block sends the requests of a block and passes each body on, from any goroutine,
-// as soon as the contender has it. It returns when all were passed on, or with the
-// first error.
+// A block sends the requests of one block and passes each body to take, from
+// any goroutine, as soon as the contender has it. It returns after all bodies
+// were passed on, or with the first error.
 type block func(ctx context.Context, take func(body []byte)) error
 
-// The limits that the careful ones set, as the library does by default.
+// These are the library's defaults. Careful contenders set the same limits.
 const (
 	timeout = 30 * time.Second
 	maxBody = 10 * mib
@@ -69,6 +72,7 @@ var contenders = []contender{
 	curl,
 }
 
+// contenderNamed returns the contender called name.
 func contenderNamed(name string) (contender, error) {
 	for _, c := range contenders {
 		if c.name == name {

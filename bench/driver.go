@@ -18,31 +18,31 @@ import (
 	"time"
 )
 
-// A driver runs contenders, each in a process of its own and with an upstream of its
-// own, so that no run finds anything of the one before.
+// A driver runs contenders. Each has a process and an upstream of its own, so
+// that no run can be affected by an earlier one.
 type driver struct {
-	self   string  // this program
+	self   string  // the path of this program
 	folder string  // for the upstream's certificate
 	scale  float64 // part of a scenario's requests
-	rounds int     // odd, so that there is one in the middle
+	rounds int     // odd, so that the median is a measured value
 }
 
-// patience is how long one run may take.
+// patience limits the time of one run.
 const patience = 10 * time.Minute
 
-// noisy is the spread of the baseline against itself from which on more rounds are run.
+// noisy is the spread of the baseline above which more rounds are run.
 const noisy = 0.05
 
-// A report is what came of a scenario.
+// A report has the results of a scenario.
 type report struct {
 	scenario scenario
 	scale    float64
 	rounds   rounds
-	missing  map[string]string // contenders that have no outcome, and why
+	missing  map[string]string // why contenders have no outcome, by name
 }
 
-// measure runs a scenario: the baseline twice and every other contender once a round,
-// shuffled.
+// measure runs a scenario. In each round, the baseline runs twice and every
+// other contender once, in random order.
 func (d *driver) measure(ctx context.Context, s scenario, who []contender) (report, error) {
 	r := report{scenario: s, scale: d.scale, rounds: make(rounds), missing: make(map[string]string)}
 	runs := map[string]contender{handtuned.name: handtuned, again: handtuned}
@@ -71,7 +71,7 @@ func (d *driver) measure(ctx context.Context, s scenario, who []contender) (repo
 			case err != nil && runs[name].name == handtuned.name:
 				return r, fmt.Errorf("%s: %s: %w", s.name, name, err)
 			case err != nil:
-				log.Printf("%s: %s is left out from here on: %v", s.name, name, err)
+				log.Printf("%s: %s is left out from now on: %v", s.name, name, err)
 				r.missing[name] = err.Error()
 				delete(runs, name)
 				delete(r.rounds, name)
@@ -84,18 +84,19 @@ func (d *driver) measure(ctx context.Context, s scenario, who []contender) (repo
 	return r, nil
 }
 
-// noisy tells whether more rounds would help: until their number is odd and the baseline
-// is close to itself.
+// noisy reports whether more rounds would help: either their number is even, or
+// the baseline's two runs differ too much.
 func (rs rounds) noisy() bool {
 	return len(rs[again])%2 == 0 || rs.spread(wall, quotient) > noisy || rs.spread(cpu, quotient) > noisy
 }
 
-// takesPart is false where a contender isn't expected in a scenario.
+// takesPart reports whether the contender is meant for a scenario.
 func (c contender) takesPart(s scenario) bool {
 	return (s.only == nil || slices.Contains(s.only, c.name)) && (c.rowOf == "" || c.rowOf == s.name)
 }
 
-// absent says why a contender that takes part in a scenario can't, "" if it can.
+// absent returns why a contender that is meant for a scenario cannot do it, or
+// "" if it can.
 func (c contender) absent(s scenario) string {
 	if c.cannot != nil {
 		if why := c.cannot(s); why != "" {
@@ -110,9 +111,9 @@ func (c contender) absent(s scenario) string {
 	return ""
 }
 
-// run starts an upstream and a contender and waits for both.
+// run starts an upstream and a contender, and waits for both.
 func (d *driver) run(ctx context.Context, s scenario, c contender) (o outcome, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("it took longer than %v", patience))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("the run took longer than %v", patience))
 	defer cancel()
 	certificate := filepath.Join(d.folder, "certificate.pem")
 	up := exec.CommandContext(ctx, d.self, "upstream", "-certificate", certificate)
@@ -143,7 +144,7 @@ func (d *driver) run(ctx context.Context, s scenario, c contender) (o outcome, e
 		name, args = c.command(work{scenario: s, url: s.url(at)})
 	}
 	cmd := exec.CommandContext(ctx, name, args...)
-	// Go and OpenSSL trust this one and no other.
+	// Go and OpenSSL trust only this certificate.
 	cmd.Env = append(os.Environ(), "SSL_CERT_FILE="+certificate, "SSL_CERT_DIR="+d.folder)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -154,16 +155,17 @@ func (d *driver) run(ctx context.Context, s scenario, c contender) (o outcome, e
 		return o, failed(err, stderr.String())
 	}
 	if err := json.NewDecoder(&stdout).Decode(&o); err != nil {
-		return o, fmt.Errorf("it printed no outcome: %w", err)
+		return o, fmt.Errorf("the contender printed no outcome: %w", err)
 	}
 	in.Close()
 	if err := tells.Decode(&o.upstream); err != nil {
-		return o, fmt.Errorf("the upstream doesn't tell: %w", err)
+		return o, fmt.Errorf("the upstream printed no counts: %w", err)
 	}
 	return o, o.check(s)
 }
 
-// failed is why a program failed, with the first line of what it says about it.
+// failed returns err with the first line that a program printed about its
+// failure.
 func failed(err error, stderr string) error {
 	says, _, _ := strings.Cut(strings.TrimSpace(stderr), "\n")
 	return fmt.Errorf("%w: %s", err, says)

@@ -25,13 +25,14 @@ var (
 	httpx   = python("httpx")
 )
 
+// python returns a contender that uses a Python library.
 func python(library string) contender {
 	return contender{
 		name:   library,
 		cannot: plainOnly,
 		missing: func() error {
 			if exec.Command("python3", "-c", "import "+library).Run() != nil {
-				return errors.New("python3 has no such module here")
+				return errors.New("python3 does not have this module")
 			}
 			return nil
 		},
@@ -41,7 +42,7 @@ func python(library string) contender {
 	}
 }
 
-// nodeFetch is undici, which node's own fetch is.
+// nodeFetch is undici, as node's own fetch.
 var nodeFetch = contender{
 	name:    "node fetch",
 	cannot:  plainOnly,
@@ -51,13 +52,16 @@ var nodeFetch = contender{
 	},
 }
 
+// plainOnly excludes scenarios with HTTP/2.
 func plainOnly(s scenario) string {
 	if s.tls {
-		return "it has no HTTP/2, or not by default"
+		return "it has no HTTP/2 by default"
 	}
 	return ""
 }
 
+// installed returns a function that returns an error if the program is not
+// installed.
 func installed(program string) func() error {
 	return func() error {
 		_, err := exec.LookPath(program)
@@ -65,18 +69,19 @@ func installed(program string) func() error {
 	}
 }
 
+// json returns the work for a script.
 func (w work) json() string {
 	b, err := json.Marshal(map[string]any{
 		"url": w.url, "blocks": w.blocks, "perBlock": w.perBlock, "inFlight": w.inFlight, "size": w.size,
 	})
 	if err != nil {
-		panic(err) // of strings and numbers
+		panic(err) // strings and numbers can be encoded
 	}
 	return string(b)
 }
 
-// curl is one program for one block; its start and end are in the times. It drops the
-// bodies unseen: their length is all that is checked.
+// curl starts one program for a block, and its start and exit count as part of
+// the time. It drops the bodies, so only their length is checked.
 var curl = contender{
 	name:    "curl -Z",
 	foreign: true,
@@ -84,9 +89,9 @@ var curl = contender{
 	cannot: func(s scenario) string {
 		switch {
 		case s.blocks > 1:
-			return "a program for each block is no use"
+			return "it would start a program for each block"
 		case s.inFlight > 300:
-			return "it sends 300 at once at most"
+			return "it sends at most 300 at once"
 		}
 		return ""
 	},
@@ -104,7 +109,7 @@ var curl = contender{
 			for lines := bufio.NewScanner(&stdout); lines.Scan(); {
 				n, err := strconv.Atoi(lines.Text())
 				if err != nil || n > w.size {
-					return fmt.Errorf("curl says that it got %s bytes", lines.Text())
+					return fmt.Errorf("curl reports a body of %s bytes", lines.Text())
 				}
 				take(whole[:n])
 			}

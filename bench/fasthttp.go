@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
-	"golang.org/x/sync/errgroup"
 )
 
-// fasthttpClient is another design: no net/http, HTTP/1.1 alone, no context, requests
-// and responses from a pool. The body is copied, because the pool wants its buffer back.
+// fasthttpClient is another design: it does without net/http, HTTP/2 and
+// contexts, and pools requests and responses. The body is copied, because the
+// buffer goes back to the pool.
 var fasthttpClient = contender{
 	name: "fasthttp",
 	cannot: func(s scenario) string {
@@ -25,26 +24,16 @@ var fasthttpClient = contender{
 		if !w.untuned {
 			c.MaxConnsPerHost = w.inFlight
 		}
-		return func(ctx context.Context, take func([]byte)) error {
-			g, ctx := errgroup.WithContext(ctx)
-			var sent atomic.Int64
-			for range w.inFlight {
-				g.Go(func() error {
-					for ctx.Err() == nil && sent.Add(1) <= int64(w.perBlock) {
-						body, err := getPooled(c, w.url)
-						if err != nil {
-							return err
-						}
-						take(body)
-					}
-					return nil
-				})
+		return w.inWorkers(func(ctx context.Context) ([]byte, error) {
+			if err := ctx.Err(); err != nil { // fasthttp does not know contexts
+				return nil, err
 			}
-			return g.Wait()
-		}
+			return getPooled(c, w.url)
+		})
 	},
 }
 
+// getPooled returns the body of url.
 func getPooled(c *fasthttp.Client, url string) ([]byte, error) {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)

@@ -13,35 +13,42 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// handtuned is the baseline: net/http as somebody uses it who knows it well. A few
-// workers for each block, no channel, an idle connection kept for each worker, a
-// timeout for each request, and a buffer of exactly the declared length, if that is
-// not too long.
+// handtuned is the baseline: net/http as an expert uses it. Each block has a
+// few workers and no channel. The client keeps an idle connection for each
+// worker. Each request has a timeout, and a buffer of exactly the declared
+// length, unless that is too long.
 var handtuned = contender{
 	name: "handtuned",
 	open: func(w work) block { return w.byHand(timeout) },
 }
 
-// bare is handtuned without a timeout: a server that doesn't answer holds a worker for
-// ever. What is between the two is what net/http asks for a deadline.
+// bare is handtuned without a timeout: a server that does not answer blocks a
+// worker forever. The difference between the two is the cost of a deadline in
+// net/http.
 var bare = contender{
 	name: "handtuned, no timeout",
 	open: func(w work) block { return w.byHand(0) },
 }
 
+// byHand returns a block that sends its requests with net/http.
 func (w work) byHand(timeout time.Duration) block {
 	hc := tunedClient(w)
+	return w.inWorkers(func(ctx context.Context) ([]byte, error) { return w.getSized(ctx, hc, timeout) })
+}
+
+// inWorkers returns a block whose workers call get until all requests are sent.
+func (w work) inWorkers(get func(context.Context) ([]byte, error)) block {
 	return func(ctx context.Context, take func([]byte)) error {
 		g, ctx := errgroup.WithContext(ctx)
 		var sent atomic.Int64
 		one := func() error {
-			body, err := w.getSized(ctx, hc, timeout)
+			body, err := get(ctx)
 			if err == nil {
 				take(body)
 			}
 			return err
 		}
-		if w.tls { // so that the others find a connection that takes them all
+		if w.tls { // then the others can share its connection
 			sent.Add(1)
 			if err := one(); err != nil {
 				return err
@@ -61,14 +68,15 @@ func (w work) byHand(timeout time.Duration) block {
 	}
 }
 
-// tunedClient is http.DefaultClient, but for the idle connections that it keeps.
+// tunedClient returns a copy of http.DefaultClient that keeps more idle
+// connections.
 func tunedClient(w work) *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = w.inFlight, w.inFlight
 	return &http.Client{Transport: t}
 }
 
-// getSized reads a body of declared length into a buffer of its own.
+// getSized reads a body of declared length into a new buffer.
 func (w work) getSized(ctx context.Context, hc *http.Client, timeout time.Duration) ([]byte, error) {
 	if timeout > 0 {
 		var cancel context.CancelFunc
@@ -88,7 +96,7 @@ func (w work) getSized(ctx context.Context, hc *http.Client, timeout time.Durati
 		return nil, fmt.Errorf("%s %s: %s", req.Method, w.url, resp.Status)
 	}
 	if resp.ContentLength < 0 || resp.ContentLength > maxBody {
-		return nil, fmt.Errorf("%s %s: a length of %d", req.Method, w.url, resp.ContentLength)
+		return nil, fmt.Errorf("%s %s: invalid length %d", req.Method, w.url, resp.ContentLength)
 	}
 	body := make([]byte, resp.ContentLength)
 	if _, err := io.ReadFull(resp.Body, body); err != nil {
@@ -97,6 +105,7 @@ func (w work) getSized(ctx context.Context, hc *http.Client, timeout time.Durati
 	return body, nil
 }
 
+// request returns a new request of the scenario.
 func (w work) request(ctx context.Context) (*http.Request, error) {
 	if !w.post {
 		return http.NewRequestWithContext(ctx, http.MethodGet, w.url, nil)

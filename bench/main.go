@@ -1,13 +1,14 @@
-// Bench does the same work with this library and with what people use otherwise, and
-// prints how they compare with net/http tuned by hand:
+// Bench does the same work with this library and with the clients that people
+// use otherwise, and prints how they compare with net/http tuned by hand:
 //
 //	go run -C bench .                       # S1 to S9; a quarter of an hour or more
 //	go run -C bench . -scenarios 'S1|S2'    # some of them
 //	go run -C bench . -scale 0.01 -rounds 1 # does it work?
 //	go run -C bench . -scenarios . -write . # everything, into README.md and results/
 //
-// The program has three roles: it drives; as "bench upstream" it is what the requests are
-// sent to; as "bench run" it is one contender at one scenario.
+// The program has three roles. "bench upstream" is the server of one run,
+// "bench run" does the work of one scenario with one contender, and without
+// such an argument the program starts the others and compares their results.
 package main
 
 import (
@@ -34,6 +35,7 @@ func main() {
 	}
 }
 
+// play runs the program in the role that args give it.
 func play(ctx context.Context, args []string) error {
 	if len(args) > 0 {
 		switch args[0] {
@@ -46,25 +48,26 @@ func play(ctx context.Context, args []string) error {
 	return drive(ctx, args)
 }
 
+// drive measures the chosen scenarios and prints the results.
 func drive(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	which := flags.String("scenarios", "^S", "the scenarios whose name matches this `regexp`")
-	whom := flags.String("contenders", ".", "the contenders whose name matches this `regexp`; the baseline always runs")
+	which := flags.String("scenarios", "^S", "run the scenarios whose names match this `regexp`")
+	whom := flags.String("contenders", ".", "run the contenders whose names match this `regexp`; the baseline always runs")
 	var d driver
-	flags.IntVar(&d.rounds, "rounds", 5, "this `many` rounds, an odd number; if more than one, up to\n"+
-		"three times as many while the baseline differs from itself by more than 5 %")
-	flags.Float64Var(&d.scale, "scale", 1, "a `part` of the requests, to see that it works")
+	flags.IntVar(&d.rounds, "rounds", 5, "run `n` rounds, an odd number; if n is more than 1, up to\n"+
+		"three times as many while the baseline's two runs differ by more than 5 %")
+	flags.Float64Var(&d.scale, "scale", 1, "send only this `part` of the requests, to check that the program works")
 	write := flags.String("write", "", "write the tables into README.md in this `folder` and the charts into its results/")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	switch {
 	case flags.NArg() > 0:
-		return fmt.Errorf("%q: there are only flags", flags.Arg(0))
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case d.rounds < 1 || d.rounds%2 == 0:
-		return fmt.Errorf("-rounds %d: an odd number, so that there is one in the middle", d.rounds)
+		return fmt.Errorf("-rounds %d: must be odd and positive, so that the median is a measured value", d.rounds)
 	case !(d.scale > 0 && d.scale <= 1):
-		return fmt.Errorf("-scale %v: more than 0, and at most 1", d.scale)
+		return fmt.Errorf("-scale %v: must be more than 0 and at most 1", d.scale)
 	}
 	chosen, err := matching(scenarios, *which, func(s scenario) string { return s.name })
 	if err != nil {
@@ -97,7 +100,8 @@ func drive(ctx context.Context, args []string) error {
 	return nil
 }
 
-// matching are those whose name matches, and an error if none does.
+// matching returns the elements of all whose names match expr. It returns an
+// error if there are none.
 func matching[T any](all []T, expr string, name func(T) string) (some []T, err error) {
 	re, err := regexp.Compile(expr)
 	if err != nil {
@@ -113,7 +117,7 @@ func matching[T any](all []T, expr string, name func(T) string) (some []T, err e
 		for _, one := range all {
 			names = append(names, name(one))
 		}
-		return nil, fmt.Errorf("%q is none of %q", expr, names)
+		return nil, fmt.Errorf("%q matches none of %q", expr, names)
 	}
 	return some, nil
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The test binary is the program too, if asProgram is in its environment, as it is in that
-// of all it starts.
+// asProgram is the environment variable that makes the test binary behave as
+// the program. Every process that the tests start has it.
 const asProgram = "BENCH_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Every contender that is on this machine, in every scenario, in processes of their own: each body comes once and
-// is right, and the upstream was asked for each once.
+// Every contender on this machine does every scenario, in processes of its own:
+// each body arrives once and is right, and the upstream gets each request once.
 func TestEveryContenderDoesTheWork(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -60,12 +60,12 @@ func TestEveryContenderDoesTheWork(t *testing.T) {
 				if c.takesPart(s) && c.absent(s) == "" {
 					want[c.name] = account{n, n}
 					if o := r.rounds[c.name]; len(o) > 0 && c.missing == nil && (o[0].Mallocs < n || o[0].Bytes < n*int64(s.size)/8) {
-						t.Errorf("%s: %d allocations of %d bytes are few for %d requests", c.name, o[0].Mallocs, o[0].Bytes, n)
+						t.Errorf("%s: %d allocations of %d bytes are too few for %d requests", c.name, o[0].Mallocs, o[0].Bytes, n)
 					}
 				}
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("what came and what the upstream counted (-want +got):\n%s%v", diff, r.missing)
+				t.Errorf("bodies and requests (-want +got):\n%s%v", diff, r.missing)
 			}
 			for _, b := range s.bars {
 				if _, ok := b.judge(r.rounds); !ok {
@@ -76,7 +76,8 @@ func TestEveryContenderDoesTheWork(t *testing.T) {
 	}
 }
 
-// The program as it is run by hand prints a table, and writes it where it belongs.
+// The program, run as a user runs it, prints a table and writes it into the
+// README.
 func TestTheProgramWritesTablesAndCharts(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -99,7 +100,7 @@ func TestTheProgramWritesTablesAndCharts(t *testing.T) {
 	got := string(text)
 	for _, want := range []string{"### S7", "at a scale of 0.1", "| handtuned  ", "| handtuned again ", "| abreast ", "| resty ", "| abreast: connections "} {
 		if strings.Count(string(out), want) != 1 || strings.Count(got, want) != 1 {
-			t.Errorf("%q is to be there once, on the screen and in the file:\n%s\n%s", want, out, got)
+			t.Errorf("%q must appear once on the screen and once in the file:\n%s\n%s", want, out, got)
 		}
 	}
 	if !strings.HasPrefix(got, "before\n<!-- S7 -->\n###") || !strings.HasSuffix(got, "<!-- end of S7 -->\nafter\n") || strings.Contains(got, "old") {
@@ -125,10 +126,10 @@ func TestBadUsage(t *testing.T) {
 		{"-scale 0", []string{"-scale", "0"}},
 		{"-scale 2", []string{"-scale", "2"}},
 		{"-scale NaN", []string{"-scale", "NaN"}},
-		{`"nine" is none of`, []string{"-scenarios", "nine"}},
-		{`"nobody" is none of`, []string{"-contenders", "nobody"}},
+		{`"nine" matches none of`, []string{"-scenarios", "nine"}},
+		{`"nobody" matches none of`, []string{"-contenders", "nobody"}},
 		{"-contenders", []string{"-contenders", "("}},
-		{"only flags", []string{"S1"}},
+		{"unexpected argument", []string{"S1"}},
 		{"-what", []string{"-what"}},
 		{`no scenario "S0"`, []string{"run", "-contender", "abreast", "-scenario", "S0"}},
 		{`no contender "x"`, []string{"run", "-contender", "x", "-scenario", "S1"}},
@@ -148,7 +149,7 @@ func TestEveryBarIsOnAContenderOfItsScenario(t *testing.T) {
 		for _, b := range s.bars {
 			c, err := contenderNamed(b.contender)
 			if err != nil || !c.takesPart(s) || c.absent(s) != "" {
-				t.Errorf("%s: a bar for %s, which doesn't do it", s.name, b.contender)
+				t.Errorf("%s has a bar for %s, which does not do it", s.name, b.contender)
 			}
 		}
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// A measure is one column: what is read off an outcome, 0 if it isn't known.
+// A measure is one column of the results. It reads a number from an outcome, or
+// 0 if the number is unknown.
 type measure struct {
 	name string
 	of   func(outcome) float64
@@ -27,6 +28,7 @@ var (
 	connections    = measure{"connections", func(o outcome) float64 { return float64(o.upstream.Connections) }, number}
 )
 
+// perRequest divides n by the number of requests.
 func perRequest(o outcome, n int64) float64 { return float64(n) / float64(max(o.Bodies, 1)) }
 
 func duration(ns float64) string {

@@ -16,7 +16,8 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 )
 
-// names are the rows: the baseline, itself again, and the others in their order.
+// names returns the names of the rows: the baseline, its second run, and the
+// others in their order.
 func (r report) names() []string {
 	names := []string{handtuned.name, again}
 	for _, c := range contenders {
@@ -27,7 +28,7 @@ func (r report) names() []string {
 	return names
 }
 
-// markdown is the report as it stands in README.md.
+// markdown returns the report as it appears in README.md.
 func (r report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s: %s\n\n", r.scenario.name, r.scenario.title)
@@ -38,10 +39,10 @@ func (r report) markdown() string {
 	}
 	b.WriteString(".\n\n" + r.ratios())
 	if rows := r.verdicts(); len(rows) > 0 {
-		b.WriteString("\n" + table([]string{"bar", "limit", "came out", "spread of the baseline", ""}, rows))
+		b.WriteString("\n" + table([]string{"bar", "limit", "result", "spread of the baseline", ""}, rows))
 	}
 	if r.rounds.noisy() {
-		fmt.Fprintf(&b, "\nThe baseline differed from itself by more than %.0f %%: a quieter machine would say more.\n", 100*noisy)
+		fmt.Fprintf(&b, "\nThe two runs of the baseline differed by more than %.0f %%. A quieter machine would give narrower ranges.\n", 100*noisy)
 	}
 	if len(r.missing) > 0 {
 		var absent []string
@@ -50,13 +51,13 @@ func (r report) markdown() string {
 				absent = append(absent, fmt.Sprintf("%s (%s)", c.name, why))
 			}
 		}
-		fmt.Fprintf(&b, "\nNot here: %s.\n", strings.Join(absent, ", "))
+		fmt.Fprintf(&b, "\nLeft out: %s.\n", strings.Join(absent, ", "))
 	}
 	return b.String()
 }
 
-// ratios has the baseline's own numbers in its first row, and below it those of the others
-// as ratios to it.
+// ratios returns a table with the baseline's own numbers in its first row, and
+// below it the ratios of the others to the baseline.
 func (r report) ratios() string {
 	columns := []measure{wall, cpu, allocs, bytesAllocated, rss}
 	absolute := []measure{connections}
@@ -88,12 +89,12 @@ func (r report) ratios() string {
 	return table(header, rows)
 }
 
-// cell is a median with the least and the most, where they differ.
+// cell returns the median, and the minimum and the maximum if they differ.
 func cell(values []float64, text func(float64) string) string {
 	if len(values) == 0 {
 		return "—"
 	}
-	s := summarise(values)
+	s := summarize(values)
 	median, least, most := text(s.median), text(s.min), text(s.max)
 	if least == most {
 		return median
@@ -101,6 +102,7 @@ func cell(values []float64, text func(float64) string) string {
 	return fmt.Sprintf("%s (%s to %s)", median, least, most)
 }
 
+// verdicts returns a row for each bar.
 func (r report) verdicts() (rows [][]string) {
 	for _, b := range r.scenario.bars {
 		if v, ok := b.judge(r.rounds); ok {
@@ -110,6 +112,7 @@ func (r report) verdicts() (rows [][]string) {
 	return rows
 }
 
+// table returns a Markdown table.
 func table(header []string, rows [][]string) string {
 	var b strings.Builder
 	t := tablewriter.NewTable(&b,
@@ -124,8 +127,8 @@ func table(header []string, rows [][]string) string {
 	return b.String()
 }
 
-// write puts the report into README.md in the folder, between its marks, and its chart
-// beside it.
+// write puts the report into README.md in the folder, between its marks, and
+// the chart into results/.
 func (r report) write(folder string) error {
 	chart := filepath.Join("results", r.scenario.name+".svg")
 	if err := os.MkdirAll(filepath.Join(folder, "results"), 0o777); err != nil {
@@ -143,8 +146,8 @@ func (r report) write(folder string) error {
 	return os.WriteFile(name, []byte(between(string(readme), r.scenario.name, text)), 0o666)
 }
 
-// between replaces what stands between the marks of a scenario. Without marks it adds
-// them, at the end.
+// between replaces the text between the marks of a scenario. If there are no
+// marks, it adds them at the end.
 func between(readme, name, text string) string {
 	begin, end := fmt.Sprintf("<!-- %s -->\n", name), fmt.Sprintf("<!-- end of %s -->\n", name)
 	before, rest, ok := strings.Cut(readme, begin)

@@ -7,17 +7,18 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// again is the baseline's second run in each round.
+// again is the name of the baseline's second run in each round.
 const again = "handtuned again"
 
-// rounds are the outcomes of a scenario: for each contender one a round.
+// rounds has the outcomes of a scenario: for each contender, one per round.
 type rounds map[string][]outcome
 
-// A summary is that of one number a round.
+// A summary describes one number of all rounds.
 type summary struct{ median, min, max float64 }
 
-// summarise takes the middle one of an odd number of values.
-func summarise(values []float64) summary {
+// summarize returns the summary of an odd number of values. The median is one
+// of them.
+func summarize(values []float64) summary {
 	sorted := slices.Sorted(slices.Values(values))
 	return summary{
 		median: stat.Quantile(0.5, stat.Empirical, sorted, nil),
@@ -26,7 +27,8 @@ func summarise(values []float64) summary {
 	}
 }
 
-// values are a contender's own, one a round; none if it doesn't have this measure.
+// values returns a contender's own numbers, one per round, or nil if this
+// measure is unknown.
 func (rs rounds) values(of string, m measure) []float64 {
 	var vs []float64
 	for _, o := range rs[of] {
@@ -39,9 +41,9 @@ func (rs rounds) values(of string, m measure) []float64 {
 	return vs
 }
 
-// against compares a contender in each round with the mean of the baseline's two runs
-// in the same round, so that what slows the machine down for a minute slows both. The
-// baseline's second run is compared with its first.
+// against compares a contender with the mean of the baseline's two runs in the
+// same round, so that a slow minute affects both. It compares the baseline's
+// second run with its first.
 func (rs rounds) against(of string, m measure, compare func(value, baseline float64) float64) []float64 {
 	first, second := rs.values(handtuned.name, m), rs.values(again, m)
 	vs := rs.values(of, m)
@@ -61,8 +63,7 @@ func (rs rounds) against(of string, m measure, compare func(value, baseline floa
 func quotient(a, b float64) float64   { return a / b }
 func difference(a, b float64) float64 { return a - b }
 
-// spread is how far the baseline is from itself: in half of the rounds its second run
-// differed from its first by no more.
+// spread returns the median difference between the two runs of the baseline.
 func (rs rounds) spread(m measure, compare func(value, baseline float64) float64) float64 {
 	same := compare(1, 1)
 	off := rs.against(again, m, compare)
@@ -72,5 +73,5 @@ func (rs rounds) spread(m measure, compare func(value, baseline float64) float64
 	for i, v := range off {
 		off[i] = math.Abs(v - same)
 	}
-	return summarise(off).median
+	return summarize(off).median
 }

@@ -15,32 +15,33 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// An outcome is what one contender took for one scenario, and what it printed of it:
-// one line of JSON.
+// An outcome is the result of one run: what one contender needed for one
+// scenario. A contender prints it as one line of JSON.
 type outcome struct {
-	Bodies  int64 `json:"bodies"` // that came and were right
+	Bodies  int64 `json:"bodies"` // the number that arrived and were right
 	WallNS  int64 `json:"wall_ns"`
 	CPUNS   int64 `json:"cpu_ns"`  // user and system
-	Mallocs int64 `json:"mallocs"` // 0: not known; so too below
-	Bytes   int64 `json:"bytes"`   // allocated in all
+	Mallocs int64 `json:"mallocs"` // 0 if unknown, as are the fields below
+	Bytes   int64 `json:"bytes"`   // allocated in total
 	PeakRSS int64 `json:"peak_rss"`
 
 	BlockP50NS int64   `json:"block_p50_ns"`
 	BlockP99NS int64   `json:"block_p99_ns"`
-	Queued     float64 `json:"queued"` // bytes of one queued request
+	Queued     float64 `json:"queued"` // bytes for one queued request
 
 	upstream counts
 }
 
-// run is the role of a contender.
+// run has the role of a contender: it does the work of one scenario and prints
+// the outcome.
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
-	contender := flags.String("contender", "", "the contender's `name`")
-	scenario := flags.String("scenario", "", "the scenario's `name`")
-	scale := flags.Float64("scale", 1, "the `part` of its requests")
+	contender := flags.String("contender", "", "`name` of the contender")
+	scenario := flags.String("scenario", "", "`name` of the scenario")
+	scale := flags.Float64("scale", 1, "`part` of the requests to send")
 	var at addresses
-	flags.StringVar(&at.Plain, "plain", "", "the upstream's http `URL`")
-	flags.StringVar(&at.TLS, "tls", "", "the upstream's https `URL`")
+	flags.StringVar(&at.Plain, "plain", "", "http `URL` of the upstream")
+	flags.StringVar(&at.TLS, "tls", "", "https `URL` of the upstream")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,8 +61,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return json.NewEncoder(out).Encode(o)
 }
 
-// do does the work and measures it. What the harness does meanwhile is part of it, for
-// all alike: it looks at each body and drops it.
+// do does the work and measures it. Checking the bodies is included, for all
+// contenders alike.
 func (c contender) do(ctx context.Context, w work) (outcome, error) {
 	want := content(w.size)
 	var right, wrong atomic.Int64
@@ -80,11 +81,11 @@ func (c contender) do(ctx context.Context, w work) (outcome, error) {
 	}
 	block := c.open(w)
 	for range w.blocks {
-		begun := time.Now()
+		began := time.Now()
 		if err := block(ctx, take); err != nil {
 			return outcome{}, err
 		}
-		took = append(took, float64(time.Since(begun)))
+		took = append(took, float64(time.Since(began)))
 	}
 	end, err := usageNow()
 	if err != nil {
@@ -92,7 +93,7 @@ func (c contender) do(ctx context.Context, w work) (outcome, error) {
 	}
 
 	if n := wrong.Load(); n > 0 {
-		return outcome{}, fmt.Errorf("%d bodies are not what the upstream sent", n)
+		return outcome{}, fmt.Errorf("%d bodies differ from what the upstream sent", n)
 	}
 	slices.Sort(took)
 	o := outcome{
@@ -112,8 +113,9 @@ func (c contender) do(ctx context.Context, w work) (outcome, error) {
 	return o, err
 }
 
-// isContent looks at the length, and at all of a small body. Of a large one it looks
-// at both ends: to read 4 MiB once more would be a good part of what is measured.
+// isContent compares the length, and all bytes of a small body. Of a large body
+// it compares both ends: reading 4 MiB again would be a good part of what is
+// measured.
 func isContent(body, want []byte) bool {
 	if len(body) != len(want) {
 		return false
@@ -122,15 +124,16 @@ func isContent(body, want []byte) bool {
 	return bytes.Equal(body[:n], want[:n]) && bytes.Equal(body[len(body)-n:], want[len(want)-n:])
 }
 
-// check says what is not as it must be: each request sent once, each body there.
+// check returns an error unless each request was sent once and each body
+// arrived.
 func (o outcome) check(s scenario) error {
 	n := int64(s.requests())
 	var errs []error
 	if o.Bodies != n {
-		errs = append(errs, fmt.Errorf("%d bodies came, of %d", o.Bodies, n))
+		errs = append(errs, fmt.Errorf("got %d bodies, want %d", o.Bodies, n))
 	}
 	if o.upstream.Requests != n {
-		errs = append(errs, fmt.Errorf("%d requests came to the upstream, of %d", o.upstream.Requests, n))
+		errs = append(errs, fmt.Errorf("the upstream got %d requests, want %d", o.upstream.Requests, n))
 	}
 	return errors.Join(errs...)
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A contender that doesn't deliver what was asked for has no outcome.
+// A contender that delivers a wrong body has no outcome.
 func TestAWrongBodyIsNoticed(t *testing.T) {
 	w := work{scenario: scenario{blocks: 1, perBlock: 3, inFlight: 1, size: 200 * kib}}
 	good := content(w.size)
@@ -22,12 +22,12 @@ func TestAWrongBodyIsNoticed(t *testing.T) {
 		says string
 	}{
 		"right":        {good, ""},
-		"short":        {good[:len(good)-1], "3 bodies are not"},
-		"long":         {content(w.size + 1), "3 bodies are not"},
-		"none":         {nil, "3 bodies are not"},
-		"its first":    {wrong(0), "3 bodies are not"},
-		"its last":     {wrong(len(good) - 1), "3 bodies are not"},
-		"out of place": {content(w.size + 1)[1:], "3 bodies are not"},
+		"short":        {good[:len(good)-1], "3 bodies differ"},
+		"long":         {content(w.size + 1), "3 bodies differ"},
+		"none":         {nil, "3 bodies differ"},
+		"its first":    {wrong(0), "3 bodies differ"},
+		"its last":     {wrong(len(good) - 1), "3 bodies differ"},
+		"out of place": {content(w.size + 1)[1:], "3 bodies differ"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := contender{open: func(w work) block {
@@ -60,7 +60,7 @@ func TestAFailureIsTheContendersOwn(t *testing.T) {
 	}
 }
 
-// Every request once and every body once, or it is no outcome.
+// An outcome has every request once and every body once.
 func TestTheAccountsMustAddUp(t *testing.T) {
 	s := scenario{blocks: 5, perBlock: 2}
 	for _, tt := range []struct {
@@ -68,10 +68,10 @@ func TestTheAccountsMustAddUp(t *testing.T) {
 		says             string
 	}{
 		{10, 10, ""},
-		{9, 10, "9 bodies came, of 10"},
-		{11, 10, "11 bodies came, of 10"},
-		{10, 11, "11 requests came to the upstream, of 10"},
-		{10, 9, "9 requests came to the upstream, of 10"},
+		{9, 10, "got 9 bodies, want 10"},
+		{11, 10, "got 11 bodies, want 10"},
+		{10, 11, "the upstream got 11 requests, want 10"},
+		{10, 9, "the upstream got 9 requests, want 10"},
 	} {
 		err := outcome{Bodies: tt.bodies, upstream: counts{Requests: tt.requests}}.check(s)
 		if tt.says == "" && err != nil || tt.says != "" && (err == nil || err.Error() != tt.says) {
@@ -88,8 +88,8 @@ func TestScale(t *testing.T) {
 	}{
 		{scenario{blocks: 1, perBlock: 1000, inFlight: 100}, 1, 1, 1000, 100},
 		{scenario{blocks: 1, perBlock: 1000, inFlight: 100}, 0.5, 1, 500, 100},
-		{scenario{blocks: 1, perBlock: 1000, inFlight: 100}, 0.01, 1, 10, 10}, // no more at once than there are
-		{scenario{blocks: 20, perBlock: 20, inFlight: 20}, 0.1, 2, 20, 20},    // a block stays what it is
+		{scenario{blocks: 1, perBlock: 1000, inFlight: 100}, 0.01, 1, 10, 10}, // not more in flight than there are
+		{scenario{blocks: 20, perBlock: 20, inFlight: 20}, 0.1, 2, 20, 20},    // the size of a block does not change
 		{scenario{blocks: 20, perBlock: 20, inFlight: 20}, 0.0001, 1, 20, 20},
 		{scenario{blocks: 1, perBlock: 1000, inFlight: 100}, 0.0001, 1, 1, 1},
 	} {

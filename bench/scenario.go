@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// A scenario is work that every contender does: blocks, one after the other, of
-// requests that are sent side by side.
+// A scenario is work that every contender does: a series of blocks, each with
+// requests that are sent concurrently.
 type scenario struct {
 	name     string
 	title    string
 	blocks   int
-	perBlock int // requests
-	inFlight int // at most
-	size     int // of a body
-	late     time.Duration
-	post     bool     // POSTs of an order in JSON; else GETs
-	tls      bool     // and HTTP/2, from a cold start
-	untuned  bool     // each contender as it is out of the box
-	only     []string // the contenders that do it, where it isn't all of them
-	once     bool     // one round is enough of it
-	latency  bool     // how long a block takes is shown
+	perBlock int           // requests
+	inFlight int           // at most, in one block
+	size     int           // of a body, in bytes
+	late     time.Duration // the delay of a response
+	post     bool          // POSTs of an order in JSON instead of GETs
+	tls      bool          // TLS and HTTP/2, without a connection at the start
+	untuned  bool          // each contender has its defaults
+	only     []string      // the contenders that do it; nil means all
+	once     bool          // one round is enough
+	latency  bool          // the report shows the time of a block
 	bars     []bar
 }
 
@@ -98,6 +98,7 @@ var scenarios = []scenario{
 	},
 }
 
+// scenarioNamed returns the scenario called name.
 func scenarioNamed(name string) (scenario, error) {
 	for _, s := range scenarios {
 		if s.name == name {
@@ -107,7 +108,7 @@ func scenarioNamed(name string) (scenario, error) {
 	return scenario{}, fmt.Errorf("no scenario %q", name)
 }
 
-// scaled is the scenario with a part of its requests.
+// scaled returns the scenario with a part of its requests.
 func (s scenario) scaled(scale float64) scenario {
 	part := func(n int) int { return max(1, int(math.Round(float64(n)*scale))) }
 	if s.blocks > 1 {
@@ -119,9 +120,10 @@ func (s scenario) scaled(scale float64) scenario {
 	return s
 }
 
+// requests returns the number of requests in all blocks.
 func (s scenario) requests() int { return s.blocks * s.perBlock }
 
-// url is what is asked for of an upstream.
+// url returns the URL to request from an upstream.
 func (s scenario) url(of addresses) string {
 	base, path, query := of.Plain, "/b", url.Values{"size": {strconv.Itoa(s.size)}}
 	if s.tls {
@@ -134,7 +136,7 @@ func (s scenario) url(of addresses) string {
 	return base + path + "?" + query.Encode()
 }
 
-// An order is what is posted. Its JSON has 100 bytes.
+// An order is the body of a POST. Its JSON has 100 bytes.
 type order struct {
 	ID       int      `json:"id"`
 	Customer string   `json:"customer"`
@@ -143,7 +145,7 @@ type order struct {
 
 var anOrder = order{ID: 10_000_000, Customer: "customer@example.org", Items: []string{"tea", "coffee", "a pound of sugar", "milk"}}
 
-// each is the URL, once for every request of a block.
+// each yields the URL once for every request of a block.
 func (w work) each() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for range w.perBlock {

@@ -16,39 +16,37 @@ import (
 	"time"
 )
 
-// addresses are where an upstream listens. It prints them when it does.
+// addresses has the URLs of an upstream. The upstream prints them when it
+// listens.
 type addresses struct {
 	Plain string `json:"plain"` // http://...
 	TLS   string `json:"tls"`   // https://..., with HTTP/2
 }
 
-// counts are what an upstream saw. It prints them when its standard input ends,
-// and ends too.
+// counts has what an upstream counted. The upstream prints them and exits when
+// its standard input ends.
 type counts struct {
 	Connections int64 `json:"connections"`
 	Requests    int64 `json:"requests"`
 }
 
-// serve is the role of the upstream: /b?size=N answers at once, a POST too, /d?ms=M&size=N late.
+// serve has the role of the upstream. It responds to /b?size=N immediately, and
+// to /d?ms=M&size=N after M milliseconds.
 func serve(args []string, in io.Reader, out io.Writer) error {
 	flags := flag.NewFlagSet("upstream", flag.ContinueOnError)
 	certificate := flags.String("certificate", "", "write the certificate to this `file`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	var opened, asked atomic.Int64
+	var opened, requests atomic.Int64
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /b", func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		answer(w, r)
-	})
-	mux.HandleFunc("POST /b", func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
+	mux.HandleFunc("/b", func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
 		io.Copy(io.Discard, r.Body)
 		answer(w, r)
 	})
 	mux.HandleFunc("GET /d", func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
+		requests.Add(1)
 		ms, err := strconv.Atoi(r.FormValue("ms"))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -62,7 +60,7 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 	})
 	server := func() *httptest.Server {
 		s := httptest.NewUnstartedServer(mux)
-		s.Config.ErrorLog = log.New(io.Discard, "", 0) // of dials that a contender gave up
+		s.Config.ErrorLog = log.New(io.Discard, "", 0) // contenders may give up dials
 		s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
 				opened.Add(1)
@@ -83,12 +81,13 @@ func serve(args []string, in io.Reader, out io.Writer) error {
 		return err
 	}
 	io.Copy(io.Discard, in)
-	return tell.Encode(counts{Connections: opened.Load(), Requests: asked.Load()})
+	return tell.Encode(counts{Connections: opened.Load(), Requests: requests.Load()})
 }
 
-// largest is what an upstream serves all bodies from.
+// largest returns the largest body. An upstream serves all bodies from it.
 var largest = sync.OnceValue(func() []byte { return content(4 * mib) })
 
+// answer sends a body of the requested size.
 func answer(w http.ResponseWriter, r *http.Request) {
 	size, err := strconv.Atoi(r.FormValue("size"))
 	if err != nil || size < 0 || size > len(largest()) {
@@ -100,7 +99,8 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	w.Write(largest()[:size])
 }
 
-// content is a body. It shows where a part of it is in the wrong place.
+// content returns a body. Each part of it is recognizable, so that a part in
+// the wrong place is noticed.
 func content(size int) []byte {
 	b := make([]byte, size)
 	for i := range b {

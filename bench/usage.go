@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// usage is what this process has used so far.
+// usage is what this process has used until now.
 type usage struct {
 	at             time.Time
-	cpu            time.Duration // user and system, of its children too
-	peakRSS        int64         // bytes; of its largest child, if it had any
+	cpu            time.Duration // user and system, including child processes
+	peakRSS        int64         // bytes; of the largest child process, if there was one
 	mallocs, bytes uint64
 }
 
+// usageNow returns the usage until now.
 func usageNow() (u usage, err error) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -8,5 +8,5 @@ import (
 )
 
 func processUsage() (cpu time.Duration, peakRSS int64, err error) {
-	return 0, 0, errors.New("the harness needs getrusage, which this system doesn't have")
+	return 0, 0, errors.New("bench needs getrusage, which this system does not have")
 }

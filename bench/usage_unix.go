@@ -11,6 +11,7 @@ import (
 	"time"
 )
 
+// processUsage returns the CPU time and the peak memory of this process.
 func processUsage() (cpu time.Duration, peakRSS int64, err error) {
 	var self, children syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &self); err != nil {
@@ -31,7 +32,7 @@ func processUsage() (cpu time.Duration, peakRSS int64, err error) {
 	return cpu, maxRSS(self), nil
 }
 
-// maxRSS is in bytes what Linux and the BSDs give in KiB and macOS in bytes.
+// maxRSS returns Maxrss in bytes. Linux and the BSDs report KiB, macOS bytes.
 func maxRSS(u syscall.Rusage) int64 {
 	if runtime.GOOS == "darwin" {
 		return int64(u.Maxrss)
@@ -39,8 +40,8 @@ func maxRSS(u syscall.Rusage) int64 {
 	return int64(u.Maxrss) * kib
 }
 
-// highWater is Linux's own account of this program. Rusage.Maxrss is there at least
-// that of the process that started it, as it was at that time.
+// highWater returns Linux's own number for this program. Rusage.Maxrss is at
+// least that of the process that started this one, as it was at that time.
 func highWater() (rss int64, ok bool) {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {

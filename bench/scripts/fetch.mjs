@@ -1,5 +1,5 @@
-// The work of a scenario with node's fetch. It gets the work as JSON and prints an
-// outcome as the Go contenders do.
+// This script does the work of a scenario with node's fetch. Its last argument is the work
+// as JSON. It prints an outcome as the Go contenders do.
 const work = JSON.parse(process.argv.at(-1));
 const want = Buffer.from(Uint8Array.from({ length: work.size }, (_, i) => i % 251));
 let bodies = 0;
@@ -9,7 +9,7 @@ async function worker(state) {
     const response = await fetch(work.url, { signal: AbortSignal.timeout(30_000) });
     if (!response.ok) throw new Error(`GET ${work.url}: ${response.status}`);
     const body = Buffer.from(await response.arrayBuffer());
-    if (!body.equals(want)) throw new Error("a body is not what the upstream sent");
+    if (!body.equals(want)) throw new Error("a body differs from what the upstream sent");
     bodies++;
   }
 }
@@ -34,4 +34,4 @@ console.log(JSON.stringify({
   block_p50_ns: took[Math.ceil(took.length * 0.5) - 1],
   block_p99_ns: took[Math.ceil(took.length * 0.99) - 1],
 }));
-process.exit(0); // it would wait for its idle connections
+process.exit(0); // node would wait for its idle connections

@@ -1,5 +1,5 @@
-"""The work of a scenario with aiohttp or httpx. It gets the name of the library and the
-work as JSON, and prints an outcome as the Go contenders do."""
+"""Do the work of a scenario with aiohttp or httpx. The last two arguments are the name of
+the library and the work as JSON. Print an outcome as the Go contenders do."""
 import asyncio
 import json
 import math
@@ -38,7 +38,7 @@ async def worker(session, left):
     global bodies
     for _ in left:
         if await get(session) != want:
-            raise SystemExit("a body is not what the upstream sent")
+            raise SystemExit("a body differs from what the upstream sent")
         bodies += 1
 
 
@@ -48,7 +48,7 @@ async def main():
     async with client() as session:
         for _ in range(work["blocks"]):
             begun = time.perf_counter_ns()
-            left = iter(range(work["perBlock"]))  # one for all workers
+            left = iter(range(work["perBlock"]))  # shared by all workers
             await asyncio.gather(*(worker(session, left) for _ in range(work["inFlight"])))
             took.append(time.perf_counter_ns() - begun)
     wall, cpu = time.perf_counter_ns() - start, time.process_time_ns() - cpu
