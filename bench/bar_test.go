@@ -35,7 +35,7 @@ func TestSummary(t *testing.T) {
 
 // A ratio compares with the baseline of the same round, so that a slow minute
 // affects both.
-func TestEachRoundIsComparedWithItsOwnBaseline(t *testing.T) {
+func TestAgainst_baselineOfSameRound(t *testing.T) {
 	rs := rounds{
 		handtuned.name: walls(100, 1000, 90),
 		again:          walls(100, 1200, 110),
@@ -55,7 +55,7 @@ func TestEachRoundIsComparedWithItsOwnBaseline(t *testing.T) {
 	}
 }
 
-func TestSpreadOfTheBaseline(t *testing.T) {
+func TestSpread_ofBaseline(t *testing.T) {
 	for _, tt := range []struct {
 		first, second []outcome
 		want          float64
@@ -137,7 +137,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-func TestReportsStandBetweenTheirMarks(t *testing.T) {
+func TestBetween_replacesReport(t *testing.T) {
 	const marked = "a\n<!-- S1 -->\nold\n<!-- end of S1 -->\nb\n<!-- S10 -->\n<!-- end of S10 -->\n"
 	const want = "a\n<!-- S1 -->\nnew\n<!-- end of S1 -->\nb\n<!-- S10 -->\n<!-- end of S10 -->\n"
 	got := between(marked, "S1", "new\n")

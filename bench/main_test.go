@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 // Every contender on this machine does every scenario, in processes of its own:
 // each body arrives once and is right, and the upstream gets each request once.
-func TestEveryContenderDoesTheWork(t *testing.T) {
+func TestContenders_doTheWork(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
@@ -78,7 +78,7 @@ func TestEveryContenderDoesTheWork(t *testing.T) {
 
 // The program, run as a user runs it, prints a table and writes it into the
 // README.
-func TestTheProgramWritesTablesAndCharts(t *testing.T) {
+func TestProgram_writesTablesAndCharts(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	readme := filepath.Join(folder, "README.md")
@@ -144,7 +144,7 @@ func TestBadUsage(t *testing.T) {
 	}
 }
 
-func TestEveryBarIsOnAContenderOfItsScenario(t *testing.T) {
+func TestBars_haveContenders(t *testing.T) {
 	for _, s := range scenarios {
 		for _, b := range s.bars {
 			c, err := contenderNamed(b.contender)

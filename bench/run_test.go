@@ -9,7 +9,7 @@ import (
 )
 
 // A contender that delivers a wrong body has no outcome.
-func TestAWrongBodyIsNoticed(t *testing.T) {
+func TestDo_noticesWrongBody(t *testing.T) {
 	w := work{scenario: scenario{blocks: 1, perBlock: 3, inFlight: 1, size: 200 * kib}}
 	good := content(w.size)
 	wrong := func(at int) []byte {
@@ -50,7 +50,7 @@ func TestAWrongBodyIsNoticed(t *testing.T) {
 	}
 }
 
-func TestAFailureIsTheContendersOwn(t *testing.T) {
+func TestDo_returnsContendersError(t *testing.T) {
 	refused := errors.New("refused")
 	c := contender{open: func(work) block {
 		return func(context.Context, func([]byte)) error { return refused }
@@ -61,7 +61,7 @@ func TestAFailureIsTheContendersOwn(t *testing.T) {
 }
 
 // An outcome has every request once and every body once.
-func TestTheAccountsMustAddUp(t *testing.T) {
+func TestCheck_countsMatch(t *testing.T) {
 	s := scenario{blocks: 5, perBlock: 2}
 	for _, tt := range []struct {
 		bodies, requests int64
