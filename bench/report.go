@@ -42,7 +42,7 @@ func (r report) markdown() string {
 		b.WriteString("\n" + table([]string{"bar", "limit", "result", "spread of the baseline", ""}, rows))
 	}
 	if r.rounds.noisy() {
-		fmt.Fprintf(&b, "\nThe two runs of the baseline differed by more than %.0f %%. A quieter machine would give narrower ranges.\n", 100*noisy)
+		fmt.Fprintf(&b, "\nThe two runs of the baseline differed by more than %.0f %%. A quieter machine gives narrower ranges.\n", 100*noisy)
 	}
 	if len(r.missing) > 0 {
 		var absent []string
