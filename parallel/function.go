@@ -11,33 +11,38 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Go calls fn at once, on a goroutine of the block's, and returns the handle of
-// what it will return: a sequence of requests, a fallback, a query, a
-// computation.
+// Go calls fn at once, on a goroutine of the block, and returns a handle for
+// its result. Use it for a sequence of requests, a fallback, a query, or a
+// computation. Go does not block. All functions start immediately; to run many,
+// use [Each].
 //
-// fn has a block of its own within this one: its Context ends with the handle
-// or with the outer block, and leaving fn cancels what it started and no more.
-// What it sends shares the limits of the outer block; the function itself takes
-// no slot and is not counted by Stats. All are started at once: for many, use
-// Each.
+// fn runs in a block of its own within this one. The Context of that block ends
+// when the handle is done or canceled, or when the outer block ends. When fn
+// returns, everything that it started is canceled, and nothing else. Its
+// requests share the limits of the outer block. fn itself uses no slot, and
+// Stats does not count it.
 //
-// The response that fn returns is read to its end, up to MaxBody, and closed,
-// before its Context ends (that of a handle is whole in any case); nil stands
-// for an empty 204. Its error comes out of the handle unchanged, and a response
-// beside it is closed unread. fn's panic is treated like a request's (see Run).
-// A nil fn is an error of the handle. On a block that has ended fn is not
-// called: the error is ErrEnded, and pending.ErrNotSent.
+// The response that fn returns is read to its end, up to MaxBody, and closed
+// before fn's Context ends. The response of a handle is whole, even if fn has
+// read it. A nil response without an error stands for an empty 204. An error is
+// returned by the handle unchanged; a response beside it is closed unread. A
+// panic in fn is treated like the panic of a request (see [Run]). If fn is nil,
+// the handle fails.
 //
-// Clean-up at the end of fn, where its Context may have ended, has a block of
-// its own with context.WithoutCancel(p.Context()).
+// On a block that has ended, fn is not called. The error of the handle then
+// matches ErrEnded and pending.ErrNotSent.
 //
-// Leaving the outer block waits for fn to return, so it must heed its Context.
-// It must not wait for its own handle, or drain the outer block's arrivals,
-// which it is one of: that is waiting for ever, and no deadline ends it. (Name
-// fn's parameter as the outer block is named, and that is out of its reach.)
+// The end of the outer block waits for fn to return, so fn must honor its
+// Context. fn must not wait for its own handle, and must not drain the arrivals
+// of the outer block, because its own handle is among them: it would wait
+// forever, and no deadline ends that. To rule this out, give fn's parameter the
+// name of the outer block.
+//
+// To clean up at the end of fn, when its Context may have ended, open a block
+// with context.WithoutCancel(p.Context()).
 func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pending {
 	if fn == nil {
-		return p.refused(errors.New("Go was given a nil function"))
+		return p.refused(errors.New("Go called with a nil function"))
 	}
 	inner := newBlock(p.ctx, p, p.cfg, p.queue)
 	h := p.handles.Make(ask.Ask{}, function{inner})
@@ -54,19 +59,19 @@ func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pendi
 	return h
 }
 
-// A function is what the handle of a Go function cancels: the block of the
-// function.
+// A function cancels the block of a Go function. It is the canceler of the
+// function's handle.
 type function struct{ inner *Parallel }
 
 func (f function) Cancel() { f.inner.cancel(context.Canceled) }
 
-// Withdraw cancels the function, which may have requests that are queued.
+// Withdraw cancels the function, and with it the requests that it has queued.
 func (f function) Withdraw() bool {
 	f.Cancel()
 	return true
 }
 
-// refused returns a handle of the block that failed with err and was not sent.
+// refused returns a handle that failed with err and matches pending.ErrNotSent.
 func (p *Parallel) refused(err error) *pending.Pending {
 	h := p.handles.Make(ask.Ask{}, nil)
 	p.handles.Complete(h, ask.Answer{Err: fail.Mark(err, true), NotSent: true})
@@ -88,7 +93,8 @@ func (p *Parallel) runFunction(h *pending.Pending, inner *Parallel, fn func(*Par
 		returned = true
 	}, func(err error) { a = ask.Answer{Err: err} })
 	if returned && a.Err != nil {
-		// A Race needs to know, and can't ask where nothing is guarded.
+		// A Race needs to know. It cannot ask the error itself, whose methods may be
+		// user code.
 		p.guard.Run(func() { a.NotSent = errors.Is(a.Err, pending.ErrNotSent) }, func(error) {})
 	}
 }
