@@ -15,16 +15,18 @@ import (
 	"github.com/abreast-go/abreast/internal/exchange"
 )
 
-// An Option changes a request as it is made, on the goroutine that makes it. Its
-// error becomes that of the handle, and the request is not sent. The options of
-// this package can be used for many requests, except a Body of a reader that can
-// be read once. Options are applied in the order given; those after one that failed
-// too, since each may bring a body that is to be closed.
+// An Option changes a request as it is made, on the goroutine that makes it. If
+// it returns an error, the request fails with that error and is not sent.
+// Options are applied in the order given. All are applied, even after one has
+// failed, so that every body that an option brings is closed.
+//
+// The options of this package may be used for many requests, except Body with a
+// reader that can be read only once, and To.
 type Option func(*Request) error
 
-// Header sets a header in place of what it was. "Host" sets Request.Host, since
-// net/http takes the Host header from there. A value with a CR, LF or NUL is an
-// error of the request.
+// Header sets a header of the request, replacing its values. "Host" sets
+// Request.Host, because net/http takes the Host header from there. If the value
+// contains a CR, LF or NUL, the request fails.
 func Header(key, value string) Option {
 	return func(r *Request) error {
 		if http.CanonicalHeaderKey(key) == "Host" {
@@ -36,8 +38,8 @@ func Header(key, value string) Option {
 	}
 }
 
-// Query adds a parameter to the URL's query, escaped. What the query has already
-// is escaped as in [Parallel.Get].
+// Query adds a parameter to the query of the request's URL, escaped. The
+// existing query is kept, and escaped as [Parallel.Get] does.
 func Query(key, value string) Option {
 	return func(r *Request) error {
 		q := url.QueryEscape(key) + "=" + url.QueryEscape(value)
@@ -49,22 +51,25 @@ func Query(key, value string) Option {
 	}
 }
 
-// Body gives the request a body, and a Content-Type unless contentType is empty.
+// Body sets the body of the request, and its Content-Type unless contentType is
+// empty. A nil body is an empty one.
 //
-// A *bytes.Reader, *bytes.Buffer or *strings.Reader is read in Body's place when
-// the option is made, from where it stands: its content is good for many
-// requests, redirects and sending again, and the reader itself stays as it was.
-// A nil body is an empty one.
+// If body is a *bytes.Reader, *bytes.Buffer or *strings.Reader, its unread
+// content is taken when Body is called. The option can then be used for many
+// requests, and each request can be redirected or sent again. The reader itself
+// is not advanced.
 //
-// Any other reader is good for one request, which reads it as it is sent, closes it
-// if it is an io.Closer (a file too) whether or not it is sent, and fails if another
-// one took it. It cannot be sent again, by a redirect either. Leaving the block waits
-// for a Read of it to return: one that may block should be ended by Close, as that of
-// an io.Pipe is.
+// Any other reader works for one request. A second request with the option
+// fails. The request reads from it as it is sent, and closes it if it is an
+// io.Closer (a file, for example), whether or not the request is sent. The body
+// cannot be sent again, so a redirect that requires it is not followed. The end
+// of the block waits for a Read of body to return. If a Read may block, Close
+// must end it, as it does for an io.Pipe.
 //
-// The length of a regular *os.File is determined just before it is sent, from where it
-// stands. It is sent up to that length, and the request fails if it gets shorter
-// meanwhile. Any other body is sent chunked.
+// For a regular *os.File, the length is determined just before the request is
+// sent, from the current offset. At most that many bytes are sent, and the
+// request fails if the file has become shorter. A body of any other type is
+// sent chunked.
 func Body(contentType string, body io.Reader) Option {
 	open, length := content(body)
 	var used atomic.Bool
@@ -76,7 +81,7 @@ func Body(contentType string, body io.Reader) Option {
 			return r.setBody(open, length)
 		}
 		if used.Swap(true) {
-			return errors.New("the reader given to Body was used by a request already: it can be read once")
+			return errors.New("the reader given to Body can be read once, and another request has used it")
 		}
 		r.GetBody, r.ContentLength = nil, -1
 		switch b := body.(type) {
@@ -91,8 +96,9 @@ func Body(contentType string, body io.Reader) Option {
 	}
 }
 
-// content returns how to read what body has, as often as one likes, or nil if it
-// can be read once. What is short, or may change, is copied to a string.
+// content returns a function that opens the content of body any number of
+// times, and its length. It returns nil if body can be read only once. Content
+// that is short, or that its owner may change, is copied to a string.
 func content(body io.Reader) (open func() io.Reader, length int64) {
 	switch b := body.(type) {
 	case nil:
@@ -139,9 +145,9 @@ func (r *Request) setBody(open func() io.Reader, length int64) error {
 	return nil
 }
 
-// JSON gives the request v, encoded with json.Marshal as the option is made, for a
-// body, and the Content-Type application/json. What cannot be encoded is an error
-// of the request.
+// JSON sets the body of the request to v, encoded with json.Marshal when JSON
+// is called, and the Content-Type to application/json. If v cannot be encoded,
+// the request fails.
 func JSON(v any) Option {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -154,8 +160,8 @@ func JSON(v any) Option {
 	}
 }
 
-// Form gives the request v, encoded as it is when the option is made, for a body,
-// and the Content-Type application/x-www-form-urlencoded.
+// Form sets the body of the request to v, encoded when Form is called, and the
+// Content-Type to application/x-www-form-urlencoded.
 func Form(v url.Values) Option {
 	open, length := text(v.Encode())
 	return func(r *Request) error {
@@ -164,34 +170,36 @@ func Form(v url.Values) Option {
 	}
 }
 
-// Timeout gives the request a time of its own in place of the client's: from its
-// send to the last byte of its body. It does not bound the time in the queue: for a
-// deadline give the block, or the request, a context with one. Negative: none; 0: the
-// client's.
+// Timeout sets the time for this request, in place of the client's. It starts
+// when the request holds a slot and Wait has returned, and ends with the last
+// byte of the body. It does not cover the time in the queue: for that, give the
+// block or the request a context with a deadline. 0 means the client's Timeout;
+// negative means none.
 func Timeout(d time.Duration) Option {
 	return func(r *Request) error { r.Timeout = d; return nil }
 }
 
-// After has the request sent d after it is made, or not at all once it is
-// cancelled: for a hedge (see pending.Race), or a pause before sending again. Till
-// then it holds no slot. 0 or negative: at once.
+// After delays the request by d, from when it is made. Use it for a hedge (see
+// [pending.Race]) or for a pause before a request is sent again. Until d has
+// passed, the request holds no slot and counts as Queued. It is never sent if
+// it is canceled first. 0 or negative means no delay.
 func After(d time.Duration) Option {
 	return func(r *Request) error { r.After = d; return nil }
 }
 
-// To has the body of a 2xx response written to w as it comes, in place of memory
-// and without regard to MaxBody. Any other status's body is kept as if To were not
-// there, so that w never gets an error page. On a failure w may have been given a
-// part.
+// To writes the body of a 2xx response to w as it is received. The body is not
+// kept in memory, and MaxBody does not apply to it. The body of any other
+// status is kept as if To were not set, so w never receives an error page. If
+// the request fails, w may have received a part of the body.
 //
-// Ask Bytes, whose error judges the status too, and not Response, whether w has the
-// whole body; there are no bytes then, and JSON has nothing to decode. Nothing is
-// written once the handle is done. w is never closed, and is not to be shared by the
-// racers of one Race.
+// To learn whether w has the whole body, call Bytes: it also requires 2xx,
+// which Response does not. The bytes are then empty, and JSON has nothing to
+// decode. Nothing is written to w after the handle is done. w is never closed.
+// Racers must not share w.
 func To(w io.Writer) Option {
 	return func(r *Request) error {
 		if w == nil {
-			return errors.New("To was given a nil io.Writer")
+			return errors.New("To called with a nil io.Writer")
 		}
 		r.To = w
 		return nil
