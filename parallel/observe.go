@@ -9,14 +9,15 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// An observation is what Config.Observe is to be told of a request.
+// An observation holds what Config.Observe returned for a request, and the
+// times that it will be told.
 type observation struct {
 	made, sent time.Time
-	ctx        context.Context // what the observer returned; may be nil
-	done       func(pending.Outcome)
+	ctx        context.Context       // returned by Observe; may be nil
+	done       func(pending.Outcome) // returned by Observe; may be nil
 }
 
-// observe tells the observer that s is being made.
+// observe calls f, the block's Observe, with a copy of the request.
 func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.Outcome))) (err error) {
 	s.watched = &observation{made: time.Now()}
 	r := s.View(s.context())
@@ -27,7 +28,8 @@ func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.O
 	return err
 }
 
-// tell tells the observer what the request came to.
+// tell calls the function that Observe returned with the outcome of the
+// request.
 func (o *observation) tell(a *exchange.Answer) {
 	if o.done == nil {
 		return
