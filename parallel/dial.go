@@ -7,8 +7,8 @@ import (
 	"github.com/abreast-go/abreast/internal/conns"
 )
 
-// DialContext does what client.DialContext does, for programs that don't import
-// package client.
+// DialContext returns a dial function for a custom transport, like
+// client.DialContext. It is for programs that do not import package client.
 func DialContext(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return conns.DialContext(dial)
 }
