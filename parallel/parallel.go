@@ -14,8 +14,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// ErrEnded is the error of what was pending when its block ended, and of what is
-// made on a block that has ended. errors.Is(ErrEnded, context.Canceled) holds.
+// ErrEnded is reported by requests that were pending when their block ended,
+// and by requests started after it ended. It matches context.Canceled.
 var ErrEnded error = ended{}
 
 type ended struct{}
@@ -23,16 +23,16 @@ type ended struct{}
 func (ended) Error() string { return "the block has ended" }
 func (ended) Unwrap() error { return context.Canceled }
 
-// ErrNonePending is Next's answer when every response has been taken.
+// ErrNonePending is returned by Next when every handle has been claimed.
 var ErrNonePending = errors.New("no response is pending")
 
-// Parallel is a block that is open: the way to make requests in it and to take
-// their responses as they arrive. All its methods may be called from many
-// goroutines at once, also while responses are being read; none but Next and the
-// iterators block.
+// A Parallel is an open block: it makes requests and returns their responses as
+// they complete. All methods are safe for use by multiple goroutines, also
+// while responses are being read. Only Next and the iterators block.
 //
-// After its block has ended a Parallel is still safe to use: what is made on it
-// has failed with ErrEnded.
+// A Parallel remains safe to use after its block has ended. A request made then
+// is not sent. Its handle is done, and its error matches ErrEnded and
+// pending.ErrNotSent.
 type Parallel struct {
 	cfg    Config
 	queue  *queue    // shared with the block around this one
@@ -44,30 +44,35 @@ type Parallel struct {
 	guard    *exchange.Guard
 	settings exchange.Settings
 	handles  pending.Arrivals
-	tasks    conc.WaitGroup // what is waited for on leaving; Go is called under queue.mu, and not after ended was set
+	tasks    conc.WaitGroup // what the end of the block waits for; its Go is called under queue.mu, and not after ended was set
 
 	// Guarded by queue.mu.
-	ended   bool
-	waiting fifo.Queue[*sending] // made, and without a slot yet
-	unwatch func() bool          // from the end of ctx; nil until something waits
+	ended   bool                 // no more tasks are started
+	waiting fifo.Queue[*sending] // requests of this block that have no slot yet
+	unwatch func() bool          // stops what watchLocked started; nil until a request waits
 	stats   Stats
 }
 
-// Run opens a block, calls fn with it on the caller's goroutine, and returns fn's
-// own error, unchanged. Every way out of fn (return, error, panic,
-// runtime.Goexit) cancels what the block has pending, with ErrEnded as the cause,
-// and waits until none of it is left inside the HTTP client; only then Run
-// returns. Failures that nobody asked about stay silent.
+// Run opens a block, calls fn with it on the caller's goroutine, and returns
+// fn's error unchanged. The failure of a request is not reported if nobody
+// requests its result.
 //
-// The end of ctx cancels what is pending too, with context.Cause(ctx) for an
-// error; fn decides what Run returns then.
+// However fn ends (return, error, panic, runtime.Goexit), the block cancels its
+// requests, with ErrEnded as the cause. Run then blocks until none of them is
+// still inside the HTTP client, and until every function started with Go has
+// returned. It does not wait for responses: see the loop in the package
+// documentation.
 //
-// If something that a request runs panics (a RoundTripper, Auth, Wait, Observe's
-// function, the writer of To, an upload's Read or Close, a function given to Go),
-// its handle fails, the block is cancelled, and once fn has returned normally Run
-// panics with a *panics.Recovered of github.com/sourcegraph/conc/panics, whose
-// Value is the original and whose text has the stack of where it happened;
-// http.ErrAbortHandler is raised as itself. If fn panics, its panic wins.
+// If ctx ends first, every request that is not done fails with an error that
+// matches context.Cause(ctx). Run still waits for fn, and returns fn's error.
+//
+// A panic in code that a request runs (a RoundTripper, Auth, Wait, the function
+// that Observe returns, the writer of To, an upload's Read or Close, a function
+// started with Go) fails the request's handle and cancels the block. Once fn
+// has returned normally, Run panics with a *panics.Recovered of
+// github.com/sourcegraph/conc/panics. Its Value is the original value, and its
+// text has the stack of the original panic. Only http.ErrAbortHandler is raised
+// as itself. If fn panics, fn's panic wins.
 //
 // Run panics at once if ctx or fn is nil.
 func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
@@ -84,6 +89,8 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 	return err
 }
 
+// newBlock returns a block with the context ctx. outer is the block that it is
+// opened within, or nil.
 func newBlock(ctx context.Context, outer *Parallel, cfg Config, q *queue) *Parallel {
 	p := &Parallel{cfg: cfg, queue: q, outer: outer, caller: ctx, guard: new(exchange.Guard)}
 	p.settings = exchange.Settings{Send: cfg.Send, Wait: cfg.Wait, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody}
@@ -91,13 +98,13 @@ func newBlock(ctx context.Context, outer *Parallel, cfg Config, q *queue) *Paral
 	return p
 }
 
-// run calls fn and leaves the block whatever way fn ends.
+// run calls fn, and ends the block however fn ends.
 func (p *Parallel) run(fn func() error) error {
 	defer p.leave()
 	return fn()
 }
 
-// leave cancels what is pending and joins it.
+// leave ends the block: it cancels what is pending and waits for it.
 func (p *Parallel) leave() {
 	p.queue.mu.Lock()
 	unwatch := p.unwatch
@@ -113,17 +120,19 @@ func (p *Parallel) leave() {
 	p.handles.End(ErrEnded)
 }
 
-// watchLocked makes queued requests fail as soon as the context ends, not when a slot
-// is free. A block in which no request has to wait does without.
+// watchLocked makes queued requests fail as soon as the context ends, not only
+// when a slot is free. It is called when a request is queued for the first
+// time, so that a block in which no request has to wait does not pay for it.
 func (p *Parallel) watchLocked() {
 	if p.unwatch == nil {
 		p.unwatch = context.AfterFunc(p.ctx, func() { p.abandonWaiting(false) })
 	}
 }
 
-// abandonWaiting takes out of the queue what the block has there, and settles it.
-// With end it marks the block as ended in the same moment, so that making a
-// request and leaving cannot miss each other: nothing joins tasks after that.
+// abandonWaiting removes the block's requests from the queue and fails them. If
+// end is true, it also marks the block as ended under the same lock. A request
+// that is made concurrently is therefore either removed here or sees that the
+// block has ended, and no task is started after that.
 func (p *Parallel) abandonWaiting(end bool) {
 	p.queue.mu.Lock()
 	defer p.queue.mu.Unlock()
@@ -142,13 +151,15 @@ func (p *Parallel) abandonWaiting(end bool) {
 	p.ended = end
 }
 
-// Next waits for the response that arrives first among those of handles nobody
-// claimed, and returns what its handle's Response would. It yields each once, in
-// the order of completion, failures and cancelled handles too.
+// Next claims the unclaimed handle that completes first, and returns the
+// response or the error of its Response method. It blocks until there is one.
+// It returns each result once, in order of completion, failed and canceled
+// requests included. Several goroutines may call Next; each result goes to one
+// of them.
 //
-// With none left it returns ErrNonePending at once, also when the last one is
-// claimed elsewhere while it waits. After the block has ended it returns what is
-// left.
+// If every handle is claimed, Next returns ErrNonePending at once. It also does
+// so if another call claims the last handle while Next waits. After the block
+// has ended, Next returns the results that are still unclaimed.
 func (p *Parallel) Next() (*http.Response, error) {
 	h := p.handles.Next()
 	if h == nil {
@@ -157,14 +168,18 @@ func (p *Parallel) Next() (*http.Response, error) {
 	return h.Response()
 }
 
-// HasPending reports whether there is a handle that nobody claimed: whether Next
-// has something to give, be it there or still to come. It does not block.
+// HasPending reports whether any handle is unclaimed, and thus whether Next has
+// a result to return or to wait for. It does not block.
 func (p *Parallel) HasPending() bool { return p.handles.Has() }
 
-// Arrivals yields what Next would return, as handles, so that one knows which it
-// is, until there is none left. It blocks while it waits for the next. Requests
-// made in the loop are yielded too; several goroutines may range at once, and
-// each handle goes to one of them.
+// Arrivals yields the unclaimed handles, each when it is done, in order of
+// completion: the results of Next, with the handle to tell which request is
+// done. It claims each handle that it yields. It blocks while it waits for the
+// next handle, and ends when every handle is claimed.
+//
+// Requests made in the loop are yielded as well. Several goroutines may range
+// over Arrivals at once; each handle goes to one of them. Breaking out of the
+// loop cancels nothing.
 func (p *Parallel) Arrivals() iter.Seq[*pending.Pending] {
 	return func(yield func(*pending.Pending) bool) {
 		for h := p.handles.Next(); h != nil; h = p.handles.Next() {
@@ -175,12 +190,14 @@ func (p *Parallel) Arrivals() iter.Seq[*pending.Pending] {
 	}
 }
 
-// Context returns the block's context: the caller's, ended by the end of the
-// block too, with ErrEnded for its context.Cause, or by a panic in the block, with one
-// that says so. It is for other work in the block (a database query, a select).
+// Context returns the block's context, for other work in the block (a database
+// query, a select). It ends when the context that Run was called with ends,
+// when the block ends (context.Cause then returns ErrEnded), or when code that
+// a request runs panics (the cause then describes the panic).
 func (p *Parallel) Context() context.Context { return p.ctx }
 
-// Stats returns how the block's requests stand at this moment.
+// Stats returns the number of the block's requests in each state, at this
+// moment. It includes the requests of blocks that Go opened within this one.
 func (p *Parallel) Stats() Stats {
 	p.queue.mu.Lock()
 	defer p.queue.mu.Unlock()
