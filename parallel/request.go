@@ -19,74 +19,79 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Request is a request being made, as an Option sees it. An option of the
-// user's own may change any of it. Its http.Request is a copy that belongs to
-// the block, with an absolute URL and a Header that is not nil.
+// A Request is a request that is being made, as an Option sees it. An Option
+// may change any part of it. Its http.Request is a copy that belongs to the
+// block. It has an absolute URL, and its Header is not nil.
 type Request struct {
 	*http.Request
 
-	// Timeout is this request's own, in place of the client's: from its send to
-	// the last byte of its body. 0: the client's; negative: none.
+	// Timeout replaces the client's Timeout for this request. It starts when
+	// the request holds a slot and Wait has returned, and ends with the last
+	// byte of the body. 0 means the client's; negative means none.
 	Timeout time.Duration
 
-	// After is how much later than its making the request is sent: a hedge.
-	// Until then it waits outside the queue and counts as Queued. 0 or
-	// negative: at once.
+	// After delays the request by this duration from when it is made, for
+	// example to hedge another request. Until then the request holds no slot
+	// and counts as Queued. 0 or negative means no delay.
 	After time.Duration
 
-	// To takes the body of a 2xx response, which then is neither kept in memory
-	// nor held to MaxBody; any other status's body is kept as if To were not
-	// there. It is written to by one goroutine, not after the handle is done,
-	// and never closed. It is not to be shared by racers.
+	// To receives the body of a 2xx response. That body is not kept in memory,
+	// and MaxBody does not apply to it. The body of any other status is kept as
+	// if To were not set. One goroutine writes to To, and none after the handle
+	// is done. To is never closed. Racers must not share it.
 	To io.Writer
 }
 
-// Get makes a GET request of url and returns its handle at once. The URL is
-// absolute or relative to the client's BaseURL (a link that a server sent is
-// relative to its page: see resp.Request.URL.Parse). Get neither blocks nor
-// fails: a bad URL or a failing option comes out of the handle.
+// Get makes a GET request and returns its handle. It never blocks and never
+// fails: if the URL is bad or an option fails, the handle reports it. The
+// request joins the queue, and is sent as soon as the limits allow. If it is
+// not done when the block ends, it is canceled. On a block that has ended, Get
+// returns a handle that has failed with ErrEnded.
 //
-// What may not be in a URL is escaped, in its query as browsers do it: a space,
-// quotes, "<", ">", and characters that are not ASCII. Escapes that are there
-// stay.
+// The URL is absolute, or relative to the client's BaseURL. A link that a
+// server sent is not relative to BaseURL but to its page: resolve it with
+// resp.Request.URL.Parse.
 //
-// The handle's request joins the queue and is sent as soon as the limits allow.
-// It ends with the block at the latest.
+// Characters that may not be in a URL are escaped, in the query as browsers do
+// it: spaces, quotes, "<", ">", and characters that are not ASCII. Escapes in
+// the URL are kept.
 func (p *Parallel) Get(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodGet, url, opts)
 }
 
-// Head makes a HEAD request; see Get.
+// Head makes a HEAD request. See [Parallel.Get].
 func (p *Parallel) Head(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodHead, url, opts)
 }
 
-// Options makes an OPTIONS request; see Get.
+// Options makes an OPTIONS request. See [Parallel.Get].
 func (p *Parallel) Options(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodOptions, url, opts)
 }
 
-// Post makes a POST request; see Get. Its body comes from an option: JSON, Form
-// or Body.
+// Post makes a POST request. Its body is set by an option: [JSON], [Form] or
+// [Body]. See [Parallel.Get].
 func (p *Parallel) Post(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodPost, url, opts)
 }
 
-// Put makes a PUT request; see Post.
+// Put makes a PUT request. See [Parallel.Post].
 func (p *Parallel) Put(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodPut, url, opts)
 }
 
-// Patch makes a PATCH request; see Post.
+// Patch makes a PATCH request. See [Parallel.Post].
 func (p *Parallel) Patch(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodPatch, url, opts)
 }
 
-// Delete makes a DELETE request; see Get.
+// Delete makes a DELETE request. See [Parallel.Get].
 func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodDelete, url, opts)
 }
 
+// method makes a request from a method, the text of a URL, and options. A GET
+// with a good URL and no options does not need an http.Request yet.
 func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
 	if method == http.MethodGet && len(opts) == 0 {
 		if u, err := p.resolve(rawURL); err == nil && checkURL(u) == nil {
@@ -99,7 +104,7 @@ func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending
 	return s.make((*sending).parseURL, rawURL, opts)
 }
 
-// parseURL sets the URL of a request that is made from its text.
+// parseURL sets the URL of a request that is made from text.
 func (s *sending) parseURL(raw string) error {
 	u, err := s.p.resolve(raw)
 	s.request.URL = u
@@ -109,21 +114,20 @@ func (s *sending) parseURL(raw string) error {
 	return err
 }
 
-// Do makes a request of the user's own and returns its handle at once; see Get.
-// req is copied and neither changed nor kept; the options are applied to the
-// copy. A relative URL is resolved as Get's is.
+// Do makes a request from a copy of req and returns its handle. Like
+// [Parallel.Get], it never blocks and never fails, and it resolves a relative
+// URL. req is neither changed nor kept; the options are applied to the copy.
 //
-// The end of req's context ends this request alone, and its values are seen
-// before the block's.
+// req's context applies in addition to the block's. When it ends, only this
+// request is canceled. Its values are looked up before the block's.
 //
-// A request with a GetBody (http.NewRequest sets it for bytes and strings) can
-// be passed to Do many times: each send opens a body of its own. One without
-// can be passed once. req.Body is closed by the time the handle settles in
-// either case.
+// A request with GetBody may be passed to Do many times: each send opens its
+// own body. http.NewRequest sets GetBody for bytes and strings. A request with
+// a body but no GetBody may be passed once. In either case req.Body is closed
+// by the time the handle is done, even if the request is not sent.
 //
-// A body may fill req.Trailer while it is read. The map is read as the body
-// ends, so such a request must not be in two blocks, or two times in one, at
-// once.
+// A body may fill req.Trailer while it is read. The map is read when the body
+// ends, so such a request must not be sent twice at the same time.
 func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 	s := p.sending()
 	if req == nil {
@@ -134,16 +138,17 @@ func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 	return s.make((*sending).completeURL, "", opts)
 }
 
-func (s *sending) refuseNil(string) error { return errors.New("Do was given a nil *http.Request") }
+// refuseNil fails a request for which Do was called with nil.
+func (s *sending) refuseNil(string) error { return errors.New("Do called with a nil *http.Request") }
 
-// completeURL makes the URL of a request that was given to Do an absolute one.
+// completeURL makes the URL of a request that was passed to Do absolute.
 func (s *sending) completeURL(string) error {
 	r := s.request.Request
 	switch {
 	case r.URL == nil:
-		return errors.New("the request has no URL")
+		return errors.New("the URL of the request is nil")
 	case r.URL.Scheme == "" && r.URL.Opaque != "": // see resolve
-		return errors.New("the URL is what stood for one that could not be parsed")
+		return errors.New("invalid URL: it stands for a URL that could not be parsed")
 	case r.URL.IsAbs():
 		return nil
 	}
@@ -155,8 +160,8 @@ func (s *sending) completeURL(string) error {
 	return err
 }
 
-// resolve returns, with an error, a URL that is fit to be shown in place of the
-// one that is bad.
+// resolve returns the URL for a text. If there is none, it returns an error,
+// and a URL to show in place of the text.
 func (p *Parallel) resolve(raw string) (*url.URL, error) {
 	parse := p.cfg.Resolve
 	if parse == nil {
@@ -170,13 +175,13 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 }
 
 // make makes the handle of a request. It takes the request's body, sets its URL
-// with locate, applies the options, tells the observer, and queues the request.
-// An error that is found here completes the handle before make returns.
+// with locate, applies the options, calls Observe, and queues the request. An
+// error on the way completes the handle before make returns.
 //
-// If user code panics or ends the goroutine meanwhile, that goes on when all
-// bodies are closed. There is no handle then, Stats counts no request, and the
-// function that Observe returns is not called: if Observe was called, it was
-// Observe that ended.
+// If user code panics or ends the goroutine meanwhile, make first closes all
+// bodies. No handle is returned then, and Stats does not count the request. If
+// Observe was called, it was Observe that panicked, so the function that it
+// returns does not exist.
 func (s *sending) make(locate func(*sending, string) error, rawURL string, opts []Option) *pending.Pending {
 	left, returned := opts, false
 	defer func() {
@@ -184,7 +189,7 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 		case returned:
 		case s.handle == nil:
 			s.discard(left)
-		default: // a method of the request's own context ended it
+		default: // a method of the request's own context ended the goroutine
 			s.abandon(exchange.ErrGoexit)
 		}
 	}()
@@ -198,7 +203,7 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 	if r.URL == nil {
 		r.URL = new(url.URL)
 	}
-	if badURL { // the options only bring their bodies
+	if badURL { // the options are applied to a copy, only to close their bodies
 		s.request.Request = r.Clone(r.Context())
 	}
 	for len(left) > 0 {
@@ -215,7 +220,7 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 		s.request.Request = r
 	}
 	r = s.request.Request
-	r.Response = nil // of a redirect that led to the one r was made from: r begins here
+	r.Response = nil // the redirect that led to the request that r was copied from; r follows none
 	if own := s.p.distinct(r.Context()); own != nil {
 		s.Own = s.Guard.Context(own)
 	}
@@ -226,8 +231,8 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 	return h
 }
 
-// discard closes the bodies of a request that was not made: those it took, and
-// those that the options which are left bring.
+// discard closes the bodies of a request that was not made: those that it has
+// taken, and those of the options that are left.
 func (s *sending) discard(left []Option) {
 	defer func() {
 		if len(left) > 0 {
@@ -239,15 +244,17 @@ func (s *sending) discard(left []Option) {
 	for len(left) > 0 {
 		o := left[0]
 		left = left[1:]
-		panics.Try(func() { s.apply(o) }) // the panic that led here goes on
+		panics.Try(func() { s.apply(o) }) // the panic that led here continues after this one
 	}
 }
 
-// get makes the handle of a GET of a URL and nothing else. u is sent. The
-// handle has raw alone, and parses it when it is asked for its request. But
-// only Resolve knows which URL raw stands for, if there is a Resolve, and it
-// may keep the one that it returned. Nor does raw stand for a URL that was
-// mended.
+// get makes the handle of a GET with a URL and nothing else. The request is
+// sent with u. The handle keeps only the text raw, and parses it when its
+// Request method is called.
+//
+// The text is not enough in two cases. With a Resolve, only Resolve knows the
+// URL for raw; and since it may keep the URL that it returned, a copy of that
+// is sent. And if the URL was mended, raw is not what is sent.
 func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 	s := p.sending()
 	if p.cfg.Resolve != nil || mended {
@@ -259,15 +266,15 @@ func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 	return s.made(nil)
 }
 
-// sending returns a request of the block that is being made.
+// sending returns a new request of the block.
 func (p *Parallel) sending() *sending {
 	s := &sending{p: p}
 	s.Guard = p.guard
 	return s
 }
 
-// made makes the handle of s, tells the observer, and queues the request, or
-// completes it with err.
+// made makes the handle of s and calls Observe. If err is nil, it queues the
+// request, and otherwise completes the handle with err.
 func (s *sending) made(err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
 	s.Timeout, s.To = s.request.Timeout, s.request.To
@@ -289,8 +296,8 @@ func (s *sending) made(err error) *pending.Pending {
 	return s.handle
 }
 
-// distinct is ctx, the own context of a request, unless it adds nothing to the
-// block's.
+// distinct returns ctx, the own context of a request, or nil if it adds nothing
+// to the block's context.
 func (p *Parallel) distinct(ctx context.Context) context.Context {
 	if ctx == context.Background() || ctx == p.ctx {
 		return nil
@@ -301,26 +308,28 @@ func (p *Parallel) distinct(ctx context.Context) context.Context {
 	return ctx
 }
 
-// apply applies an option. Every option is applied, even if one before it
-// failed, so that each body which one brings is closed.
+// apply applies an option. All options are applied, even after one has failed,
+// so that every body that an option brings is closed.
 func (s *sending) apply(o Option) error {
 	if o == nil {
-		return errors.New("a nil Option was given")
+		return errors.New("an Option is nil")
 	}
 	was := s.request.Request
 	defer s.takeAgain(was)
 	return cmp.Or(o(&s.request), s.checkChanged())
 }
 
+// checkChanged returns an error if an option removed the request or its URL.
 func (s *sending) checkChanged() error {
 	if r := s.request.Request; r == nil || r.URL == nil {
-		return errors.New("an option took the request, or its URL, away")
+		return errors.New("an Option set the request or its URL to nil")
 	}
 	return nil
 }
 
-// takeAgain takes the bodies that an option brought, however it ended. The
-// request was was, and is what the option made of it.
+// takeAgain takes the bodies of a request that an option changed, however the
+// option ended. was is the request before the option. If the option replaced
+// it, the bodies of both requests are taken.
 func (s *sending) takeAgain(was *http.Request) {
 	r := s.request.Request
 	if r != was {
@@ -344,8 +353,8 @@ func (s *sending) takeAgain(was *http.Request) {
 	s.request.Request = r
 }
 
-// mend has the URL written as it may go onto the wire. The URL may be one that
-// an Option shares, so it is not written to.
+// mend rewrites the URL as it can be sent. It changes a copy, because an Option
+// may share the URL.
 func (r *Request) mend() {
 	u := *r.URL
 	if origin.Mend(&u) {
