@@ -11,8 +11,8 @@ import (
 	"github.com/abreast-go/abreast/internal/origin"
 )
 
-// check finds what no transport could send, so that it is said at the call site
-// and proved not to be sent.
+// check returns an error if no transport could send r. The error is reported at
+// the call site, and proves that the request was not sent.
 func check(r *http.Request) error {
 	if err := checkURL(r.URL); err != nil {
 		return err
@@ -21,41 +21,42 @@ func check(r *http.Request) error {
 	case ask.IsSpent(r.Body):
 		return ask.ErrSpent
 	case r.Method != "" && !isToken(r.Method):
-		return fmt.Errorf("%q is no method", r.Method)
+		return fmt.Errorf("invalid method %q", r.Method)
 	case r.RequestURI != "":
-		return errors.New("RequestURI is set: this is a request that a server received; set its URL and clear RequestURI")
+		return errors.New("RequestURI is set, as in a request that a server received: set the URL and clear RequestURI")
 	}
 	if strings.ContainsFunc(r.Host, isControl) {
-		return errors.New("the Host has a control character in it")
+		return errors.New("invalid Host: it has a control character")
 	}
 	for key, values := range r.Header {
 		if !isToken(key) {
-			return fmt.Errorf("%q is no name of a header", key)
+			return fmt.Errorf("invalid header name %q", key)
 		}
 		for _, v := range values {
 			if strings.ContainsFunc(v, isControl) {
-				return fmt.Errorf("the value of header %q has a control character in it", key)
+				return fmt.Errorf("invalid value for header %q", key)
 			}
 		}
 	}
 	return nil
 }
 
+// checkURL returns an error if no transport could send a request to u.
 func checkURL(u *url.URL) error {
 	switch {
 	case u.Scheme == "":
-		return errors.New("the URL is relative, and there is no BaseURL")
+		return errors.New("invalid URL: it is relative, and there is no BaseURL")
 	case u.Host == "" && (u.Scheme == "http" || u.Scheme == "https"):
-		return errors.New("the URL has no host")
+		return errors.New("invalid URL: it has no host")
 	case strings.ContainsFunc(u.Host, isControl):
-		return errors.New("the URL's host has a control character in it")
+		return errors.New("invalid URL: its host has a control character")
 	case origin.TooLong(u):
-		return errors.New("the URL's host is too long")
+		return errors.New("invalid URL: its host is too long")
 	}
 	return nil
 }
 
-// isToken reports whether s is a token, as methods and names of headers are
+// isToken reports whether s is a token, as methods and header names must be
 // (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	for _, c := range []byte(s) {
@@ -68,8 +69,9 @@ func isToken(s string) bool {
 }
 
 // isControl reports whether c must not be in a header's value (RFC 9110,
-// section 5.5): CR and LF would end it, and let what follows pass for another.
+// section 5.5). A CR or LF would end the value, and what follows would be read
+// as another header.
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// hostOf names the host of a URL as limits count it: name and port.
+// hostOf returns the host and port of a URL, as HostLimit counts them.
 func hostOf(u *url.URL) string { return origin.Of(u).HostPort() }
