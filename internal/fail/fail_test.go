@@ -69,19 +69,19 @@ func TestError_matches(t *testing.T) {
 
 // If Is looks into an error that Unwrap returns as well, each wrapper doubles
 // the work.
-func TestError_asksOncePerWrapper(t *testing.T) {
-	asked := 0
-	err := error(counting{&asked})
+func TestError_calledOncePerWrapper(t *testing.T) {
+	calls := 0
+	err := error(counting{&calls})
 	for range 20 {
 		err = fail.MaybeSent(fail.NotSent(err))
 	}
-	asked = 0
-	if errors.Is(err, errBroken) || asked != 1 {
-		t.Errorf("errors.Is called the innermost error %d times, want once", asked)
+	calls = 0
+	if errors.Is(err, errBroken) || calls != 1 {
+		t.Errorf("errors.Is called the innermost error %d times, want once", calls)
 	}
 }
 
-type counting struct{ asked *int }
+type counting struct{ calls *int }
 
 func (c counting) Error() string { return "counting" }
-func (c counting) Is(error) bool { *c.asked++; return false }
+func (c counting) Is(error) bool { *c.calls++; return false }
