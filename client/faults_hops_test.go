@@ -61,7 +61,7 @@ func TestKeptConnection_closedByServer(t *testing.T) {
 			if errors.Is(err, pending.ErrNotSent) {
 				t.Errorf("the server has read the request, but its error matches ErrNotSent: %v", err)
 			}
-			if n := f.Asked(); n != tc.came {
+			if n := f.Requests(); n != tc.came {
 				t.Errorf("%d requests came to the server, want %d", n, tc.came)
 			}
 		})

@@ -427,7 +427,7 @@ func (tc fault) judge(t *testing.T, h *pending.Pending, asked *url.URL, w way) {
 // count checks how often the request came to the server.
 func (tc fault) count(t *testing.T, f *testnet.Faults) {
 	t.Helper()
-	came := f.Asked()
+	came := f.Requests()
 	for _, r := range f.Came() {
 		if r.URL.Path == tc.path {
 			came++

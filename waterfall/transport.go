@@ -24,16 +24,16 @@ func (rec *Recorder) Transport(next http.RoundTripper) http.RoundTripper {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	return &closeBy{rec, next}
+	return &recording{rec, next}
 }
 
-// A closeBy is the RoundTripper that Transport returns.
-type closeBy struct {
+// A recording is the RoundTripper that Transport returns.
+type recording struct {
 	rec  *Recorder
 	next http.RoundTripper
 }
 
-func (c *closeBy) RoundTrip(req *http.Request) (*http.Response, error) {
+func (c *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 	s, ok := req.Context().Value(recordKey{c.rec}).(*record)
 	if !ok {
 		return c.next.RoundTrip(req)

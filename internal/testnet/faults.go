@@ -333,7 +333,7 @@ type Faults struct {
 	Origins map[string]string
 	Roots   *x509.CertPool // for the certificate of all servers
 
-	asked atomic.Int64
+	requests atomic.Int64
 
 	mu    sync.Mutex        // guards the field below
 	conns map[net.Conn]bool // the open connections
@@ -401,9 +401,9 @@ func (f *Faults) Open() int {
 	return len(f.conns)
 }
 
-// Asked returns the number of requests that arrived at the servers that have
+// Requests returns the number of requests that arrived at the servers that have
 // one fault each.
-func (f *Faults) Asked() int { return int(f.asked.Load()) }
+func (f *Faults) Requests() int { return int(f.requests.Load()) }
 
 // close ends the connections that are still open.
 func (f *Faults) close() {
@@ -481,7 +481,7 @@ func (f *Faults) answerOnce(conn net.Conn) {
 			return
 		}
 		io.Copy(io.Discard, req.Body)
-		f.asked.Add(1)
+		f.requests.Add(1)
 		if i == 0 {
 			io.WriteString(conn, ok+"Content-Length: 11\r\n\r\n"+Healthy)
 		}

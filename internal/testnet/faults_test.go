@@ -48,7 +48,7 @@ func TestFaults_healthy(t *testing.T) {
 				tr.CloseIdleConnections()
 				runtime.Gosched()
 			}
-			if n := len(f.Came()) + f.Asked(); n < 1 {
+			if n := len(f.Came()) + f.Requests(); n < 1 {
 				t.Error("no server counted the request")
 			}
 		})

@@ -123,7 +123,7 @@ func (peer http2Peer) talk(f *Faults, name string, conn net.Conn) {
 			}
 			p.write(kind, flagAck, 0, string(payload))
 		case kind == frameHeaders:
-			p.first = f.asked.Add(1) == 1
+			p.first = f.requests.Add(1) == 1
 			if !peer.answer(p, stream) {
 				return
 			}
