@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -278,6 +279,37 @@ func ExampleNewTransport() {
 	}
 	// Output:
 	// trusted
+}
+
+// DialContext wraps the dial function of a custom transport, so that a dial ends
+// with its request. Here the dial function connects to one address, whatever the
+// host.
+func ExampleDialContext() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "this is %s", r.Host)
+	}))
+	defer srv.Close()
+
+	transport := client.NewTransport()
+	defer transport.CloseIdleConnections()
+	transport.DialContext = client.DialContext(func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, srv.Listener.Addr().String())
+	})
+	staging := client.Client{BaseURL: "http://shop.example.com", HTTP: &http.Client{Transport: transport}}
+	err := staging.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		text, err := p.Get("/").Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", text)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// this is shop.example.com
 }
 
 // As in browsers and net/http, a 301 or 302 turns a PUT, PATCH or DELETE into a
