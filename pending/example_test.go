@@ -19,8 +19,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A handle can be asked as often as one likes, by anybody, and also when its block
-// has ended: what it settled with doesn't change.
+// A handle remains usable after its block has ended. Its result does not change
+// and can be read any number of times.
 func ExamplePending() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"name": "Ada"}`)
@@ -30,7 +30,7 @@ func ExamplePending() {
 	var h *pending.Pending
 	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
 		h = p.Get(srv.URL)
-		_, err := h.Response() // waits
+		_, err := h.Response() // waits for the request
 		return err
 	})
 	if err != nil {
@@ -38,7 +38,7 @@ func ExamplePending() {
 		return
 	}
 
-	text, err := h.Bytes() // it is there
+	text, err := h.Bytes() // returns at once
 	fmt.Printf("%s %v\n", text, err)
 	var user struct{ Name string }
 	err = h.JSON(&user)
@@ -48,8 +48,8 @@ func ExamplePending() {
 	// Ada <nil>
 }
 
-// Response gives a response of any status. Its body is in memory and reads from the
-// start at each call; it need not be closed.
+// Response returns a response of any status. Its body is in memory, reads from
+// the start at each call, and need not be closed.
 func ExamplePending_Response() {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
@@ -59,7 +59,7 @@ func ExamplePending_Response() {
 		for range 2 {
 			resp, err := h.Response()
 			if err != nil {
-				return err // no answer
+				return err // there is no response
 			}
 			text, err := io.ReadAll(resp.Body)
 			if err != nil {
@@ -77,8 +77,8 @@ func ExamplePending_Response() {
 	// 404 Not Found: 404 page not found
 }
 
-// Bytes gives the body of a 2xx response. Any other status is a StatusError, which
-// names the request.
+// Bytes returns the body of a 2xx response. Any other status is a StatusError,
+// which names the request.
 func ExamplePending_Bytes() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/hello" {
@@ -102,8 +102,8 @@ func ExamplePending_Bytes() {
 	// Get "http://example.com/bye": 404 Not Found
 }
 
-// JSON decodes the body of a 2xx response. What doesn't decode is an error that
-// names the request, around the decoder's own.
+// JSON decodes the body of a 2xx response. If the body does not decode, the
+// error names the request and wraps the decoder's error.
 func ExamplePending_JSON() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/maintenance" {
@@ -139,8 +139,8 @@ func ExamplePending_JSON() {
 	// /maintenance is not JSON, at byte 1
 }
 
-// Request is what was asked for: to tell arrivals apart, and to send the same
-// again, body and all.
+// Request returns a copy of the original request. It tells which request is
+// done, and can be sent again, body included.
 func ExamplePending_Request() {
 	var asked atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -183,8 +183,8 @@ func ExamplePending_Request() {
 	// ["again","and again"]
 }
 
-// Done is for a select: here for an answer that is taken if it comes soon, with
-// the request going on if it doesn't.
+// Done returns a channel for a select. Here the program reports that it waits
+// if there is no response after 10 milliseconds.
 func ExamplePending_Done() {
 	slow := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -216,12 +216,12 @@ func ExamplePending_Done() {
 	// at last
 }
 
-// Cancel ends one request; the others go on. Next yields it like any other, with an
-// error that is context.Canceled.
+// Cancel ends one request; the others continue. Next yields the canceled
+// request like any other, with an error that matches context.Canceled.
 func ExamplePending_Cancel() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/suggestions" {
-			<-r.Context().Done() // until it is cancelled
+			<-r.Context().Done() // until it is canceled
 		}
 	}))
 	defer srv.Close()
@@ -231,7 +231,7 @@ func ExamplePending_Cancel() {
 		if _, err := results.Response(); err != nil {
 			return err
 		}
-		suggestions.Cancel() // nobody needs them now
+		suggestions.Cancel() // they are not needed any more
 		for p.HasPending() {
 			_, err := p.Next()
 			fmt.Println(errors.Is(err, context.Canceled))
@@ -245,8 +245,8 @@ func ExamplePending_Cancel() {
 	// true
 }
 
-// All gives the responses in the order of the handles. It fails with the first that
-// gets no answer, and then has the responses that were there.
+// All returns the responses in the order of its arguments. It accepts any
+// status.
 func ExampleAll() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Rows", strings.TrimPrefix(r.URL.Path, "/"))
@@ -262,7 +262,7 @@ func ExampleAll() {
 			return err
 		}
 		for _, resp := range resps {
-			fmt.Println(resp.Header.Get("X-Rows"), resp.Status) // All judges no status
+			fmt.Println(resp.Header.Get("X-Rows"), resp.Status) // All accepts any status
 		}
 		return nil
 	})
@@ -275,15 +275,15 @@ func ExampleAll() {
 	// 3 403 Forbidden
 }
 
-// Race settles with the first success. Where there is none its error has those of
-// all, for errors.Is and errors.As to find.
+// A Race completes with the first racer to succeed. If there is none, errors.As
+// finds the errors of all racers.
 func ExampleRace() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/good":
 			fmt.Fprint(w, "found")
 		case "/slow":
-			<-r.Context().Done() // until it is cancelled
+			<-r.Context().Done() // until it is canceled
 		default:
 			http.NotFound(w, r)
 		}
@@ -301,7 +301,7 @@ func ExampleRace() {
 		_, err = pending.Race(p.Get("/missing"), p.Get("http://127.0.0.1:1")).Bytes() // nobody listens there
 		var status *pending.StatusError
 		if errors.As(err, &status) {
-			fmt.Println("one answered", status.Response.Status)
+			fmt.Println("one responded", status.Response.Status)
 		}
 		var refused *net.OpError
 		if errors.As(err, &refused) {
@@ -314,19 +314,19 @@ func ExampleRace() {
 	}
 	// Output:
 	// found
-	// one answered 404 Not Found
+	// one responded 404 Not Found
 	// one could not be reached
 }
 
-// An Outcome is what became of a request: when it was made, sent and done, and
-// with what result. Made and not sent is a wait in the queue.
+// An Outcome has the times and the result of a request, for metrics. A request
+// without a time Sent was never sent.
 func ExampleOutcome() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "hello")
 	}))
 	defer srv.Close()
 
-	histogram := func(name string, d time.Duration) {} // that of a metrics library
+	histogram := func(name string, d time.Duration) {} // of a metrics library
 
 	api := client.Client{
 		BaseURL: srv.URL,
@@ -334,7 +334,7 @@ func ExampleOutcome() {
 			return nil, func(o pending.Outcome) {
 				switch {
 				case o.Sent.IsZero():
-					fmt.Println(r.URL.Path, "never had its turn")
+					fmt.Println(r.URL.Path, "was never sent")
 				case o.Err != nil:
 					fmt.Println(r.URL.Path, "failed:", o.Err)
 				default:
@@ -347,7 +347,7 @@ func ExampleOutcome() {
 	}
 	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
 		_, err := p.Get("/hello").Bytes()
-		p.Get("/hello", parallel.After(time.Minute)) // is left waiting
+		p.Get("/hello", parallel.After(time.Minute)) // still waits when the block ends
 		return err
 	})
 	if err != nil {
@@ -355,13 +355,14 @@ func ExampleOutcome() {
 	}
 	// Output:
 	// /hello 200 OK 5 bytes
-	// /hello never had its turn
+	// /hello was never sent
 }
 
-// ErrNotSent tells what is safe to send again from what the server may have done.
+// A request whose error matches ErrNotSent is safe to send again. After any
+// other failure, the server may have acted on it.
 func Example_errNotSent() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		panic(http.ErrAbortHandler) // the connection breaks: was the order taken?
+		panic(http.ErrAbortHandler) // breaks the connection
 	}))
 	defer srv.Close()
 
@@ -382,7 +383,7 @@ func Example_errNotSent() {
 	// refused: safe to send again: true
 }
 
-// A StatusError has the response, whose body often says what was wrong.
+// A StatusError has the response. Its body often says what was wrong.
 func ExampleStatusError() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"reason": "the cart is empty"}`, http.StatusConflict)
@@ -406,8 +407,8 @@ func ExampleStatusError() {
 	// conflict: the cart is empty
 }
 
-// A body over the client's MaxBody is not kept: the request fails, with the status
-// and header of the response.
+// A body that is longer than the client's MaxBody is not kept. The error has
+// the status and the header of the response.
 func ExampleBodyTooLargeError() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "video/mp4")
