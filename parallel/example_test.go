@@ -24,8 +24,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Run opens a block without package client: for instance with the http.Client of
-// an httptest server. Package client has defaults that suit most programs.
+// Run opens a block without package client. Here it sends with the http.Client
+// of a test server. The defaults of package client suit most programs.
 func ExampleRun() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "this is %s", r.URL.Path)
@@ -52,8 +52,8 @@ func ExampleRun() {
 	// this is /right
 }
 
-// A Config says how the block's requests are sent, and what their URLs stand for:
-// here by the names of a registry of services.
+// A Config can change how requests are sent, and how their URLs are found. Here
+// each URL begins with the name of a service, which Resolve looks up.
 func ExampleConfig() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s asked for %s", r.Header.Get("X-Caller"), r.URL.Path)
@@ -93,8 +93,8 @@ func ExampleConfig() {
 	// Get "carts/7": request not sent: no service has the name "carts"
 }
 
-// What a block is for: requests are made, and are on their way at once; their
-// results are asked for where they are needed.
+// Requests are sent as soon as they are made. Their results are read where they
+// are needed.
 func ExampleParallel() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s %s", r.Method, r.URL.Path)
@@ -121,8 +121,8 @@ func ExampleParallel() {
 	// POST /visits
 }
 
-// Get neither blocks nor fails: what is wrong with a request comes out of its
-// handle.
+// Get neither blocks nor fails. The handle reports what is wrong with a
+// request.
 func ExampleParallel_Get() {
 	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
 		h := p.Get("http://example.com:port/")
@@ -136,8 +136,165 @@ func ExampleParallel_Get() {
 	// sent: false
 }
 
-// Do takes a request of one's own. It is copied, so it can be passed many times;
-// its own context ends it alone.
+// Head requests the header of a response, here to learn the size of a file. A
+// response to HEAD has no body.
+func ExampleParallel_Head() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1048576")
+	}))
+	defer srv.Close()
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		resp, err := p.Head(srv.URL + "/film").Response()
+		if err != nil {
+			return err
+		}
+		fmt.Println(resp.Status, resp.ContentLength, "bytes")
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 200 OK 1048576 bytes
+}
+
+// Options asks a server which methods a resource allows.
+func ExampleParallel_Options() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD, OPTIONS")
+	}))
+	defer srv.Close()
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		resp, err := p.Options(srv.URL + "/users").Response()
+		if err != nil {
+			return err
+		}
+		fmt.Println(resp.Header.Get("Allow"))
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// GET, HEAD, OPTIONS
+}
+
+// Post sends a body, which an option sets. Here two users are created at the
+// same time.
+func ExampleParallel_Post() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var user struct{ Name string }
+		json.NewDecoder(r.Body).Decode(&user)
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(w, "created %s", user.Name)
+	}))
+	defer srv.Close()
+
+	type user struct{ Name string }
+	api := client.Client{BaseURL: srv.URL}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		ada := p.Post("/users", parallel.JSON(user{"Ada"}))
+		bob := p.Post("/users", parallel.JSON(user{"Bob"}))
+		for _, h := range []*pending.Pending{ada, bob} {
+			text, err := h.Bytes()
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s\n", text)
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// created Ada
+	// created Bob
+}
+
+// Put sends a whole resource, here a text.
+func ExampleParallel_Put() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s: %s", r.Method, r.URL.Path, text)
+	}))
+	defer srv.Close()
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		text, err := p.Put(srv.URL+"/notes/7", parallel.Body("text/plain", strings.NewReader("buy milk"))).Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", text)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// PUT /notes/7: buy milk
+}
+
+// Patch sends a change of a resource, here of one field.
+func ExampleParallel_Patch() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		change, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s: %s", r.Method, r.URL.Path, change)
+	}))
+	defer srv.Close()
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		change := map[string]string{"email": "ada@example.com"}
+		text, err := p.Patch(srv.URL+"/users/7", parallel.JSON(change)).Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", text)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// PATCH /users/7: {"email":"ada@example.com"}
+}
+
+// Delete deletes a resource. The block ends without waiting for requests, so
+// the loop waits for all of them.
+func ExampleParallel_Delete() {
+	var deleted atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			deleted.Add(1)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer srv.Close()
+
+	api := client.Client{BaseURL: srv.URL}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		for id := range 3 {
+			p.Delete(fmt.Sprintf("/carts/%d", id))
+		}
+		for h := range p.Arrivals() {
+			if _, err := h.Bytes(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(deleted.Load(), "deleted")
+	// Output:
+	// 3 deleted
+}
+
+// Do sends a request with any method and body. It sends a copy, so the request
+// can be passed many times.
 func ExampleParallel_Do() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "copy: ")
@@ -170,8 +327,8 @@ func ExampleParallel_Do() {
 	// copy: <query/>
 }
 
-// Go makes one handle of a sequence of requests: here of two that need each other,
-// for each of several users at once.
+// Go returns one handle for a sequence of requests. Here each function makes
+// two requests, the second of which needs the result of the first.
 func ExampleParallel_Go() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/users/{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -212,8 +369,8 @@ func ExampleParallel_Go() {
 	// the picture bob.png
 }
 
-// A request whose making can fail, as an upload whose file cannot be opened, goes
-// into a function: its error is the handle's, beside those of the others.
+// A function started with Go can do work before its request that may fail, such
+// as opening a file. The error is then the error of the handle.
 func ExampleParallel_Go_upload() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
@@ -244,11 +401,11 @@ func ExampleParallel_Go_upload() {
 	storage := client.Client{BaseURL: srv.URL}
 	err = storage.Parallel(context.Background(), func(p *parallel.Parallel) error {
 		there, missing := p.Go(upload("a.txt")), p.Go(upload("b.txt"))
-		answer, err := there.Bytes()
+		text, err := there.Bytes()
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s\n", answer)
+		fmt.Printf("%s\n", text)
 		_, err = missing.Bytes()
 		fmt.Println("b.txt is missing:", errors.Is(err, fs.ErrNotExist))
 		return nil
@@ -261,7 +418,7 @@ func ExampleParallel_Go_upload() {
 	// b.txt is missing: true
 }
 
-// Next returns what came first, whichever that is.
+// Next returns the response that completes first.
 func ExampleParallel_Next() {
 	first := make(chan struct{})
 	mux := http.NewServeMux()
@@ -296,8 +453,8 @@ func ExampleParallel_Next() {
 	// /slow
 }
 
-// The loop that waits for everything. A handle that was asked for its response is
-// not among what is pending any more.
+// This loop waits for all responses. It skips a handle whose result was
+// requested before.
 func ExampleParallel_HasPending() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer srv.Close()
@@ -328,8 +485,8 @@ func ExampleParallel_HasPending() {
 	// /2 200 OK
 }
 
-// Arrivals gives the handles as they settle, so that what belongs to a request can
-// be found again.
+// Arrivals yields each handle when it is done. A map keyed by handles tells
+// which request it is.
 func ExampleParallel_Arrivals() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"celsius": %d}`, len(r.URL.Query().Get("city")))
@@ -360,8 +517,8 @@ func ExampleParallel_Arrivals() {
 	// Kathmandu 9
 }
 
-// The block's context is for other work in the block, say a query of a database.
-// Like a request, it ends with the block at the latest.
+// The block's context is for other work in the block, such as a database query.
+// It ends with the block.
 func ExampleParallel_Context() {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
@@ -376,7 +533,7 @@ func ExampleParallel_Context() {
 			return nil, query(p.Context())
 		})
 		_, err := p.Get(srv.URL).Bytes()
-		return err // leaving ends the query, and waits for it
+		return err // the block ends the query and waits for it
 	})
 	var status *pending.StatusError
 	fmt.Println("not found:", errors.As(err, &status))
@@ -387,8 +544,8 @@ func ExampleParallel_Context() {
 	// count: the block has ended
 }
 
-// How the requests stand, at any moment and from any goroutine: for a progress
-// bar, or a log.
+// Stats returns the number of requests in each state, for a progress bar or a
+// log.
 func ExampleParallel_Stats() {
 	open := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-open }))
@@ -415,7 +572,8 @@ func ExampleParallel_Stats() {
 	// {Queued:0 InFlight:0 Done:6 Failed:1}
 }
 
-// Stats add up: what was made is queued, in flight, or done.
+// A request is queued, in flight, or done. The sum is the number of requests
+// made.
 func ExampleStats() {
 	progress := func(s parallel.Stats) string {
 		made := s.Queued + s.InFlight + s.Done
@@ -426,15 +584,15 @@ func ExampleStats() {
 	// 23 of 123 done, 1 failed
 }
 
-// An option of one's own may change anything about a request, its time and
-// delay included. Its error is the request's, which then is not sent.
+// An Option can change any part of a request, its Timeout included. If it
+// returns an error, the request is not sent, and its handle reports the error.
 func ExampleRequest() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s, X-Report: %s", r.URL, r.Header.Get("X-Report"))
 	}))
 	defer srv.Close()
 
-	// A report takes long to make, and has to say of what year it is.
+	// report sets the year of a report, which may take minutes.
 	report := func(year int) parallel.Option {
 		return func(r *parallel.Request) error {
 			if year < 2000 {
@@ -465,7 +623,8 @@ func ExampleRequest() {
 	// request not sent: there are no reports of 1924
 }
 
-// Options are values: they have names, and are kept together and used again.
+// Options are values. They can be named, kept in a slice, and used for many
+// requests.
 func ExampleOption() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s in %s", r.URL, r.Header.Get("Accept-Language"))
@@ -520,7 +679,7 @@ func ExampleHeader() {
 	// text/csv, to data.example.com
 }
 
-// Query adds parameters, escaped, to what the URL has already.
+// Query adds escaped parameters to the query of the URL.
 func ExampleQuery() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.URL.RawQuery)
@@ -546,8 +705,8 @@ func ExampleQuery() {
 	// lang=en&q=fish+%26+chips&tag=food&tag=uk
 }
 
-// Body sends what a reader gives. What is in memory already can be sent many
-// times, also with one option; any other reader is good for one request.
+// Body sends what a reader returns. With a strings.Reader, one option can be
+// used for many requests.
 func ExampleBody() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
@@ -576,7 +735,8 @@ func ExampleBody() {
 	// image/svg+xml to /west/logo.svg: 6 bytes
 }
 
-// JSON encodes a value for a body. What cannot be encoded is the request's error.
+// JSON encodes a value as the body. If it cannot be encoded, the handle reports
+// the error.
 func ExampleJSON() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s: ", r.Header.Get("Content-Type"))
@@ -609,7 +769,7 @@ func ExampleJSON() {
 	// true
 }
 
-// Form sends values as a form in a browser does.
+// Form sends values as a browser sends a form.
 func ExampleForm() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s is %s", r.PostFormValue("name"), r.PostFormValue("age"))
@@ -631,11 +791,11 @@ func ExampleForm() {
 	// Ada is 36
 }
 
-// Timeout gives one request a time of its own. It runs from the sending, not while
-// the request waits for its turn, to the last byte of the body.
+// Timeout limits the time of one request, from when it is sent to the last byte
+// of its body. The time in the queue does not count.
 func ExampleTimeout() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done() // never answers
+		<-r.Context().Done() // never responds
 	}))
 	defer srv.Close()
 
@@ -648,8 +808,8 @@ func ExampleTimeout() {
 	// true
 }
 
-// After has a request sent later, and not at all if it is cancelled first: here
-// the second source is asked only if the first has not answered within a minute.
+// After delays a request, which is not sent if it is canceled first. Here the
+// second source is used only if the first has not responded within a minute.
 func ExampleAfter() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "from %s", r.URL.Path)
@@ -676,8 +836,8 @@ func ExampleAfter() {
 	// second sent: false
 }
 
-// To streams the body of a 2xx response to a writer, in place of memory: for what
-// is large. The file has its name only once it is whole.
+// To writes the body of a 2xx response to a file, without keeping it in memory.
+// The file gets its name only when it is whole.
 func ExampleTo() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Write(bytes.Repeat([]byte("x"), 1<<20))
@@ -716,8 +876,9 @@ func ExampleTo() {
 	// 1048576 bytes
 }
 
-// Each takes any number of items through the block, results as they arrive, at most
-// the client's Limit in flight and twice that in memory. A failure is one item's.
+// Each runs any number of items through the block and yields them in order of
+// completion. At most Limit requests are in flight. A failure concerns one item
+// only.
 func ExampleEach() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/stock/plum" {
@@ -750,19 +911,19 @@ func ExampleEach() {
 	// 50% off: 14, failed: false
 }
 
-// Leaving the loop cancels what it started and has no need of any more: here the
-// first of many numbers that is a hit.
-func ExampleEach_leaving() {
+// Breaking out of the loop cancels the requests that are not done. Here the
+// loop looks for the first of many numbers that is a hit.
+func ExampleEach_break() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/3" {
-			<-r.Context().Done() // until it is cancelled
+			<-r.Context().Done() // until it is canceled
 			return
 		}
 		fmt.Fprint(w, "a hit")
 	}))
 	defer srv.Close()
 
-	numbers := func(yield func(int) bool) { // without an end
+	numbers := func(yield func(int) bool) { // endless
 		for n := 0; yield(n); n++ {
 		}
 	}
@@ -786,8 +947,8 @@ func ExampleEach_leaving() {
 	// 3 is a hit
 }
 
-// Ordered yields the items in their own order. The last one answers first here, and
-// waits for the others.
+// Ordered yields the items in their own order. Here the last item completes
+// first, and is yielded last.
 func ExampleOrdered() {
 	third := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -822,8 +983,9 @@ func ExampleOrdered() {
 	// page 3
 }
 
-// A transport that dials in a way of its own, here to one address whatever the host
-// is called. Through DialContext such dials, too, end with the requests they are for.
+// DialContext wraps the dial function of a custom transport, so that a dial
+// ends with its request. Here the dial function connects to one address,
+// whatever the host.
 func ExampleDialContext() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "this is %s", r.Host)
@@ -852,11 +1014,11 @@ func ExampleDialContext() {
 	// this is shop.example.com
 }
 
-// ErrEnded is what became of a request that was pending when its block was left. Its
-// handle may be kept and asked at any time, and so may the block.
+// ErrEnded is the error of requests that were pending when their block ended,
+// and of requests made after that. The handle and the block remain usable.
 func Example_errEnded() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done() // until it is cancelled
+		<-r.Context().Done() // until it is canceled
 	}))
 	defer srv.Close()
 
@@ -879,8 +1041,9 @@ func Example_errEnded() {
 	// came too late: true true
 }
 
-// ErrNonePending ends a loop in which several goroutines share the arrivals: one of
-// them may take the last response between HasPending and Next.
+// Next returns ErrNonePending when every handle is claimed. Use it to end a
+// loop if several goroutines call Next: between HasPending and Next, another
+// goroutine may take the last response.
 func Example_errNonePending() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer srv.Close()
