@@ -46,11 +46,11 @@ type Recorder struct {
 
 const defaultMax = 1000
 
-// Observe is for Client.Observe. It begins to record r, a request that is being
-// made. The context that it returns has the values of r's context and a trace
-// of the connection; it does not replace the traces that others have set. The
-// function that it returns must be called once, with how the request ended.
-// Neither of them blocks.
+// Observe begins to record r, a request that is being made. Set it as
+// Client.Observe. The context that it returns has the values of r's context and
+// a trace of the connection; it does not replace the traces that others have
+// set. The function that it returns must be called once, with how the request
+// ended. Neither of them blocks.
 //
 // If you have an observer of your own, call Observe from it and add your values
 // to the context that Observe returns.

@@ -116,7 +116,7 @@ func (e *Error) Is(target error) bool {
 	return e.closed() && errors.Is(e.err, target)
 }
 
-// As is like Is, for errors.As.
+// As does the same for errors.As.
 func (e *Error) As(target any) bool { return e.closed() && errors.As(e.err, target) }
 
 // Timeout reports whether is or err is a timeout.

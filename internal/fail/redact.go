@@ -24,9 +24,9 @@ const (
 
 // URL returns the text of u without anything that may be a password. An "@" in
 // a path, a query or a fragment is shown if no ":" precedes it except that of
-// http:// or that of the port of an IP address or of localhost. Thus
-// https://h/users/me@example.org is shown, which cannot be read as a URL with a
-// password, and https://user:8/secret@h is not.
+// http:// or that of the port of an IP address or of localhost. URL returns
+// https://h/users/me@example.org unchanged, because it cannot be read as a URL
+// with a password. In https://user:8/secret@h it hides "8/secret".
 func URL(u *url.URL) string {
 	text := u.Redacted()
 	if strings.Contains(u.Host, "@") { // url.Parse returns no such URL
