@@ -27,11 +27,12 @@ type Client struct {
 	// URL does not change. The escaped texts are joined at one "/". Escapes are
 	// kept, and nothing is cleaned.
 	//
-	// A reference cannot climb out of the base with the client's credentials. A
-	// reference that has a host but no scheme is refused, and so is one with a
-	// segment "." or "..". The segment is looked at unescaped and without its
-	// parameters ("..;x"). Use url.PathEscape to put a value into a path. Use
-	// resp.Request.URL.Parse to resolve a link from a server: it is not joined.
+	// A reference is refused if it has a host but no scheme, or if a server may
+	// find a segment "." or ".." in it: escaped, set off by an escaped slash or
+	// a backslash ("..%2Fadmin"), or with parameters ("..;x"). So it cannot
+	// climb out of the base with the client's credentials. Use url.PathEscape
+	// to put a value into a path. Use resp.Request.URL.Parse to resolve a link
+	// from a server: it is not joined.
 	//
 	// Userinfo in BaseURL is sent as Basic authorization with every request
 	// that is joined to it, unless Header or Auth set an Authorization.
@@ -57,8 +58,11 @@ type Client struct {
 	// of Auth. Cookies add up.
 	//
 	// Auth is called on many goroutines at once and must honor the request's
-	// context. Its error is the error of the request, and matches
-	// [pending.ErrNotSent] if no earlier hop was sent.
+	// context. The request holds its slot meanwhile, so Auth must not wait for
+	// another request of the same block. It may open a block of its own.
+	//
+	// Its error is the error of the request, and matches [pending.ErrNotSent]
+	// if no earlier hop was sent.
 	Auth func(*http.Request) error
 
 	// HTTP sends the requests: its Transport, CheckRedirect, Jar and Timeout
@@ -76,11 +80,15 @@ type Client struct {
 	// As in net/http, a 301 or 302 turns a PUT, PATCH or DELETE into a GET
 	// without a body. A CheckRedirect can refuse that: see the example.
 	//
-	// HTTPS requests to one host that start at the same time wait for the first
-	// of them to get a connection, at most a quarter of a second, because
-	// HTTP/2 needs only that one. A hedge of the first request waits as well.
-	// This holds for each Transport, over all blocks that use it. It also holds
-	// below a wrapper that passes the request's context on: there the wait
+	// Requests that start at the same time to an https host wait for the first
+	// of them to get a connection, unless another request to that host is
+	// already in flight. HTTP/2 needs only that one connection. They wait at
+	// most a quarter of a second. The error of a request that is canceled
+	// meanwhile matches [pending.ErrNotSent]. A hedge of the first request
+	// waits as well.
+	//
+	// This wait holds for each Transport, over all blocks that use it. It also
+	// holds below a wrapper that passes the request's context on: there it
 	// begins when a *http.Transport calls the httptrace hook GetConn. A
 	// Transport that does not call GetConn has no such wait.
 	HTTP *http.Client
@@ -118,10 +126,10 @@ type Client struct {
 	// and once for each redirect to another host. The request holds its slot
 	// meanwhile: set a HostLimit, or the slowest host may take all slots.
 	//
-	// Wait is called on many goroutines at once, and must return when the
-	// context of its request ends. Its error is that of the request, which is
-	// not sent. The error matches [pending.ErrNotSent] unless an earlier hop
-	// was sent.
+	// Wait is called on many goroutines at once. It must return when the
+	// context of its request ends, and must not wait for another request of the
+	// same block. Its error is that of the request, which is not sent. The
+	// error matches [pending.ErrNotSent] unless an earlier hop was sent.
 	Wait func(*http.Request) error
 
 	// Observe is called for every request as it is made, on the goroutine that

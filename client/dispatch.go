@@ -15,7 +15,6 @@ type dispatcher struct {
 }
 
 // dispatcher returns a dispatcher with the settings of c. base is c.BaseURL.
-
 func (c *Client) dispatcher(base base) *dispatcher {
 	d := new(dispatcher)
 	if c.HTTP != nil {

@@ -36,10 +36,10 @@ type place struct {
 	origin    origin.Origin
 }
 
-// A lead belongs to the first request in flight to a place. Later requests to
-// the place join the lead and wait until it is over. A request that joins it
-// after that does not wait, until no request to the place is in flight and the
-// next one has a new lead.
+// A lead belongs to the first request in flight to a place. Later requests join
+// it, and wait until it is over. A request that joins a lead that is over does
+// not wait. When no request to the place is in flight, the lead is removed, and
+// the next request makes a new one.
 type lead struct {
 	requests int           // all that have joined, the first included; guarded by gate.mu
 	over     chan struct{} // closed by end
@@ -47,7 +47,7 @@ type lead struct {
 }
 
 // patience is the longest time for which the first request to a place makes the
-// others wait. A variable for tests.
+// others wait. It is a variable for tests.
 var patience = 250 * time.Millisecond
 
 // roundTrip sends req through next. id is the key of next in a place.
@@ -69,8 +69,8 @@ func (g *gate) roundTrip(next http.RoundTripper, id any, req *http.Request) (*ht
 		}))
 		return next.RoundTrip(req)
 	}
-	// A request that is canceled here was never sent. next would say that it
-	// wants a connection, which is a part of the proof, but it won't be called.
+	// A request that is canceled here was never sent. A part of the proof is
+	// that it wanted a connection. next would report that, but is not called.
 	conns.Wanted(req.Context())
 	select {
 	case <-l.over:
@@ -82,10 +82,10 @@ func (g *gate) roundTrip(next http.RoundTripper, id any, req *http.Request) (*ht
 }
 
 // traced sends req through next, which is not a *http.Transport. next may wrap
-// one, or have nothing to do with net/http. The httptrace hook GetConn tells: a
-// *http.Transport calls it before it looks for a connection, on the goroutine
-// of the request. So the request waits within the hook. If next calls no hook,
-// there is no wait.
+// one, or have nothing to do with net/http. A *http.Transport calls the
+// httptrace hook GetConn before it looks for a connection, on the goroutine of
+// the request. So the request waits within that hook. If next does not call the
+// hook, the request does not wait.
 func (g *gate) traced(next http.RoundTripper, at place, req *http.Request) (*http.Response, error) {
 	w := &wrapped{gate: g, at: at}
 	defer w.leave()

@@ -53,7 +53,7 @@ const (
 //     proxy's response, without a body.
 //   - MaxResponseHeaderBytes is 1 MiB and not 10 MiB.
 //
-// These pings find a dead connection within half a minute. Shorter times would
+// The pings find a dead connection within half a minute. Shorter times would
 // find it earlier, at a price. If a server is too busy to answer a ping in
 // time, all requests on the connection fail, even those that it would have
 // answered. And some servers close a connection after too many pings without
