@@ -10,7 +10,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// texts are the bodies of responses, "-" for what is nil.
+// texts returns the bodies of responses, and "-" for each that is nil.
 func texts(resps []*http.Response) []string {
 	out := []string{}
 	for _, r := range resps {
@@ -19,8 +19,8 @@ func texts(resps []*http.Response) []string {
 	return out
 }
 
-// startAll calls All on a goroutine and returns, once that waits or is done, where
-// its result will be.
+// startAll calls All on a goroutine. It returns once All waits or has returned,
+// with the channel for its result.
 func startAll(hs ...*pending.Pending) (result chan func() ([]*http.Response, error)) {
 	result = make(chan func() ([]*http.Response, error), 1)
 	go func() {
@@ -31,7 +31,7 @@ func startAll(hs ...*pending.Pending) (result chan func() ([]*http.Response, err
 	return result
 }
 
-// wantAll checks what All returned.
+// wantAll checks the result of All.
 func wantAll(t *testing.T, result chan func() ([]*http.Response, error), want []string, wantErr error) {
 	t.Helper()
 	synctest.Wait()
@@ -40,14 +40,14 @@ func wantAll(t *testing.T, result chan func() ([]*http.Response, error), want []
 	}
 	resps, err := (<-result)()
 	if err != wantErr {
-		t.Errorf("All: %v, want %v", err, wantErr)
+		t.Errorf("All() error = %v, want %v", err, wantErr)
 	}
 	if diff := cmp.Diff(want, texts(resps)); diff != "" {
 		t.Errorf("responses of All (-want +got):\n%s", diff)
 	}
 }
 
-// Promise 11.
+// Promise 11: the responses are in the order of the arguments.
 func TestAll_inTheOrderGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b, other block
@@ -56,27 +56,27 @@ func TestAll_inTheOrderGiven(t *testing.T) {
 		other.answer(hs[1], 204, "two")
 		synctest.Wait()
 		if len(result) != 0 {
-			t.Fatal("All did not wait for the first handle")
+			t.Fatal("All returned before the first handle was done")
 		}
 		b.answer(hs[0], 200, "one")
 		wantAll(t, result, []string{"one", "two", "three"}, nil)
 	})
 }
 
-// Promise 11: All does not judge a status.
+// Promise 11: two 401 responses are a success to All.
 func TestAll_acceptsAnyStatus(t *testing.T) {
 	var b block
 	resps, err := pending.All(b.answered("/1", 401, "no"), b.answered("/2", 401, "nor you"))
 	if err != nil {
-		t.Fatalf("All: %v, want no error", err)
+		t.Fatalf("All() error = %v, want nil", err)
 	}
 	if diff := cmp.Diff([]string{"no", "nor you"}, texts(resps)); diff != "" {
 		t.Errorf("responses of All (-want +got):\n%s", diff)
 	}
 }
 
-// Promise 11: the first failure is that which came first, not that which stands
-// first, and the others run on.
+// Promise 11: the first failure is the first in time, not in the order of the
+// arguments. The other requests continue.
 func TestAll_stopsWaitingAtFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
@@ -85,16 +85,17 @@ func TestAll_stopsWaitingAtFirstFailure(t *testing.T) {
 		b.answer(there, 200, "there")
 		b.fail(failing, errBroken)
 		wantAll(t, result, []string{"-", "there", "-", "early"}, errBroken)
-		b.wantCancelled(t)
-		if settled(open) {
-			t.Error("All ended a request that it no longer waits for")
+		b.wantCanceled(t)
+		if isDone(open) {
+			t.Error("All canceled a request for which it no longer waits")
 		}
 		b.answer(open, 200, "in the end")
 		wantBody(t, open, "in the end")
 	})
 }
 
-// Promise 11: of what has settled before the call too, all responses are there.
+// Promise 11: the responses of handles that were done before the call are
+// returned with the error.
 func TestAll_doneBeforeTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
@@ -121,7 +122,7 @@ func TestAll_nilHandle(t *testing.T) {
 	})
 }
 
-// Each place has a response of its own, also where one handle is in several.
+// If a handle is given twice, each place has its own response.
 func TestAll_duplicates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block

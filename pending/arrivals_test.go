@@ -13,7 +13,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 8.
+// Promise 8: Next returns each handle once, in order of completion.
 func TestNext_completionOrder(t *testing.T) {
 	var b block
 	first, second, third := b.request("/1"), b.request("/2"), b.request("/3")
@@ -27,7 +27,8 @@ func TestNext_completionOrder(t *testing.T) {
 	}
 }
 
-// Promise 8: whoever waits, what settles first is handed out first, once.
+// Promise 8: the handle that is done first is returned first, and once,
+// whichever goroutine waits.
 func TestNext_manyWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
@@ -48,18 +49,18 @@ func TestNext_manyWaiters(t *testing.T) {
 		for i, h := range want {
 			synctest.Wait()
 			if len(got) != i {
-				t.Fatalf("%d waiters have an answer after %d arrivals", len(got), i)
+				t.Fatalf("%d calls of Next returned after %d arrivals", len(got), i)
 			}
 			b.answer(h, 200, "")
 		}
 		synctest.Wait()
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(x, y *pending.Pending) bool { return x == y })); diff != "" {
-			t.Errorf("handed out (-want +got):\n%s", diff)
+			t.Errorf("handles that Next returned (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// Promise 8: two arrivals wake two waiters, though neither has run in between.
+// Promise 8: two arrivals wake two waiters, even if neither has run in between.
 func TestNext_twoArrivalsWakeTwoWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
@@ -73,19 +74,19 @@ func TestNext_twoArrivalsWakeTwoWaiters(t *testing.T) {
 		b.answer(two, 200, "")
 		synctest.Wait()
 		if len(got) != 2 {
-			t.Fatalf("%d of 3 waiters have an answer after 2 arrivals", len(got))
+			t.Fatalf("%d of 3 calls of Next returned after 2 arrivals, want 2", len(got))
 		}
 		if x, y := <-got, <-got; x == y || x == open || y == open {
-			t.Errorf("two waiters were handed %p and %p; want %p and %p", x, y, one, two)
+			t.Errorf("Next() = %p and %p, want %p and %p", x, y, one, two)
 		}
 		b.answer(open, 200, "")
 		if h := <-got; h != open {
-			t.Errorf("the last waiter was handed %p, want %p", h, open)
+			t.Errorf("Next() = %p, want %p", h, open)
 		}
 	})
 }
 
-// Promise 9.
+// Promise 9: Next returns nil when another call claims the last handle.
 func TestNext_returnsWhenLastIsClaimed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
@@ -101,7 +102,7 @@ func TestNext_returnsWhenLastIsClaimed(t *testing.T) {
 		go h.Response()
 		synctest.Wait()
 		if len(got) != 2 {
-			t.Fatalf("%d of 2 waiters have an answer, though nothing is left to wait for", len(got))
+			t.Fatalf("%d of 2 calls of Next returned after the last handle was claimed, want 2", len(got))
 		}
 		if x, y := <-got, <-got; x != nil || y != nil {
 			t.Errorf("Next() = %p and %p, want nil", x, y)
@@ -113,7 +114,7 @@ func TestNext_returnsWhenLastIsClaimed(t *testing.T) {
 	})
 }
 
-// Promise 9: claimed when they are called, not when they return.
+// Promise 9: handles are claimed when a method is called, not when it returns.
 func TestClaim(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -132,11 +133,11 @@ func TestClaim(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				for _, before := range []bool{true, false} { // it has settled
+				for _, before := range []bool{true, false} { // whether it is done before
 					var b block
 					h := b.request("/")
 					if !b.Has() {
-						t.Error("Has() = false for a handle that was just made")
+						t.Error("Has() = false for a handle that was just made, want true")
 					}
 					if before {
 						b.answer(h, 200, "{}")
@@ -144,14 +145,14 @@ func TestClaim(t *testing.T) {
 					go test.use(h)
 					synctest.Wait()
 					if has := b.Has(); has == test.claims {
-						t.Errorf("settled before: %t: Has() = %t after %s", before, has, test.name)
+						t.Errorf("done before: %t: Has() = %t after %s, want %t", before, has, test.name, !test.claims)
 					}
 					b.answer(h, 200, "{}")
 					if got := b.Next(); (got == nil) != test.claims {
-						t.Errorf("settled before: %t: Next() = %p after %s of %p", before, got, test.name, h)
+						t.Errorf("done before: %t: Next() = %p after %s of %p, want it claimed: %t", before, got, test.name, h, test.claims)
 					}
 					if b.Has() {
-						t.Error("Has() = true, and Next has given all")
+						t.Error("Has() = true after Next returned the last handle, want false")
 					}
 				}
 			})
@@ -159,7 +160,8 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// Promise 9: what Next gave is claimed too, and asking it again does no harm.
+// Promise 9: Next claims the handle that it returns. Claiming it again changes
+// nothing.
 func TestClaim_twiceCountsOnce(t *testing.T) {
 	var b block
 	h, other := b.answered("/", 200, ""), b.request("/other")
@@ -169,7 +171,7 @@ func TestClaim_twiceCountsOnce(t *testing.T) {
 	h.Response()
 	h.Bytes()
 	if !b.Has() {
-		t.Error("Has() = false, and one handle is unclaimed")
+		t.Error("Has() = false with one handle unclaimed, want true")
 	}
 	b.answer(other, 200, "")
 	if got := b.Next(); got != other {
@@ -177,26 +179,26 @@ func TestClaim_twiceCountsOnce(t *testing.T) {
 	}
 }
 
-// Promise 10.
+// Promise 10: a handle completes once, and its result does not change.
 func TestComplete_once(t *testing.T) {
 	var b block
 	h := b.request("/")
 	if !b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: 200}, Body: []byte("first")}) {
-		t.Error("the first Settle says it was not that")
+		t.Error("the first Complete = false, want true")
 	}
 	if b.Complete(h, ask.Answer{Err: errBroken}) {
-		t.Error("a second Settle says it was the first")
+		t.Error("the second Complete = true, want false")
 	}
 	wantBody(t, h, "first")
 	h.Cancel()
-	b.wantCancelled(t)
+	b.wantCanceled(t)
 	wantBody(t, h, "first")
 	if b.Next() != nil || b.Has() {
-		t.Error("a handle that was claimed is among the arrivals")
+		t.Error("Next returned a handle that was claimed")
 	}
 }
 
-// What tells of settling tells in the order of it, at once if it is past.
+// tell is called in order of completion, at once for a handle that is done.
 func TestClaim_notifies(t *testing.T) {
 	var b block
 	var told []int
@@ -208,6 +210,6 @@ func TestClaim_notifies(t *testing.T) {
 	new(pending.Arrivals).Claim(nil, 3, tell)
 	b.answer(one, 200, "")
 	if diff := cmp.Diff([]int{2, 3, 1, 11}, told); diff != "" {
-		t.Errorf("told of (-want +got):\n%s", diff)
+		t.Errorf("calls of tell (-want +got):\n%s", diff)
 	}
 }

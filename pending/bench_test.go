@@ -9,12 +9,12 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What a handle costs beside as many others: each of these is the same among ten and
-// among ten thousand.
+// The cost of a handle beside n others. Each benchmark has the same result for ten
+// and for ten thousand.
 //
 //	go test ./pending -run xxx -bench . -benchmem
 
-// among runs f among n handles that have not settled.
+// among runs f among n handles that are not done.
 func among(b *testing.B, f func(b *testing.B, others *block)) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("pending=%d", n), func(b *testing.B) {
@@ -40,7 +40,8 @@ func BenchmarkComplete(b *testing.B) {
 	})
 }
 
-// Next among arrivals that nobody took yet, each put back as another.
+// Next among handles that are done and unclaimed. Each handle that it returns
+// is replaced by another.
 func BenchmarkNext(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
 		b.Run(fmt.Sprintf("arrived=%d", n), func(b *testing.B) {
@@ -84,7 +85,7 @@ func BenchmarkHas(b *testing.B) {
 	})
 }
 
-// A handle that is made, settles, and is claimed by who asks for its response; by hand a
+// A handle is made, completed, and claimed by Bytes. By hand, each result has a
 // channel of its own.
 func BenchmarkClaim(b *testing.B) {
 	among(b, func(b *testing.B, a *block) {
@@ -106,7 +107,7 @@ func BenchmarkClaim(b *testing.B) {
 	})
 }
 
-// One that is made and cancelled.
+// A handle is made and canceled.
 func BenchmarkCancel(b *testing.B) {
 	among(b, func(b *testing.B, a *block) {
 		for b.Loop() {

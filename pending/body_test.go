@@ -16,7 +16,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 11: what decodes judges the status; Response does not.
+// Promise 11: Bytes and JSON require a status of 2xx; Response accepts any
+// status.
 func TestBytes_requires2xx(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -33,12 +34,12 @@ func TestBytes_requires2xx(t *testing.T) {
 		jsonErr := h.JSON(&v)
 		if test.ok {
 			if string(got) != `"why"` || err != nil || v != "why" || jsonErr != nil {
-				t.Errorf("status %d: Bytes() = %q, %v; JSON: %q, %v", test.status, got, err, v, jsonErr)
+				t.Errorf("status %d: Bytes() = %q, %v and JSON() = %q, %v; want the body", test.status, got, err, v, jsonErr)
 			}
 			continue
 		}
 		if got != nil || v != "" {
-			t.Errorf("status %d: Bytes() = %q and JSON decoded %q; want none", test.status, got, v)
+			t.Errorf("status %d: Bytes() = %q and JSON decoded %q; want nothing", test.status, got, v)
 		}
 		for _, err := range []error{err, jsonErr} {
 			var se *pending.StatusError
@@ -69,11 +70,12 @@ func TestBytes_shared(t *testing.T) {
 	one, _ := h.Bytes()
 	two, _ := h.Bytes()
 	if &one[0] != &two[0] {
-		t.Error("Bytes copies the body")
+		t.Error("two calls of Bytes returned different slices, want the same")
 	}
 }
 
-// Promise 20: what doesn't decode is a *url.Error around the decoder's.
+// Promise 20: if the body does not decode, the error is a *url.Error that wraps
+// the decoder's error.
 func TestJSON_decodeError(t *testing.T) {
 	asked, _ := http.NewRequest("POST", "https://user:secret@h/x", nil)
 	answered := &http.Response{StatusCode: 200, Request: asked}
@@ -100,8 +102,8 @@ func TestJSON_decodeError(t *testing.T) {
 	}
 }
 
-// Promise 20: a *StatusError's text has method, URL and status, and none needs a
-// Request to be there.
+// Promise 20: the text of a *StatusError has the method, the URL and the
+// status. Each error has a text, even without a Request.
 func TestErrors_text(t *testing.T) {
 	asked, _ := http.NewRequest("DELETE", "https://user:secret@h/x", nil)
 	ofRequest := func(asked *http.Request, resp *http.Response) error {
@@ -132,8 +134,9 @@ func TestErrors_text(t *testing.T) {
 	}
 }
 
-// The text of a decoder's error had a number of a megabyte in it, as the server
-// sent it, and a reason phrase had as much.
+// The text of a decoder's error contained a number of a megabyte that the
+// server had sent. The text of a *StatusError contained a reason phrase of that
+// length.
 func TestErrors_boundForeignText(t *testing.T) {
 	long := strings.Repeat("1", 1<<20)
 	var b block
@@ -144,17 +147,17 @@ func TestErrors_boundForeignText(t *testing.T) {
 	_, status := reason.Bytes()
 	for name, err := range map[string]error{"JSON": number.JSON(new(numeric)), "Bytes": status} {
 		if err == nil || len(err.Error()) > 9<<10 {
-			t.Errorf("%s: an error of %d bytes", name, len(fmt.Sprint(err)))
+			t.Errorf("%s: the error has %d bytes, want at most 9 KiB", name, len(fmt.Sprint(err)))
 		}
 	}
 }
 
-// A numeric quotes what it can't decode.
+// A numeric quotes a text that does not decode.
 type numeric int
 
 func (n *numeric) UnmarshalJSON(b []byte) error { return fmt.Errorf("no number: %s", b) }
 
-// Promise 21: Timeout stays true through ErrNotSent.
+// Promise 21: an error that matches ErrNotSent still reports true from Timeout.
 func TestNotSent_keepsTimeout(t *testing.T) {
 	for _, test := range []struct {
 		err     error
@@ -166,13 +169,13 @@ func TestNotSent_keepsTimeout(t *testing.T) {
 	} {
 		err := fail.NotSent(test.err)
 		if !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, test.err) {
-			t.Errorf("NotSent(%v) = %v, which is not both", test.err, err)
+			t.Errorf("NotSent(%v) = %v, want an error that matches it and ErrNotSent", test.err, err)
 		}
 		if (&url.Error{Op: "Get", Err: err}).Timeout() != test.timeout {
-			t.Errorf("a *url.Error of NotSent(%v) has Timeout() %t", test.err, !test.timeout)
+			t.Errorf("NotSent(%v): Timeout() = %t, want %t", test.err, !test.timeout, test.timeout)
 		}
 		if again := fail.NotSent(err); strings.Count(again.Error(), "not sent") != 1 {
-			t.Errorf("marked twice, it reads %q", again)
+			t.Errorf("NotSent of NotSent = %q, want \"not sent\" once", again)
 		}
 	}
 }

@@ -22,14 +22,15 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A block makes handles and settles them by hand. Cancel settles them, as that of a
-// real block does.
+// A block makes handles, which tests complete by hand. Cancel completes them
+// with context.Canceled, as in a real block.
 type block struct {
 	pending.Arrivals
-	cancelled []string
+	canceled []string
 }
 
-// Make returns the handle of a request, which Cancel calls cancel for. Both may be nil.
+// Make returns the handle of a request. Cancel of the handle calls cancel. Both
+// arguments may be nil.
 func (b *block) Make(asked *http.Request, cancel func()) *pending.Pending {
 	if cancel == nil {
 		return b.Arrivals.Make(ask.Of(asked), nil)
@@ -46,18 +47,19 @@ func (c canceler) Withdraw() bool {
 	return true
 }
 
-// request makes the handle of a GET of https://h and the path.
+// request returns the handle of a GET of https://h with the path.
 func (b *block) request(path string) *pending.Pending {
 	asked := &http.Request{Method: "GET", URL: &url.URL{Scheme: "https", Host: "h", Path: path}}
 	var h *pending.Pending
 	h = b.Make(asked, func() {
-		b.cancelled = append(b.cancelled, path)
+		b.canceled = append(b.canceled, path)
 		b.fail(h, context.Canceled)
 	})
 	return h
 }
 
-// answered makes the handle of a request that settled with a status and a body.
+// answered returns the handle of a request that is done, with a status and a
+// body.
 func (b *block) answered(path string, status int, body string) *pending.Pending {
 	h := b.request(path)
 	b.answer(h, status, body)
@@ -72,25 +74,25 @@ func (b *block) fail(h *pending.Pending, err error) {
 	b.Complete(h, ask.Answer{Err: err, NotSent: errors.Is(err, pending.ErrNotSent)})
 }
 
-// wantCancelled checks which requests Cancel was called for while they were open.
-func (b *block) wantCancelled(t *testing.T, want ...string) {
+// wantCanceled checks which requests were canceled before they were done.
+func (b *block) wantCanceled(t *testing.T, want ...string) {
 	t.Helper()
-	slices.Sort(b.cancelled)
-	if diff := cmp.Diff(want, b.cancelled); diff != "" {
-		t.Errorf("cancelled (-want +got):\n%s", diff)
+	slices.Sort(b.canceled)
+	if diff := cmp.Diff(want, b.canceled); diff != "" {
+		t.Errorf("canceled (-want +got):\n%s", diff)
 	}
 }
 
-// wantBody checks that h settled with a response that has the body.
+// wantBody checks that h is done, with a response that has the body.
 func wantBody(t *testing.T, h *pending.Pending, want string) {
 	t.Helper()
-	if !settled(h) {
-		t.Errorf("the handle has not settled; want body %q", want)
+	if !isDone(h) {
+		t.Errorf("the handle is not done, want body %q", want)
 		return
 	}
 	resp, err := h.Response()
 	if err != nil {
-		t.Errorf("Response() = %v; want body %q", err, want)
+		t.Errorf("Response() error = %v, want body %q", err, want)
 		return
 	}
 	if got := read(resp); got != want {
@@ -98,7 +100,7 @@ func wantBody(t *testing.T, h *pending.Pending, want string) {
 	}
 }
 
-// read is the text of a response, "-" if there is none.
+// read returns the body of a response, or "-" if there is none.
 func read(resp *http.Response) string {
 	if resp == nil {
 		return "-"
@@ -110,7 +112,7 @@ func read(resp *http.Response) string {
 	return string(b)
 }
 
-func settled(h *pending.Pending) bool {
+func isDone(h *pending.Pending) bool {
 	select {
 	case <-h.Done():
 		return true
@@ -121,7 +123,8 @@ func settled(h *pending.Pending) bool {
 
 var errBroken = errors.New("broken")
 
-// inBlock runs fn in a block, in fake time, whose requests go to a server of h.
+// inBlock runs fn in a block, in fake time. The requests of the block go to a
+// server with the handler h.
 func inBlock(t *testing.T, c client.Client, h http.HandlerFunc, fn func(t *testing.T, p *parallel.Parallel)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -133,8 +136,8 @@ func inBlock(t *testing.T, c client.Client, h http.HandlerFunc, fn func(t *testi
 	})
 }
 
-// slow answers after the time that its path ends in ("/a/300ms") with the path, or
-// with the status that its query asks for ("?404").
+// slow responds after the time at the end of its path ("/a/300ms"). The body is
+// the path, and the status is the one in the query ("?404").
 func slow(w http.ResponseWriter, r *http.Request) {
 	d, err := time.ParseDuration(path.Base(r.URL.Path))
 	if err != nil {

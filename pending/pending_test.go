@@ -14,7 +14,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 10.
+// Promise 10: each call returns its own response, whose body reads from the start.
 func TestResponse_repeatable(t *testing.T) {
 	var b block
 	h := b.answered("/", 200, "the body")
@@ -26,14 +26,14 @@ func TestResponse_repeatable(t *testing.T) {
 	first.StatusCode = 500
 	second, _ := h.Response()
 	if second == first || second.StatusCode != 200 {
-		t.Errorf("the second Response is not one of its own: status %d, want 200", second.StatusCode)
+		t.Errorf("the second Response() shares the first one's value: status %d, want 200", second.StatusCode)
 	}
 	first.Body.Close()
 	if got := read(second); got != "the body" {
-		t.Errorf("the second body = %q, want it from the start", got)
+		t.Errorf("the second body = %q, want %q", got, "the body")
 	}
 	if got := read(first); got != " body" {
-		t.Errorf("the rest of the first body = %q, want %q: Close has nothing to do", got, " body")
+		t.Errorf("the rest of the first body after Close = %q, want %q", got, " body")
 	}
 
 	failed := b.request("/")
@@ -45,7 +45,7 @@ func TestResponse_repeatable(t *testing.T) {
 	}
 }
 
-// Promise 10.
+// Promise 10: many goroutines may read the result of one handle.
 func TestPending_manyGoroutines(t *testing.T) {
 	var b block
 	h := b.request("/")
@@ -54,10 +54,10 @@ func TestPending_manyGoroutines(t *testing.T) {
 		asking.Go(func() {
 			resp, err := h.Response()
 			if err != nil || read(resp) != "the body" {
-				t.Errorf("Response() = %v, %v", resp, err)
+				t.Errorf("Response() = %v, %v; want the response", resp, err)
 			}
 			if body, err := h.Bytes(); err != nil || string(body) != "the body" {
-				t.Errorf("Bytes() = %q, %v", body, err)
+				t.Errorf("Bytes() = %q, %v; want the body", body, err)
 			}
 			h.Cancel()
 		})
@@ -78,18 +78,19 @@ func TestResponse_waits(t *testing.T) {
 			got := make(chan error, 1)
 			go func() { got <- ask(h) }()
 			synctest.Wait()
-			if len(got) != 0 || settled(h) {
-				t.Errorf("%s returned before the handle settled", name)
+			if len(got) != 0 || isDone(h) {
+				t.Errorf("%s returned before the handle was done", name)
 			}
 			b.fail(h, errBroken)
-			if err := <-got; err != errBroken || !settled(h) {
-				t.Errorf("%s: %v, want %v", name, err, errBroken)
+			if err := <-got; err != errBroken || !isDone(h) {
+				t.Errorf("%s() error = %v, want %v", name, err, errBroken)
 			}
 		}
 	})
 }
 
-// Promise 10: a late Cancel does nothing. One in time may come several times.
+// Promise 10: a late Cancel does nothing. An earlier one may be called several
+// times.
 func TestCancel(t *testing.T) {
 	var b block
 	h := b.answered("/late", 200, "body")
@@ -99,7 +100,7 @@ func TestCancel(t *testing.T) {
 	open := b.request("/open")
 	open.Cancel()
 	open.Cancel()
-	b.wantCancelled(t, "/open")
+	b.wantCanceled(t, "/open")
 	if _, err := open.Response(); !errors.Is(err, context.Canceled) {
 		t.Errorf("Response() = %v, want context.Canceled", err)
 	}
@@ -109,18 +110,18 @@ func TestCancel(t *testing.T) {
 	stubborn.Cancel()
 	stubborn.Cancel()
 	if calls != 2 {
-		t.Errorf("cancel was called %d times while the handle was open, want 2", calls)
+		t.Errorf("cancel was called %d times before the handle was done, want 2", calls)
 	}
-	b.Make(nil, nil).Cancel() // there is nothing to call
+	b.Make(nil, nil).Cancel() // calls nothing
 }
 
-// A handle that was never made is one that settled with an error saying so.
+// A nil or zero handle is done, with an error that says so.
 func TestPending_nilOrZero(t *testing.T) {
 	for name, h := range map[string]*pending.Pending{"nil": nil, "zero": new(pending.Pending)} {
 		t.Run(name, func(t *testing.T) {
 			resp, err := h.Response()
 			if resp != nil || err == nil || !strings.Contains(err.Error(), "nil or zero") {
-				t.Errorf("Response() = %v, %v; want an error that says what is wrong", resp, err)
+				t.Errorf("Response() = %v, %v; want an error with \"nil or zero\"", resp, err)
 			}
 			if b, err := h.Bytes(); b != nil || err == nil {
 				t.Errorf("Bytes() = %q, %v; want an error", b, err)
@@ -131,15 +132,15 @@ func TestPending_nilOrZero(t *testing.T) {
 			if r := h.Request(); r != nil {
 				t.Errorf("Request() = %v, want nil", r)
 			}
-			if !settled(h) {
-				t.Error("Done() is open")
+			if !isDone(h) {
+				t.Error("Done() is open, want it closed")
 			}
 			h.Cancel()
 		})
 	}
 }
 
-// Promise 14: what Request gives is a copy.
+// Promise 14: Request returns a copy.
 func TestRequest_copy(t *testing.T) {
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, "own")
@@ -153,21 +154,21 @@ func TestRequest_copy(t *testing.T) {
 
 	r := h.Request()
 	if r.Method != "PUT" || r.URL.String() != "https://h/x?y=1" || r.Header.Get("X") != "1" || r.ContentLength != 4 {
-		t.Errorf("Request() = %s %s with X %q and %d bytes", r.Method, r.URL, r.Header.Get("X"), r.ContentLength)
+		t.Errorf("Request() = %s %s with X %q and %d bytes; want PUT https://h/x?y=1 with X 1 and 4 bytes", r.Method, r.URL, r.Header.Get("X"), r.ContentLength)
 	}
 	if r.Context() != ctx {
-		t.Error("Request().Context() is not the caller's own")
+		t.Error("Request().Context() is not the request's own context")
 	}
 	r.URL.Path, r.Method = "/changed", "GET"
 	r.Header.Set("X", "2")
 	for range 2 { // each has a body of its own
 		r := h.Request()
 		if r.URL.Path != "/x" || r.Method != "PUT" || r.Header.Get("X") != "1" {
-			t.Errorf("a change to a copy shows in the next: %s %s, X %q", r.Method, r.URL, r.Header.Get("X"))
+			t.Errorf("Request() = %s %s with X %q after a copy was changed; want it unchanged", r.Method, r.URL, r.Header.Get("X"))
 		}
 		got, err := io.ReadAll(r.Body)
 		if string(got) != "body" || err != nil {
-			t.Errorf("body = %q, %v; want it fresh", got, err)
+			t.Errorf("body = %q, %v; want it from the start", got, err)
 		}
 		if err := r.Body.Close(); err != nil {
 			t.Error(err)
@@ -177,12 +178,12 @@ func TestRequest_copy(t *testing.T) {
 		}
 	}
 	if b.Complete(h, ask.Answer{Err: errBroken}); h.Request() == nil {
-		t.Error("Request() = nil once the handle has settled")
+		t.Error("Request() = nil once the handle is done")
 	}
 }
 
-// Promise 14: a body that was never read again was never opened, and one that was
-// is closed once.
+// Promise 14: GetBody is called at the first Read of a copy's body, and the
+// body that it returns is closed once.
 func TestRequest_opensBodyWhenRead(t *testing.T) {
 	opened, closed := 0, 0
 	asked, _ := http.NewRequest("POST", "https://h/", io.NopCloser(strings.NewReader("")))
@@ -194,11 +195,11 @@ func TestRequest_opensBodyWhenRead(t *testing.T) {
 
 	h.Request().Body.Close()
 	if opened != 0 {
-		t.Error("a copy that was only looked at opened a body")
+		t.Error("GetBody was called for a copy whose body was not read")
 	}
 	r := h.Request()
 	if got, err := io.ReadAll(r.Body); string(got) != "fresh" || err != nil || opened != 1 {
-		t.Errorf("body = %q, %v, opened %d times; want it fresh, once", got, err, opened)
+		t.Errorf("body = %q, %v, opened %d times; want %q, opened once", got, err, opened, "fresh")
 	}
 	r.Body.Close()
 	r.Body.Close()
@@ -208,12 +209,12 @@ func TestRequest_opensBodyWhenRead(t *testing.T) {
 
 	asked.GetBody = func() (io.ReadCloser, error) { return nil, errBroken }
 	if _, err := io.ReadAll(new(block).Make(asked, nil).Request().Body); err != errBroken {
-		t.Errorf("Read = %v, want GetBody's error", err)
+		t.Errorf("Read = %v, want %v of GetBody", err, errBroken)
 	}
 	asked.GetBody = nil
 	_, err := io.ReadAll(new(block).Make(asked, nil).Request().Body)
 	if err == nil || !strings.Contains(err.Error(), "cannot be read again") {
-		t.Errorf("Read = %v, want an error that says why there is none", err)
+		t.Errorf("Read = %v, want an error with \"cannot be read again\"", err)
 	}
 }
 
@@ -228,13 +229,13 @@ func (c *counted) Close() error { *c.closed++; return nil }
 func TestRequest_noRequestOrBody(t *testing.T) {
 	var b block
 	if r := b.Make(nil, nil).Request(); r != nil {
-		t.Errorf("Request() = %v for what is no request, want nil", r)
+		t.Errorf("Request() = %v for a function, want nil", r)
 	}
 	r := b.Make(&http.Request{Body: http.NoBody}, nil).Request()
 	if r.Body != http.NoBody {
-		t.Errorf("Request().Body = %v, want http.NoBody: net/http knows it by identity", r.Body)
+		t.Errorf("Request().Body = %v, want http.NoBody, which net/http compares by identity", r.Body)
 	}
 	if r := b.request("/").Request(); r.Body != nil || r.Context() != context.Background() {
-		t.Errorf("Request() has body %v and context %v; want none, and the background", r.Body, r.Context())
+		t.Errorf("Request() has body %v and context %v; want nil and context.Background()", r.Body, r.Context())
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// chain makes a race of two, a race of that and a third, and so on, with n leaves.
+// chain makes a race of two handles, a race of that and a third, and so on,
+// with n leaves.
 func chain(b *block, n int) (leaves []*pending.Pending, outermost *pending.Pending) {
 	outermost = b.request("/0")
 	leaves = append(leaves, outermost)
@@ -25,14 +26,14 @@ func chain(b *block, n int) (leaves []*pending.Pending, outermost *pending.Pendi
 	return leaves, outermost
 }
 
-// A countingError counts how often it is asked for its text, and what it matches.
+// A countingError counts the calls of its methods.
 type countingError struct{ texts, matches *int }
 
 func (e *countingError) Error() string    { *e.texts++; return "failed" }
 func (e *countingError) Is(e2 error) bool { *e.matches++; return false }
 
-// Each race in a chain copied the text of those before it, and asked their errors
-// whether they were sent: 2,000 racers cost two million questions.
+// Each race in a chain copied the text of those before it, and tested their
+// errors for ErrNotSent: 2,000 racers cost two million tests.
 func TestRace_chainIsLinear(t *testing.T) {
 	const n = 2000
 	var b block
@@ -43,21 +44,21 @@ func TestRace_chainIsLinear(t *testing.T) {
 	}
 	_, err := race.Response()
 	if matches != 0 || texts != 0 {
-		t.Errorf("while the race was decided, errors were asked %d times for a match, %d times for a text; want 0", matches, texts)
+		t.Errorf("deciding the race called Is %d times and Error %d times, want 0", matches, texts)
 	}
 	if got, want := len(err.Error()), n*len("failed\n")-1; got != want {
 		t.Errorf("the text has %d bytes, want %d", got, want)
 	}
 	if texts != n {
-		t.Errorf("%d texts were asked for, want %d", texts, n)
+		t.Errorf("Error was called %d times, want %d", texts, n)
 	}
 	errors.Is(err, http.ErrAbortHandler)
 	if matches != n {
-		t.Errorf("%d errors were asked for a match, want %d", matches, n)
+		t.Errorf("Is was called %d times, want %d", matches, n)
 	}
 }
 
-// A race that is twice a racer of the next doubled the text with each.
+// If each race was two racers of the next, each race doubled the text.
 func TestRace_sameRacerTwiceListedOnce(t *testing.T) {
 	var b block
 	first, second := b.request("/1"), b.request("/2")
@@ -77,7 +78,7 @@ func TestRace_sameRacerTwiceListedOnce(t *testing.T) {
 	race.Cancel()
 }
 
-// Deciding, ending, and canceling a chain of races went down, or up, by recursion.
+// Deciding, ending and canceling a chain of races were recursive.
 func TestRace_chainNeedsNoStack(t *testing.T) {
 	defer debug.SetMaxStack(debug.SetMaxStack(256 << 10))
 	const n = 20_000
@@ -101,27 +102,28 @@ func TestRace_chainNeedsNoStack(t *testing.T) {
 			}
 			if err != nil {
 				if text := err.Error(); len(text) < len("broken") {
-					t.Errorf("the text is %q", text)
+					t.Errorf("Error() = %q, want a text", text)
 				}
 				errors.Is(err, http.ErrAbortHandler)
 			}
-			if open := len(leaves) - done(leaves); open != 0 && name != "lost" {
+			if open := len(leaves) - countDone(leaves); open != 0 && name != "lost" {
 				t.Errorf("%d racers are not done; want all canceled", open)
 			}
 		})
 	}
 }
 
-func done(hs []*pending.Pending) (n int) {
+func countDone(hs []*pending.Pending) (n int) {
 	for _, h := range hs {
-		if settled(h) {
+		if isDone(h) {
 			n++
 		}
 	}
 	return n
 }
 
-// Whoever waited for a Race could see it done before its losers were canceled.
+// A caller that waited for a Race could see it done before its losers were
+// canceled.
 func TestRace_cancelsLosersBeforeDone(t *testing.T) {
 	for name, nest := range map[string]func(hs ...*pending.Pending) *pending.Pending{
 		"one race": pending.Race,
@@ -139,7 +141,7 @@ func TestRace_cancelsLosersBeforeDone(t *testing.T) {
 			var late []string
 			loser := func(name string) (h *pending.Pending) {
 				return a.Make(nil, func() {
-					if race != nil && settled(race) {
+					if race != nil && isDone(race) {
 						late = append(late, name)
 					}
 				})
@@ -147,18 +149,18 @@ func TestRace_cancelsLosersBeforeDone(t *testing.T) {
 			winner := a.Make(nil, nil)
 			race = nest(winner, loser("second"), loser("third"))
 			a.Complete(winner, ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}})
-			if !settled(race) {
+			if !isDone(race) {
 				t.Error("the race is not done")
 			}
 			if len(late) > 0 {
-				t.Errorf("%s: canceled when the race was done", strings.Join(late, " and "))
+				t.Errorf("canceled after the race was done: %s", strings.Join(late, " and "))
 			}
 		})
 	}
 }
 
-// Decide cancels the losers, and nothing is done yet: the winner gives its slot back
-// only then.
+// Decide cancels the losers before any handle is done: the winner gives its
+// slot back only after that.
 func TestRace_decidedBeforeWinnerIsDone(t *testing.T) {
 	var here, there block
 	winner, loser, outer := here.request("/winner"), there.request("/loser"), there.request("/outer")
@@ -166,19 +168,20 @@ func TestRace_decidedBeforeWinnerIsDone(t *testing.T) {
 	race := pending.Race(outer, inner)
 	answer := ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: []byte("body")}
 	here.Decide(winner, answer)
-	there.wantCancelled(t, "/loser", "/outer")
-	here.wantCancelled(t)
-	if settled(winner) || settled(inner) || settled(race) {
+	there.wantCanceled(t, "/loser", "/outer")
+	here.wantCanceled(t)
+	if isDone(winner) || isDone(inner) || isDone(race) {
 		t.Error("a handle is done before it was completed")
 	}
-	there.End(errBroken) // race has its winner, and is done with its block
+	there.End(errBroken) // race has a winner, so it completes with that
 	wantBody(t, race, "body")
 	here.Complete(winner, answer)
 	wantBody(t, inner, "body")
-	here.wantCancelled(t)
+	here.wantCanceled(t)
 }
 
-// Two callers who appended to the bytes of one handle wrote into the room behind them.
+// Two callers that appended to the bytes of one handle wrote to the same
+// memory.
 func TestBytes_noSpareCapacity(t *testing.T) {
 	var b block
 	for name, h := range map[string]*pending.Pending{
@@ -188,12 +191,12 @@ func TestBytes_noSpareCapacity(t *testing.T) {
 		b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: append(make([]byte, 0, 100), "body"...)})
 		one, _ := h.Bytes()
 		if len(one) != cap(one) {
-			t.Errorf("%s: Bytes() has room for %d bytes behind it", name, cap(one)-len(one))
+			t.Errorf("%s: Bytes() has a spare capacity of %d, want 0", name, cap(one)-len(one))
 		}
 		resp, _ := h.Response()
 		resp.Body.(io.WriterTo).WriteTo(capWriter(func(p []byte) {
 			if len(p) != cap(p) {
-				t.Errorf("%s: WriteTo writes %d bytes with room behind them", name, len(p))
+				t.Errorf("%s: WriteTo wrote %d bytes with a spare capacity of %d, want 0", name, len(p), cap(p)-len(p))
 			}
 		}))
 	}

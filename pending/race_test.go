@@ -19,31 +19,33 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 11: the first whose status is 2xx wins, and the others are cancelled.
+// Promise 11: the first racer with a 2xx status wins, and the others are
+// canceled.
 func TestRace_firstSuccessWins(t *testing.T) {
 	var b block
 	one, two, three, four := b.request("/1"), b.request("/2"), b.request("/3"), b.request("/4")
 	race := pending.Race(one, two, three, four)
 	b.answer(two, 404, "not here")
 	b.fail(one, errBroken)
-	if settled(race) {
-		t.Fatal("a 404 and a failure settled the race")
+	if isDone(race) {
+		t.Fatal("a 404 and a failure completed the race")
 	}
-	b.wantCancelled(t)
+	b.wantCanceled(t)
 	b.answer(three, 204, "the winner's")
 	wantBody(t, race, "the winner's")
-	b.wantCancelled(t, "/4")
+	b.wantCanceled(t, "/4")
 	wantBody(t, three, "the winner's")
 }
 
-// Promise 11: with no winner, all errors, in the order given.
+// Promise 11: a race without a winner completes with all errors, in the order
+// of the arguments.
 func TestRace_noWinnerJoinsErrors(t *testing.T) {
 	var b block
 	one, two, three := b.request("/1"), b.request("/2"), b.request("/3")
 	race := pending.Race(one, two, three)
 	b.answer(three, 503, "sorry")
 	b.fail(one, errBroken)
-	if settled(race) {
+	if isDone(race) {
 		t.Fatal("the race settled while a racer was running")
 	}
 	b.fail(two, context.DeadlineExceeded)
@@ -51,20 +53,20 @@ func TestRace_noWinnerJoinsErrors(t *testing.T) {
 	_, err := race.Response()
 	var se *pending.StatusError
 	if !errors.Is(err, errBroken) || !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &se) {
-		t.Fatalf("Response() = %v; want the errors of all three", err)
+		t.Fatalf("Response() error = %v, want the errors of all three", err)
 	}
 	if body := read(se.Response); se.Response.StatusCode != 503 || body != "sorry" {
-		t.Errorf("the *StatusError has status %d and body %q", se.Response.StatusCode, body)
+		t.Errorf("the *StatusError has status %d and body %q, want 503 and %q", se.Response.StatusCode, body, "sorry")
 	}
 	want := "broken\ncontext deadline exceeded\nGet \"https://h/3\": 503 Service Unavailable"
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
-	b.wantCancelled(t)
+	b.wantCanceled(t)
 }
 
-// Promise 11: of those that have settled before, the first given wins, not the
-// first to have settled.
+// Promise 11: of the racers that were done before the call, the first argument
+// wins, not the first to complete.
 func TestRace_doneBeforeTheCall(t *testing.T) {
 	var b block
 	two := b.answered("/2", 200, "two")
@@ -72,32 +74,32 @@ func TestRace_doneBeforeTheCall(t *testing.T) {
 	missing := b.answered("/0", 404, "")
 	open := b.request("/open")
 	wantBody(t, pending.Race(open, missing, one, two), "one")
-	b.wantCancelled(t, "/open")
+	b.wantCanceled(t, "/open")
 }
 
-// Promise 11: the race takes the place of its racers.
+// Promise 11: the race replaces its racers.
 func TestNext_yieldsRaceOnce(t *testing.T) {
 	var b block
 	one, two, other := b.request("/1"), b.request("/2"), b.request("/other")
 	race := pending.Race(one, two)
 	b.answer(other, 200, "")
 	if h := b.Next(); h != other {
-		t.Errorf("Next() = %p, want %p: it came first", h, other)
+		t.Errorf("Next() = %p, want %p, which completed first", h, other)
 	}
 	if !b.Has() {
-		t.Error("Has() = false, and a race is open")
+		t.Error("Has() = false with an open race, want true")
 	}
 	b.answer(two, 200, "two")
 	if h := b.Next(); h != race {
 		t.Errorf("Next() = %p, want the race, %p", h, race)
 	}
 	if h := b.Next(); h != nil || b.Has() {
-		t.Errorf("Next() = %p, want nil: the racers were claimed", h)
+		t.Errorf("Next() = %p, want nil, since the racers are claimed", h)
 	}
 	wantBody(t, race, "two")
 }
 
-// Promise 11: a race can be raced again.
+// Promise 11: a race can be a racer in another race.
 func TestRace_ofRaces(t *testing.T) {
 	var b block
 	one, two, three, four := b.request("/1"), b.request("/2"), b.request("/3"), b.request("/4")
@@ -105,98 +107,98 @@ func TestRace_ofRaces(t *testing.T) {
 	final := pending.Race(left, right)
 	b.fail(one, errBroken)
 	b.fail(two, context.DeadlineExceeded)
-	if settled(final) || !settled(left) {
-		t.Error("the loss of one side did not settle that side alone")
+	if isDone(final) || !isDone(left) {
+		t.Error("two failures did not complete their race, and only that")
 	}
 	b.answer(three, 200, "three")
 	if h := b.Next(); h != final || b.Has() {
-		t.Errorf("Next() = %p, want the final alone, %p", h, final)
+		t.Errorf("Next() = %p, want only the final race, %p", h, final)
 	}
 	wantBody(t, final, "three")
-	b.wantCancelled(t, "/4")
+	b.wantCanceled(t, "/4")
 
 	lost, won := pending.Race(b.request("/5"), b.request("/6")), b.request("/7")
 	final = pending.Race(lost, won)
 	b.answer(won, 200, "seven")
 	wantBody(t, final, "seven")
-	b.wantCancelled(t, "/4", "/5", "/6")
+	b.wantCanceled(t, "/4", "/5", "/6")
 }
 
-// Promise 11.
+// Promise 11: Cancel of a race cancels every racer.
 func TestRace_cancelCancelsEveryRacer(t *testing.T) {
 	var b, other block
 	race := pending.Race(b.request("/1"), other.request("/2"), b.request("/3"))
 	race.Cancel()
-	b.wantCancelled(t, "/1", "/3")
-	other.wantCancelled(t, "/2")
+	b.wantCanceled(t, "/1", "/3")
+	other.wantCanceled(t, "/2")
 	if h := b.Next(); h != race {
-		t.Errorf("Next() = %p, want the race, %p, which was cancelled", h, race)
+		t.Errorf("Next() = %p, want the canceled race, %p", h, race)
 	}
 	if _, err := race.Response(); !errors.Is(err, context.Canceled) {
 		t.Errorf("Response() = %v, want context.Canceled", err)
 	}
 	race.Cancel()
-	b.wantCancelled(t, "/1", "/3")
+	b.wantCanceled(t, "/1", "/3")
 }
 
-// Promise 11: it belongs to the block of its first racer.
+// Promise 11: a race belongs to the block of its first racer.
 func TestRace_racersOfDifferentBlocks(t *testing.T) {
 	var home, away block
 	mine, theirs := home.request("/home"), away.request("/away")
 	race := pending.Race(mine, theirs)
 	if away.Has() || !home.Has() {
-		t.Errorf("Has() = %t away and %t at home; want the race at home", away.Has(), home.Has())
+		t.Errorf("Has() = %t away and %t at home; want false and true", away.Has(), home.Has())
 	}
 	away.answer(theirs, 200, "from elsewhere")
 	wantBody(t, race, "from elsewhere")
-	home.wantCancelled(t, "/home")
-	away.wantCancelled(t)
+	home.wantCanceled(t, "/home")
+	away.wantCanceled(t)
 }
 
-// Promise 11, 4: what belongs to a block ends with it.
+// Promises 4 and 11: a race ends with its block.
 func TestRace_endsWithItsBlock(t *testing.T) {
 	var home, away block
 	mine, theirs := home.request("/home"), away.request("/away")
 	race, decided := pending.Race(mine, theirs), pending.Race(home.answered("/", 200, "won"), away.request("/2"))
 	home.fail(mine, context.DeadlineExceeded)
-	if settled(race) {
+	if isDone(race) {
 		t.Fatal("the race settled while a racer was running")
 	}
 	home.End(errBroken)
-	if !settled(race) {
+	if !isDone(race) {
 		t.Fatal("a race is open after its block has ended")
 	}
 	if _, err := race.Response(); err != errBroken {
 		t.Errorf("Response() = %v, want %v", err, errBroken)
 	}
-	away.wantCancelled(t, "/2", "/away")
+	away.wantCanceled(t, "/2", "/away")
 	wantBody(t, decided, "won")
 
 	late := pending.Race(mine, away.request("/late"))
-	if !settled(late) {
+	if !isDone(late) {
 		t.Fatal("a race made after the end is open")
 	}
 	if _, err := late.Response(); err != errBroken {
 		t.Errorf("Response() of a race made after the end = %v, want %v", err, errBroken)
 	}
-	away.wantCancelled(t, "/2", "/away", "/late")
+	away.wantCanceled(t, "/2", "/away", "/late")
 	wantBody(t, pending.Race(home.answered("/", 200, "had it"), away.request("/3")), "had it")
 
-	// The end of another racer's block is that racer's affair.
+	// The end of another racer's block does not end the race.
 	guest := pending.Race(away.request("/4"), home.request("/5"))
 	home.End(errBroken)
-	if settled(guest) {
-		t.Error("a race settled with the end of a block that it does not belong to")
+	if isDone(guest) {
+		t.Error("a race was completed by the end of a block that it does not belong to")
 	}
 }
 
 func TestRace_noHandles(t *testing.T) {
 	race := pending.Race()
-	if !settled(race) {
-		t.Fatal("it has not settled")
+	if !isDone(race) {
+		t.Fatal("the race is not done")
 	}
 	if _, err := race.Response(); err == nil || !strings.Contains(err.Error(), "no handles") {
-		t.Errorf("Response() = %v, want an error that says so", err)
+		t.Errorf("Response() error = %v, want one with \"no handles\"", err)
 	}
 	race.Cancel()
 	if r := race.Request(); r != nil {
@@ -208,15 +210,15 @@ func TestRace_nilHandles(t *testing.T) {
 	var b block
 	open := b.request("/")
 	race := pending.Race(nil, open, new(pending.Pending))
-	if settled(race) {
-		t.Fatal("a nil handle settled the race")
+	if isDone(race) {
+		t.Fatal("a nil handle completed the race")
 	}
 	b.answer(open, 200, "the one that was")
 	wantBody(t, race, "the one that was")
 
 	_, err := pending.Race(nil, nil).Response()
 	if err == nil || strings.Count(err.Error(), "nil or zero") != 2 {
-		t.Errorf("Response() of a race of two nil handles = %v, want both errors", err)
+		t.Errorf("Response() of a race of two nil handles = %v, want the error of each", err)
 	}
 }
 
@@ -226,7 +228,7 @@ func TestRace_duplicates(t *testing.T) {
 	race := pending.Race(h, h)
 	b.answer(h, 200, "against itself")
 	wantBody(t, race, "against itself")
-	b.wantCancelled(t)
+	b.wantCanceled(t)
 
 	failing := b.request("/")
 	race = pending.Race(failing, failing)
@@ -236,19 +238,21 @@ func TestRace_duplicates(t *testing.T) {
 	}
 }
 
-// Promise 11: it is named by its first racer, also where another won.
+// Promise 11: Request and errors refer to the first racer, even if another
+// racer won.
 func TestRace_requestOfFirstRacer(t *testing.T) {
 	var b block
 	race := pending.Race(b.request("/first"), b.answered("/second", 200, "not JSON"))
 	if r := race.Request(); r == nil || r.URL.Path != "/first" {
-		t.Errorf("Request() = %v, want that of /first", r)
+		t.Errorf("Request() = %v, want the request for /first", r)
 	}
 	if err := race.JSON(new(any)); err == nil || !strings.Contains(err.Error(), `Get "https://h/first"`) {
-		t.Errorf("JSON() = %v, want an error that names what was asked for", err)
+		t.Errorf("JSON() = %v, want an error that names the first racer", err)
 	}
 }
 
-// Promise 10 for a race: each call has a response, and a body, of its own.
+// Promise 10, for a race: each call returns its own response, with its own
+// body.
 func TestRace_resultIsRepeatable(t *testing.T) {
 	var b block
 	race := pending.Race(b.answered("/", 200, "winner"))
@@ -265,22 +269,22 @@ func TestRace_resultIsRepeatable(t *testing.T) {
 	}
 }
 
-// Promise 11: a race is decided though nobody asks, and its losers are cancelled
-// at that moment.
+// Promise 11: a race is decided even if nobody requests its result, and the
+// losers are canceled at that moment.
 func TestRace_decidedUnclaimed(t *testing.T) {
-	var cancelled atomic.Int64 // when, in Unix's nanoseconds
+	var canceled atomic.Int64 // Unix time in nanoseconds
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		slow(w, r)
 		if r.Context().Err() != nil {
-			cancelled.Store(time.Now().UnixNano())
+			canceled.Store(time.Now().UnixNano())
 		}
 	}
 	inBlock(t, client.Client{}, handler, func(t *testing.T, p *parallel.Parallel) {
 		start := time.Now()
 		race := pending.Race(p.Get("/slow/1h"), p.Get("/fast/300ms"))
 		<-time.After(2 * time.Second)
-		if d := time.Unix(0, cancelled.Load()).Sub(start); d != 300*time.Millisecond {
-			t.Errorf("the loser was cancelled after %v, want 300ms", d)
+		if d := time.Unix(0, canceled.Load()).Sub(start); d != 300*time.Millisecond {
+			t.Errorf("the loser was canceled after %v, want 300ms", d)
 		}
 		wantBody(t, race, "/fast/300ms")
 	})
@@ -302,10 +306,10 @@ func TestHedge_notSentIfFirstIsInTime(t *testing.T) {
 		}
 		<-hedge.Done()
 		if d := time.Since(start); d != 20*time.Millisecond {
-			t.Errorf("the hedge settled after %v, want 20ms", d)
+			t.Errorf("the hedge was done after %v, want 20ms", d)
 		}
 		if _, err := hedge.Response(); !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, context.Canceled) {
-			t.Errorf("the hedge: %v, want ErrNotSent and context.Canceled", err)
+			t.Errorf("Response() of the hedge = %v, want ErrNotSent and context.Canceled", err)
 		}
 		<-time.After(time.Second)
 		if n := sent.Load(); n != 1 {
@@ -321,19 +325,19 @@ func TestHedge_winsOverSlowRequest(t *testing.T) {
 		race := pending.Race(first, p.Get("/20ms", parallel.After(50*time.Millisecond)))
 		body, err := race.Bytes()
 		if d := time.Since(start); d != 70*time.Millisecond || string(body) != "/20ms" {
-			t.Errorf("%q, %v after %v; want the hedge's answer after 70ms", body, err, d)
+			t.Errorf("Bytes() = %q, %v after %v; want the hedge's body after 70ms", body, err, d)
 		}
 		if _, err := first.Response(); !errors.Is(err, context.Canceled) {
-			t.Errorf("the first request: %v, want context.Canceled", err)
+			t.Errorf("Response() of the first request = %v, want context.Canceled", err)
 		}
 		if d := time.Since(start); d != 70*time.Millisecond {
-			t.Errorf("the loser settled after %v, want 70ms", d)
+			t.Errorf("the loser was done after %v, want 70ms", d)
 		}
 	})
 }
 
-// Promise 11: the delay counts from the making, so under a full queue both wait,
-// and are then sent together.
+// Promise 11: the delay starts when the request is made. If the queue is full,
+// both requests wait, and are then sent together.
 func TestHedge_waitsInFullQueue(t *testing.T) {
 	sent := make(chan time.Time, 2)
 	handler := func(w http.ResponseWriter, r *http.Request) {
@@ -367,12 +371,13 @@ func TestRace_statusOutside2xxDoesNotWin(t *testing.T) {
 	inBlock(t, client.Client{}, slow, func(t *testing.T, p *parallel.Parallel) {
 		body, err := pending.Race(p.Get("/10ms?500"), p.Get("/30ms"), p.Get("/20ms?404")).Bytes()
 		if string(body) != "/30ms" || err != nil {
-			t.Errorf("Bytes() = %q, %v; want the success", body, err)
+			t.Errorf("Bytes() = %q, %v; want %q", body, err, "/30ms")
 		}
 	})
 }
 
-// Promise 11: its block's end ends a race, and with it the racers elsewhere.
+// Promise 11: the end of its block ends a race and cancels its racers in other
+// blocks.
 func TestRace_endsWithFirstRacersBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := client.Client{BaseURL: "http://h", HTTP: testnet.New(t, http.HandlerFunc(slow)).Client()}
@@ -383,22 +388,22 @@ func TestRace_endsWithFirstRacersBlock(t *testing.T) {
 			err := api.Parallel(t.Context(), func(p *parallel.Parallel) error {
 				race = pending.Race(p.Get("/300ms?500"), elsewhere)
 				if outer.HasPending() || !p.HasPending() {
-					t.Error("the race is not among its first racer's block's")
+					t.Error("the race does not belong to the block of its first racer")
 				}
 				<-time.After(time.Second)
 				return nil
 			})
-			if !settled(race) {
+			if !isDone(race) {
 				t.Fatal("the race is open after its block has ended")
 			}
 			if _, err := race.Response(); !errors.Is(err, parallel.ErrEnded) {
 				t.Errorf("Response() = %v, want ErrEnded", err)
 			}
 			if _, err := elsewhere.Response(); !errors.Is(err, context.Canceled) {
-				t.Errorf("the racer of the other block: %v, want context.Canceled", err)
+				t.Errorf("Response() of the racer of the other block = %v, want context.Canceled", err)
 			}
 			if d := time.Since(start); d != time.Second {
-				t.Errorf("it ended after %v, want 1s", d)
+				t.Errorf("the inner block ended after %v, want 1s", d)
 			}
 			return err
 		})
@@ -408,8 +413,9 @@ func TestRace_endsWithFirstRacersBlock(t *testing.T) {
 	})
 }
 
-// Promise 10: a handle settles last. Whatever a cancel finds it at, once Done is
-// closed no Read of the request's body and no Write of To's begins.
+// Promise 10: completing the handle is the last step of a request, canceled or
+// not. Once Done is closed, no Read of the request's body and no Write to its
+// To begins.
 func TestCancel_doneIsTheLastStep(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -442,25 +448,25 @@ func TestCancel_doneIsTheLastStep(t *testing.T) {
 				before := io.uses.Load()
 				<-time.After(time.Second)
 				if n := io.uses.Load(); n != before || n == 0 {
-					t.Errorf("the body and To were used %d times, %d of them before Done was closed", n, before)
+					t.Errorf("the body and To were used %d times, %d of them before Done was closed; want all, and some", n, before)
 				}
 			})
 		})
 	}
 }
 
-// watched is a reader and a writer that take their time, and must not be used once
-// the handle has settled.
+// A watched is a slow reader and writer, which reports each use after the
+// handle is done.
 type watched struct {
 	t      *testing.T
-	made   chan struct{} // closed once handle is there
+	made   chan struct{} // closed once handle is set
 	handle *pending.Pending
 	uses   atomic.Int64
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	w.use("a Read began")
-	if settled(w.handle) {
+	if isDone(w.handle) {
 		w.t.Error("a Read was running after Done was closed")
 	}
 	return min(len(p), 100), nil
@@ -468,7 +474,7 @@ func (w *watched) Read(p []byte) (int, error) {
 
 func (w *watched) Write(p []byte) (int, error) {
 	w.use("a Write began")
-	if settled(w.handle) {
+	if isDone(w.handle) {
 		w.t.Error("a Write was running after Done was closed")
 	}
 	return len(p), nil
@@ -477,7 +483,7 @@ func (w *watched) Write(p []byte) (int, error) {
 func (w *watched) use(what string) {
 	w.uses.Add(1)
 	<-w.made
-	if settled(w.handle) {
+	if isDone(w.handle) {
 		w.t.Errorf("%s after Done was closed", what)
 	}
 	<-time.After(7 * time.Millisecond)

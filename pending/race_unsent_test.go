@@ -10,8 +10,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promises 11 and 21: a Race without a winner is ErrNotSent if no racer was sent, and
-// not if one may have been; all else that the errors are is found in either case.
+// Promises 11 and 21: the error of a Race without a winner matches ErrNotSent
+// only if no racer was sent. errors.Is finds the other errors in either case.
 func TestRace_notSentIfNoRacerWas(t *testing.T) {
 	refused, reset := errors.New("refused"), errors.New("reset")
 	for name, tc := range map[string]struct {
@@ -30,13 +30,13 @@ func TestRace_notSentIfNoRacerWas(t *testing.T) {
 		b.fail(z, tc.errs[1])
 		_, err := race.Response()
 		if errors.Is(err, pending.ErrNotSent) != tc.want || !errors.Is(err, refused) || !errors.Is(err, reset) {
-			t.Errorf("%s: %v; want both errors, and ErrNotSent: %v", name, err, tc.want)
+			t.Errorf("%s: Response() error = %v; want both errors, and ErrNotSent: %v", name, err, tc.want)
 		}
 	}
 }
 
-// Promise 11: a Race whose first racer's block has ended settles with that block's end,
-// also once nothing is left of the block but the handle.
+// Promise 11: if the block of the first racer has ended, the Race completes
+// with the error of that end, even after the block was garbage collected.
 func TestRace_blockGarbageCollected(t *testing.T) {
 	ended, refused := errors.New("ended"), errors.New("refused")
 	var first *pending.Pending
@@ -52,6 +52,6 @@ func TestRace_blockGarbageCollected(t *testing.T) {
 	var here block
 	open := here.Make(nil, func() {})
 	if _, err := pending.Race(first, open).Response(); err != ended {
-		t.Errorf("Response: %v, want %v", err, ended)
+		t.Errorf("Response() error = %v, want %v", err, ended)
 	}
 }
