@@ -163,7 +163,7 @@ func TestClaim_callsOfABlock(t *testing.T) {
 					took(t, "Next returned", start, 0)
 				case test.name == "Cancel":
 					if err := <-next; !errors.Is(err, context.Canceled) {
-						t.Errorf("Next: %v, want context.Canceled: a cancelled handle is yielded too", err)
+						t.Errorf("Next: %v, want context.Canceled: a canceled handle is yielded too", err)
 					}
 					took(t, "Next returned", start, 0)
 				default:
@@ -189,7 +189,7 @@ func TestNext_yieldsCanceled(t *testing.T) {
 			h.Cancel()
 			got := <-nextOf(p)
 			if got != h {
-				t.Fatalf("%p was yielded, want %p, which was cancelled", got, h)
+				t.Fatalf("%p was yielded, want %p, which was canceled", got, h)
 			}
 			err := failure(t, got)
 			if !errors.Is(err, context.Canceled) {
@@ -198,7 +198,7 @@ func TestNext_yieldsCanceled(t *testing.T) {
 			if notSent := errors.Is(err, pending.ErrNotSent); notSent == (h == running) {
 				t.Errorf("%v: ErrNotSent is %t", err, notSent)
 			}
-			took(t, "the cancelled came", start, 0)
+			took(t, "the canceled came", start, 0)
 		}
 		if got := <-nextOf(p); got != last {
 			t.Errorf("%p was yielded, want %p", got, last)

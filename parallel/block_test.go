@@ -84,15 +84,15 @@ func TestEnd_cancelsAndWaits(t *testing.T) {
 	}
 }
 
-// Promise 1: cancelling is immediate, and the server is told.
+// Promise 1: canceling is immediate, and the server is told.
 func TestEnd_serverSeesCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var begun, cancelled atomic.Int64
+		var begun, canceled atomic.Int64
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			begun.Add(1)
 			select {
 			case <-r.Context().Done():
-				cancelled.Add(1)
+				canceled.Add(1)
 			case <-time.After(time.Hour):
 			}
 		}))
@@ -109,8 +109,8 @@ func TestEnd_serverSeesCancel(t *testing.T) {
 			t.Errorf("Parallel = %v after %v; want nil after 1s", err, d)
 		}
 		synctest.Wait()
-		if begun.Load() != 5 || cancelled.Load() != 5 {
-			t.Errorf("of %d requests the server saw %d cancelled; want 5 of 5", begun.Load(), cancelled.Load())
+		if begun.Load() != 5 || canceled.Load() != 5 {
+			t.Errorf("of %d requests the server saw %d canceled; want 5 of 5", begun.Load(), canceled.Load())
 		}
 	})
 }
@@ -597,7 +597,7 @@ func TestGet_whileResponsesAreRead(t *testing.T) {
 }
 
 // Promises 4 and 7: while the block is being left, a request is either made in it,
-// and cancelled with it, or made on a block that has ended. The accounts add up.
+// and canceled with it, or made on a block that has ended. The accounts add up.
 func TestGet_concurrentWithTheEnd(t *testing.T) {
 	for round := range 20 {
 		synctest.Test(t, func(t *testing.T) {

@@ -59,7 +59,7 @@ func (r *rack) dials() int {
 	return r.begun
 }
 
-// A cancelled request leaves no dial running: the context of the dial ends at once,
+// A canceled request leaves no dial running: the context of the dial ends at once,
 // whichever way the request ended.
 func TestCancel_endsDial(t *testing.T) {
 	for name, end := range waysToEnd {
@@ -132,7 +132,7 @@ var waysToEnd = map[string]func(t *testing.T, c client.Client, url string){
 	},
 }
 
-// A dial that is done just as its request is cancelled leaves no connection.
+// A dial that is done just as its request is canceled leaves no connection.
 func TestCancel_closesLateConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var theirs net.Conn
@@ -352,7 +352,7 @@ func (ls *lines) spare(t *testing.T, release func(), path string, fn func(p *par
 }
 
 // A request that got another connection than the one that is made for it leaves the
-// latter to others if it succeeds, and ends it if it is cancelled.
+// latter to others if it succeeds, and ends it if it is canceled.
 func TestSpareConnection(t *testing.T) {
 	for name, overTLS := range map[string]bool{"in its dial": false, "in its handshake": true} {
 		t.Run("is left alone by success, "+name, func(t *testing.T) {
@@ -389,7 +389,7 @@ func TestSpareConnection(t *testing.T) {
 				}
 			})
 		})
-		t.Run("ends with a request that is cancelled, "+name, func(t *testing.T) {
+		t.Run("ends with a request that is canceled, "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ls, release := newLines(t, overTLS)
 				ls.spare(t, release, "/never", func(p *parallel.Parallel, h *pending.Pending) {

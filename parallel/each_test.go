@@ -523,7 +523,7 @@ func TestEach_breakCancelsTheRest(t *testing.T) {
 }
 
 // Promise 12: what waits for a slot is never sent once the loop is left: that which
-// has one gives it to nothing of the same loop as it is cancelled.
+// has one gives it to nothing of the same loop as it is canceled.
 func TestEach_breakSendsNoMore(t *testing.T) {
 	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int], "Ordered": parallel.Ordered[int]} {
 		t.Run(name, func(t *testing.T) {

@@ -135,9 +135,9 @@ func TestErrors_nameTheRequest(t *testing.T) {
 		"a timeout":                    {client: client.Client{Timeout: time.Second}, url: "/never", is: is(context.DeadlineExceeded)},
 		"a timeout in the body":        {client: client.Client{Timeout: time.Second}, url: "/stall", is: is(context.DeadlineExceeded)},
 		"HTTP.Timeout in the body":     {client: client.Client{HTTP: &http.Client{Timeout: time.Second}}, url: "/stall", is: is(context.DeadlineExceeded)},
-		"cancelled":                    {url: "/never", end: cancelIt, is: is(context.Canceled)},
-		"cancelled in the body":        {url: "/stall", end: cancelIt, is: is(context.Canceled)},
-		"cancelled before After":       {opts: []Option{parallel.After(time.Hour)}, end: cancelIt, is: is(context.Canceled)},
+		"canceled":                     {url: "/never", end: cancelIt, is: is(context.Canceled)},
+		"canceled in the body":         {url: "/stall", end: cancelIt, is: is(context.Canceled)},
+		"canceled before After":        {opts: []Option{parallel.After(time.Hour)}, end: cancelIt, is: is(context.Canceled)},
 		"the context's end":            {url: "/never", end: cancelAll, is: is(errRefused)},
 		"a transport's error": {
 			client: client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
@@ -473,7 +473,7 @@ func TestStatusError_text(t *testing.T) {
 	})
 }
 
-// A request that was cancelled is context.Canceled, whatever the transport made of
+// A request that was canceled is context.Canceled, whatever the transport made of
 // it, and its cause too.
 func TestCancel_matchesCanceled(t *testing.T) {
 	cause := errors.New("the user went away")
@@ -591,11 +591,11 @@ func TestCancel_matchesCanceledHTTP2(t *testing.T) {
 			<-began
 			mine.Cancel()
 			if _, err := mine.Response(); !errors.Is(err, context.Canceled) || !as[*url.Error](err) {
-				t.Errorf("%s cancelled over HTTP/2: %v", path, err)
+				t.Errorf("%s canceled over HTTP/2: %v", path, err)
 			}
 			cancel(cause)
 			if _, err := its.Response(); !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
-				t.Errorf("%s with its context cancelled over HTTP/2: %v", path, err)
+				t.Errorf("%s with its context canceled over HTTP/2: %v", path, err)
 			}
 			return nil
 		})
@@ -698,7 +698,7 @@ func TestTimeout_matchesDeadlineExceeded(t *testing.T) {
 						t.Fatalf("the error is %v, want a *url.Error that is a timeout and context.DeadlineExceeded", err)
 					}
 					if errors.Is(err, context.Canceled) {
-						t.Errorf("a timeout counts as cancelled: %v", err)
+						t.Errorf("a timeout counts as canceled: %v", err)
 					}
 					if tc.cause != nil && !errors.Is(err, tc.cause) {
 						t.Errorf("the error is %v, want one that is %v too", err, tc.cause)
@@ -747,9 +747,9 @@ func TestErrNotSent_needsProof(t *testing.T) {
 		timeout bool
 	}{
 		// It never came to the transport.
-		"cancelled in the queue":       {client: client.Client{Limit: 1}, end: cancelIt, want: true},
+		"canceled in the queue":        {client: client.Client{Limit: 1}, end: cancelIt, want: true},
 		"left in the queue":            {client: client.Client{Limit: 1}, end: cancelAll, want: true},
-		"cancelled before its After":   {opts: []Option{parallel.After(time.Hour)}, end: cancelIt, want: true},
+		"canceled before its After":    {opts: []Option{parallel.After(time.Hour)}, end: cancelIt, want: true},
 		"a URL that cannot be parsed":  {url: "http://h/%zz", want: true},
 		"a relative URL":               {url: "x", want: true},
 		"a header that cannot be sent": {opts: []Option{parallel.Header("X", "a\nb")}, want: true},
@@ -757,11 +757,11 @@ func TestErrNotSent_needsProof(t *testing.T) {
 		"a failing option":             {opts: []Option{refuse[*parallel.Request]}, want: true},
 		"a failing Wait":               {client: client.Client{Wait: refuse[*http.Request]}, want: true},
 		"a Wait that times out":        {client: client.Client{Wait: func(*http.Request) error { return netTimeout{} }}, want: true, timeout: true},
-		"cancelled in Wait": {client: client.Client{Wait: func(r *http.Request) error {
+		"canceled in Wait": {client: client.Client{Wait: func(r *http.Request) error {
 			<-r.Context().Done()
 			return errors.New("rate: too late")
 		}}, end: cancelIt, want: true},
-		"cancelled in Wait, which doesn't care": {client: client.Client{Wait: func(r *http.Request) error {
+		"canceled in Wait, which doesn't care": {client: client.Client{Wait: func(r *http.Request) error {
 			<-r.Context().Done()
 			return nil
 		}}, end: cancelIt, want: true},
@@ -787,7 +787,7 @@ func TestErrNotSent_needsProof(t *testing.T) {
 		"a Timeout in the dial": {client: client.Client{Timeout: d}, prepare: func(_ *testing.T, tr *http.Transport) {
 			tr.DialContext = parallel.DialContext(endless)
 		}, want: true, timeout: true},
-		"cancelled in the dial": {prepare: func(_ *testing.T, tr *http.Transport) {
+		"canceled in the dial": {prepare: func(_ *testing.T, tr *http.Transport) {
 			tr.DialContext = parallel.DialContext(endless)
 		}, end: cancelIt, want: true},
 		"a handshake that times out": {url: "https://h/", prepare: func(t *testing.T, tr *http.Transport) {
@@ -810,7 +810,7 @@ func TestErrNotSent_needsProof(t *testing.T) {
 		"a cut body":                    {url: "/cut"},
 		"a 101":                         {url: "/101"},
 		"too long a body":               {client: client.Client{MaxBody: 1000}, url: "/long"},
-		"cancelled in flight":           {url: "/never", end: cancelIt},
+		"canceled in flight":            {url: "/never", end: cancelIt},
 		"a Timeout":                     {client: client.Client{Timeout: d}, url: "/never", timeout: true},
 		"ResponseHeaderTimeout":         {prepare: func(_ *testing.T, tr *http.Transport) { tr.ResponseHeaderTimeout = d }, url: "/never", timeout: true},
 		"a transport that doesn't trace": {client: custom(func(*http.Request) (*http.Response, error) {

@@ -106,7 +106,7 @@ func TestGo_ownBlock(t *testing.T) {
 				for h := range p.Arrivals() {
 					inner = append(inner, text(t, h))
 				}
-				p.Get("/2s") // nobody's, cancelled
+				p.Get("/2s") // nobody's, canceled
 				resp, err := p.Get("/30ms").Response()
 				return resp, err
 			})
@@ -139,7 +139,7 @@ func TestGo_contextEnds(t *testing.T) {
 	}{
 		{"the function returns", func(*pending.Pending, context.CancelCauseFunc) {},
 			2 * time.Second, parallel.ErrEnded, nil},
-		{"its handle is cancelled", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() },
+		{"its handle is canceled", func(h *pending.Pending, _ context.CancelCauseFunc) { h.Cancel() },
 			time.Second, context.Canceled, nil},
 		{"the caller's context ends", func(_ *pending.Pending, caller context.CancelCauseFunc) { caller(errOwn) },
 			time.Second, errOwn, context.Canceled},
@@ -357,7 +357,7 @@ func TestGo_readingResponseFails(t *testing.T) {
 			<-time.After(time.Second)
 			endless.Cancel()
 			if err := failure(t, endless); !errors.Is(err, context.Canceled) || time.Since(start) != time.Second {
-				t.Errorf("cancelled: error %v after %v; want context.Canceled after 1s", err, time.Since(start))
+				t.Errorf("canceled: error %v after %v; want context.Canceled after 1s", err, time.Since(start))
 			}
 			return nil
 		})

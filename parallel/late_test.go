@@ -139,7 +139,7 @@ func (c *counted) Close() error {
 	return nil
 }
 
-// Promise 17: a body that GetBody opens when its request has been cancelled is closed,
+// Promise 17: a body that GetBody opens when its request has been canceled is closed,
 // and not read.
 func TestUpload_openedTooLateIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -292,7 +292,7 @@ func TestUpload_lateRedirectOpensNoBody(t *testing.T) {
 }
 
 // Promises 15 and 18: the body of a response that a function returned, and that ended
-// well as its handle was cancelled, is not taken for whole.
+// well as its handle was canceled, is not taken for whole.
 func TestGo_bodyEndsAsItIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {

@@ -477,7 +477,7 @@ func TestQueue_sendsInOrder(t *testing.T) {
 	})
 }
 
-// Promise 19: what is cancelled while it is set aside is gone, and those behind it
+// Promise 19: what is canceled while it is set aside is gone, and those behind it
 // move up.
 func TestHostLimit_cancelQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -307,7 +307,7 @@ func (pr *program) String() string {
 const blockCall = "c.Parallel("
 
 func (s scope) print(b *strings.Builder, indent, call string) {
-	caller := [...]string{"ctx", "cancelled(%v)", "cancelledWithCause(%v)", "deadline(%v)"}[s.caller]
+	caller := [...]string{"ctx", "canceled(%v)", "canceledWithCause(%v)", "deadline(%v)"}[s.caller]
 	if s.caller != callerStays {
 		caller = fmt.Sprintf(caller, s.callerAt)
 	}

@@ -157,7 +157,7 @@ type record struct {
 	closes            int       // of the upload
 	enteredAt, slotAt time.Time
 	slot              bool
-	cancelledAt       time.Time // certainly
+	canceledAt        time.Time // certainly
 	mayCancel         bool      // a Race or a loop may have
 	claimed           int       // on the clock, 0: not known to be
 	yields            int       // known, of Next and Arrivals
@@ -296,7 +296,7 @@ func (w *world) enter(r *record, req *http.Request) {
 	for _, end := range []struct {
 		what string
 		at   time.Time
-	}{{"its block had ended", r.b.endedAt}, {"it was cancelled", r.cancelledAt}} {
+	}{{"its block had ended", r.b.endedAt}, {"it was canceled", r.canceledAt}} {
 		if !end.at.IsZero() && time.Now().After(end.at) {
 			w.problemLocked("%v was sent %v after %s", r, time.Since(end.at), end.what)
 		}
@@ -508,20 +508,20 @@ func (b *block) now() int {
 	return b.w.clock
 }
 
-// cancelled notes that rs are being cancelled.
-func (b *block) cancelled(certain bool, rs ...*record) {
+// canceled notes that rs are being canceled.
+func (b *block) canceled(certain bool, rs ...*record) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	b.cancelledLocked(certain, rs...)
+	b.canceledLocked(certain, rs...)
 }
 
-func (b *block) cancelledLocked(certain bool, rs ...*record) {
+func (b *block) canceledLocked(certain bool, rs ...*record) {
 	for _, r := range rs {
 		r.mayCancel = true
-		if certain && r.cancelledAt.IsZero() {
-			r.cancelledAt = time.Now()
+		if certain && r.canceledAt.IsZero() {
+			r.canceledAt = time.Now()
 		}
-		b.cancelledLocked(certain, r.racers...)
+		b.canceledLocked(certain, r.racers...)
 	}
 }
 
@@ -615,7 +615,7 @@ func (b *block) do(o op) {
 			done := isDone(r.h)
 			r.h.Cancel()
 			if !done {
-				b.cancelled(true, r)
+				b.canceled(true, r)
 			}
 		}
 	case opDone:
@@ -747,7 +747,7 @@ func (b *block) race(picks ...int) *record {
 		r.what = "nothing"
 		return nil
 	}
-	b.cancelled(false, r.racers...)
+	b.canceled(false, r.racers...)
 	h := pending.Race(hs...)
 	b.claim(r.racers...)
 	return b.add(r, h)
@@ -927,7 +927,7 @@ func (b *block) loop(o op) {
 		if yielded == o.n {
 			for i, r := range made {
 				if r != nil && !seen[i] && !isDone(r.h) {
-					b.cancelled(true, r)
+					b.canceled(true, r)
 				}
 			}
 			break
@@ -974,7 +974,7 @@ func (w *world) check() {
 		w.checkArrivals(b) // before what claims
 	}
 	made := make(map[*block]parallel.Stats)
-	var delivered, failed, cancelled, requests int
+	var delivered, failed, canceled, requests int
 	for _, r := range w.records {
 		if r.h == nil {
 			continue // a Race of none
@@ -986,7 +986,7 @@ func (w *world) check() {
 			case err == nil:
 				delivered++
 			case errors.Is(err, context.Canceled):
-				cancelled++
+				canceled++
 			default:
 				failed++
 			}
@@ -1000,8 +1000,8 @@ func (w *world) check() {
 			}
 		}
 	}
-	if requests != delivered+failed+cancelled {
-		w.problem("%d requests were made, %d delivered, %d failed, %d cancelled", requests, delivered, failed, cancelled)
+	if requests != delivered+failed+canceled {
+		w.problem("%d requests were made, %d delivered, %d failed, %d canceled", requests, delivered, failed, canceled)
 	}
 	for _, b := range w.order {
 		if got, want := b.p.Stats(), made[b]; got != want {
@@ -1093,7 +1093,7 @@ func (w *world) checkRequest(r *record) error {
 		}
 	}
 	ended := r.b.endedAt
-	for _, end := range []time.Time{ended, r.cancelledAt} {
+	for _, end := range []time.Time{ended, r.canceledAt} {
 		if r.slotAt.IsZero() && r.outcome.Sent.IsZero() && !end.IsZero() && r.settled.After(end) && r.settled.After(r.made) {
 			bad("it waited for %v after it was ended, without having been sent", r.settled.Sub(end))
 		}
@@ -1138,7 +1138,7 @@ func (w *world) checkRequest(r *record) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		if !byBlock && !byOwn && !r.mayCancel {
-			bad("nobody cancelled it: %v", err)
+			bad("nobody canceled it: %v", err)
 		}
 		late := errors.Is(err, parallel.ErrEnded) && !r.made.Before(ended) // made on a block that was left
 		if byBlock && !byOwn && !r.mayCancel && !late && !errors.Is(err, context.Cause(r.b.p.Context())) {

@@ -162,15 +162,15 @@ func TestOutcome(t *testing.T) {
 			times: times{0, 0, latency + 10*time.Millisecond}, bytes: 5, is: context.DeadlineExceeded,
 		},
 		"refused by an option": {path: "/", opts: []parallel.Option{refuse[*parallel.Request]}, times: times{0, -1, 0}, is: errRefused},
-		"cancelled in the queue": {
+		"canceled in the queue": {
 			client: client.Client{Limit: 1}, path: "/", end: func(h *pending.Pending) { <-time.After(pace); h.Cancel() },
 			times: times{0, -1, pace}, is: context.Canceled,
 		},
-		"cancelled before After": {
+		"canceled before After": {
 			path: "/", opts: []parallel.Option{parallel.After(time.Minute)}, end: func(h *pending.Pending) { <-time.After(pace); h.Cancel() },
 			times: times{0, -1, pace}, is: context.Canceled,
 		},
-		"cancelled in flight": {
+		"canceled in flight": {
 			path: "/", end: func(h *pending.Pending) { <-time.After(pace); h.Cancel() },
 			times: times{0, 0, pace}, is: context.Canceled,
 		},

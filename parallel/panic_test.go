@@ -377,7 +377,7 @@ func TestPanic_recoveredIsNotWrappedAgain(t *testing.T) {
 }
 
 // Promise 6: of several the first is raised; it is what happened, the others may
-// come of the cancelling.
+// come of the canceling.
 func TestPanic_firstIsRaised(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -492,7 +492,7 @@ func TestGoexit_failsItsHandleOnly(t *testing.T) {
 						t.Errorf("took %v; want no time: some of it ran into a timeout", d)
 					}
 					if err := context.Cause(p.Context()); err != nil {
-						t.Errorf("the block was cancelled: %v", err)
+						t.Errorf("the block was canceled: %v", err)
 					}
 					if st := p.Stats(); st.Queued != 0 || st.InFlight != 0 {
 						t.Errorf("Stats = %+v; want nothing queued or in flight", st)

@@ -40,7 +40,7 @@ func TestQueue_idleHostsAreFreed(t *testing.T) {
 		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, r.Context().Err()
 	}
 	for _, path := range []string{"/", "/error", "/panic", "/goexit"} {
-		for _, end := range []string{"all are waited for", "all are cancelled", "the function they are of is left", "the block is left"} {
+		for _, end := range []string{"all are waited for", "all are canceled", "the function they are of is left", "the block is left"} {
 			t.Run(path+", "+end, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					defer func() {
@@ -76,7 +76,7 @@ func TestQueue_idleHostsAreFreed(t *testing.T) {
 						switch end {
 						case "the block is left":
 							return nil
-						case "all are cancelled":
+						case "all are canceled":
 							for _, h := range hs {
 								h.Cancel()
 							}

@@ -635,7 +635,7 @@ func TestTo_writeError(t *testing.T) {
 						t.Errorf("Response() = %v, %v; want a *url.Error that is %v", resp, err, tc.want)
 					}
 					if errors.Is(err, context.Canceled) {
-						t.Errorf("a failing To counts as cancelled: %v", err)
+						t.Errorf("a failing To counts as canceled: %v", err)
 					}
 					return nil
 				})

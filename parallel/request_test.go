@@ -512,7 +512,7 @@ func TestDo_contextEnds(t *testing.T) {
 							}
 						}
 						if end.timeout && errors.Is(err, context.Canceled) {
-							t.Errorf("%v is context.Canceled, and nobody cancelled", err)
+							t.Errorf("%v is context.Canceled, and nobody canceled", err)
 						}
 						if errors.Is(err, pending.ErrNotSent) != place.notSent {
 							t.Errorf("%v: ErrNotSent is %t, want %t", err, !place.notSent, place.notSent)

@@ -88,8 +88,8 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 		client.Parallel(t.Context(), func(p *parallel.Parallel) error { gone = p; return nil })
 		return gone
 	}
-	// cancelled is p.Post with opts, cancelled before it is sent.
-	cancelled := func(p *parallel.Parallel, opts ...parallel.Option) *pending.Pending {
+	// canceled is p.Post with opts, canceled before it is sent.
+	canceled := func(p *parallel.Parallel, opts ...parallel.Option) *pending.Pending {
 		h := p.Post("http://h/", opts...)
 		h.Cancel()
 		return h
@@ -185,17 +185,17 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 		"a header that cannot be sent": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Do(l.request(t, "http://h/", true), parallel.Header("X", "a\nb"))
 		}},
-		"cancelled in the queue": {
+		"canceled in the queue": {
 			client: client.Client{Limit: 1}, fails: true,
 			ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 				p.Get("http://h/never")
-				return cancelled(p, parallel.Body("", l.body("content")))
+				return canceled(p, parallel.Body("", l.body("content")))
 			},
 		},
-		"cancelled before After": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
-			return cancelled(p, parallel.Body("", l.body("content")), parallel.After(time.Hour))
+		"canceled before After": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
+			return canceled(p, parallel.Body("", l.body("content")), parallel.After(time.Hour))
 		}},
-		"cancelled in flight": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
+		"canceled in flight": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			h := p.Do(l.request(t, "http://h/never", true))
 			synctest.Wait()
 			h.Cancel()

@@ -44,7 +44,7 @@ func TestClose_guardedLikeTransport(t *testing.T) {
 								err, told.Load(), closed.Load())
 						}
 						if ended := p.Context().Err() != nil; ended != (name == "panic") {
-							t.Errorf("the block was cancelled: %v; want it of a panic", ended)
+							t.Errorf("the block was canceled: %v; want it of a panic", ended)
 						}
 						return nil
 					})
@@ -86,7 +86,7 @@ func answeredWith(body func(*http.Request) io.ReadCloser) func(*http.Request) (*
 	}
 }
 
-// The goroutine that closes a body whose Read blocks is for a request that is cancelled.
+// The goroutine that closes a body whose Read blocks is for a request that is canceled.
 func TestUpload_closedOnWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stacks string
