@@ -392,3 +392,44 @@ func TestText_microseconds(t *testing.T) {
 		}
 	})
 }
+
+// A trailer that a body fills while it is read was sent empty if bodies are
+// recorded.
+func TestTransport_trailerFilledByBody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			io.WriteString(w, r.Trailer.Get("X-Sum"))
+		}))
+		rec := waterfall.Recorder{Bodies: 10}
+		hc := s.Client()
+		hc.Transport = rec.Transport(hc.Transport)
+		c := client.Client{HTTP: hc, Observe: rec.Observe}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			trailer := http.Header{"X-Sum": nil}
+			r, err := http.NewRequest(http.MethodPut, "http://h/", &summed{strings.NewReader("content"), trailer})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Trailer = trailer
+			if b, err := p.Do(r).Bytes(); string(b) != "42" {
+				t.Errorf("the server got the trailer %q, %v; want 42", b, err)
+			}
+			return nil
+		})
+	})
+}
+
+// A summed is a body that sets a trailer as it ends.
+type summed struct {
+	*strings.Reader
+	trailer http.Header
+}
+
+func (s *summed) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err == io.EOF {
+		s.trailer.Set("X-Sum", "42")
+	}
+	return n, err
+}
