@@ -241,6 +241,12 @@ func TestTrailer_filledByBody(t *testing.T) {
 			}
 			return h
 		}},
+		"Do, with an option that replaces the request": {want: "map[X-Sum:[1]]", begin: func(p *parallel.Parallel) *pending.Pending {
+			return p.Do(newRequest("1", false), func(r *parallel.Request) error {
+				r.Request = r.WithContext(r.Context())
+				return nil
+			})
+		}},
 		"an option that sets Trailer": {want: "map[X-Sum:[2]]", begin: func(p *parallel.Parallel) *pending.Pending {
 			return p.Put(srv.URL, func(r *parallel.Request) error {
 				r.Trailer = http.Header{"X-Sum": nil}
@@ -622,7 +628,7 @@ func TestErrNotSent_bodyNotRead(t *testing.T) {
 				c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					reads[what](r)
 					httptrace.ContextClientTrace(r.Context()).GetConn("h:80")
-					return nil, errRefused
+					return nil, errDial
 				})}}
 				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 					err := failure(t, begin(p))

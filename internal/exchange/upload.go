@@ -86,7 +86,9 @@ func (x *Exchange) TakeGiven(r *http.Request) {
 func (x *Exchange) CopyOf(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
 	if len(r.Trailer) > 0 {
-		x.bodies().trailer = &trailer{callers: r.Trailer, copied: c.Trailer}
+		us := x.bodies()
+		// An option may have replaced the request by a shallow copy of it.
+		us.trailer = &trailer{callers: us.trailer.of(r.Trailer), copied: c.Trailer}
 	}
 	return c
 }
