@@ -69,16 +69,20 @@ func (g *gate) roundTrip(next http.RoundTripper, id any, req *http.Request) (*ht
 		}))
 		return next.RoundTrip(req)
 	}
-	// A request that is canceled here was never sent. A part of the proof is
-	// that it wanted a connection. next would report that, but is not called.
-	conns.Wanted(req.Context())
 	select {
 	case <-l.over:
-		return next.RoundTrip(req)
 	case <-req.Context().Done():
-		closeBody(req)
-		return nil, req.Context().Err()
 	}
+	if err := req.Context().Err(); err != nil {
+		// The request was never sent. A part of the proof is that it wanted a
+		// connection. next would report that, but is not called. If next is
+		// called, nothing is reported here: a protocol that is registered with
+		// next may need no connection.
+		conns.Wanted(req.Context())
+		closeBody(req)
+		return nil, err
+	}
+	return next.RoundTrip(req)
 }
 
 // traced sends req through next, which is not a *http.Transport. next may wrap

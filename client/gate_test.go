@@ -427,3 +427,27 @@ func TestGate_opensAtConnection(t *testing.T) {
 		})
 	}
 }
+
+// Promise 21: a request that had waited at the gate and was then sent in a way
+// that needs no connection was said not to be sent.
+func TestGate_registeredProtocolIsNoProof(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		tr := &http.Transport{TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}}
+		tr.RegisterProtocol("https", roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent++
+			<-time.After(time.Second)
+			return nil, errors.New("reset by peer")
+		}))
+		c := client.Client{HTTP: &http.Client{Transport: tr}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Post("https://h/")
+			synctest.Wait()
+			_, err := p.Post("https://h/").Response()
+			if sent != 2 || err == nil || errors.Is(err, pending.ErrNotSent) {
+				t.Errorf("%d requests were sent, Response() = %v; want 2, and an error that is not ErrNotSent", sent, err)
+			}
+			return nil
+		})
+	})
+}

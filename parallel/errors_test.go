@@ -33,6 +33,9 @@ import (
 
 var errRefused = errors.New("refused")
 
+// errDial is the error of a dial as package net returns it.
+var errDial = &net.OpError{Op: "dial", Net: "tcp", Err: errRefused}
+
 // refuse is an Option, an Auth or a Wait that fails.
 func refuse[T any](T) error { return errRefused }
 

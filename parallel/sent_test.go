@@ -65,6 +65,18 @@ func TestErrNotSent_aboutThisRequest(t *testing.T) {
 				return nil, errors.New("reset by peer")
 			})
 		}},
+		"an audit log at the same address": {transport: func(n *http.Transport) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				tell(n, r, "http://shop/audit")
+				return nil, errors.New("reset by peer")
+			})
+		}},
+		"an audit log at the same address, after a broken read": {transport: func(n *http.Transport) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				tell(n, r, "http://shop/audit")
+				return nil, &net.OpError{Op: "read", Net: "tcp", Err: io.EOF}
+			})
+		}},
 		"another port of the host": {transport: func(n *http.Transport) http.RoundTripper {
 			return roundTrip(func(r *http.Request) (*http.Response, error) { return nil, tell(n, r, "http://shop:8080/") })
 		}},
@@ -84,7 +96,7 @@ func TestErrNotSent_aboutThisRequest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			network := &http.Transport{Proxy: tc.proxy, DialContext: func(context.Context, string, string) (net.Conn, error) {
-				return nil, errRefused
+				return nil, errDial
 			}}
 			hc := &http.Client{Transport: network}
 			if tc.transport != nil {
@@ -123,7 +135,7 @@ func TestErrNotSent_afterRedirect(t *testing.T) {
 	} {
 		for _, from := range []string{"http://shop/orders", "http://u:p@shop/orders"} {
 			t.Run(name+" from "+from, func(t *testing.T) {
-				network := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errRefused }}
+				network := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errDial }}
 				hc := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					if tc.location == "" || r.Response != nil {
 						return network.RoundTrip(r)
@@ -158,7 +170,7 @@ func TestErrNotSent_lookupInDial(t *testing.T) {
 				return nil, err
 			}
 			resp.Body.Close()
-			return nil, errRefused
+			return nil, errDial
 		})}
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GetConn: func(string) { traced++ }})
 		c := client.Client{HTTP: &http.Client{Transport: tr}}

@@ -213,7 +213,7 @@ func TestRetry_notSentIfNoAttemptWas(t *testing.T) {
 					attempt := tc.attempts[len(attempts)]
 					attempts = append(attempts, attempt)
 					if attempt == refused {
-						return nil, errors.New("connection refused")
+						return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused")}
 					}
 					return s.Dial(ctx, network, addr)
 				}

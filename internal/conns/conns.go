@@ -66,6 +66,7 @@ type Conns struct {
 	started  int                            // TLS handshakes
 	finished int                            // TLS handshakes that succeeded on a conn of dialed
 	closing  chan struct{}                  // closed once giveUp has closed its conns; nil before
+	failed   error                          // of the last dial or TLS handshake that failed
 	panicked error                          // the panic of a dial
 }
 
@@ -137,7 +138,7 @@ func (c *Conns) Sends(req *http.Request, own context.Context) {
 func (c *Conns) Release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owner, c.first, c.hop, c.by = nil, nil, nil, nil
+	c.owner, c.first, c.hop, c.by, c.failed = nil, nil, nil, nil, nil
 }
 
 // key is the key under which the context of a request has its Conns, and the
@@ -272,6 +273,8 @@ func (c *Conns) handshakeDone(_ tls.ConnectionState, err error) {
 	c.mu.Lock()
 	if err == nil {
 		c.finished++
+	} else {
+		c.failed = err
 	}
 	closing := c.closing
 	c.mu.Unlock()

@@ -79,6 +79,9 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 	c.mu.Lock()
 	under.Remove()
 	late := c.givenUp
+	if err != nil && !nested {
+		c.failed = err
+	}
 	if err == nil && conn != nil && !late && !nested {
 		conn = c.trackLocked(conn, addr, to)
 	}
@@ -133,7 +136,7 @@ func (c *Conns) guard(owner Owner, f func() (net.Conn, error)) (net.Conn, error)
 			returned = true
 		})
 		if !returned {
-			result = c.failed(owner, r)
+			result = c.recovered(owner, r)
 		}
 		err = result
 	}()
@@ -141,8 +144,8 @@ func (c *Conns) guard(owner Owner, f func() (net.Conn, error)) (net.Conn, error)
 	return conn, err
 }
 
-// failed reports the panic of a dial, and returns it as an error.
-func (c *Conns) failed(owner Owner, r *panics.Recovered) error {
+// recovered reports the panic of a dial, and returns it as an error.
+func (c *Conns) recovered(owner Owner, r *panics.Recovered) error {
 	keep := func(err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()

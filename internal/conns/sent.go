@@ -1,9 +1,12 @@
 package conns
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // NotSent reports whether it is proved that nothing of the request was
@@ -13,15 +16,18 @@ import (
 //   - A connection may be wanted by a request of somebody else's that has the same
 //     context. So it must be wanted to the address that the first hop goes to, or to the
 //     proxy that it goes through.
+//   - A transport of another type than *http.Transport may send the request in a way of
+//     its own, and another request to the same address, for a log perhaps. So its error
+//     must be that of a connection that could not be made.
 //   - A connection that was got may have been written to, unless net/http says that it was
 //     closed while it was idle, and no header was written.
 //
 // The caller knows whether something of the body was read. NotSent may run user
-// code: the transport's Proxy, and the methods Error and Unwrap of err.
+// code: the transport's Proxy, and the methods of err.
 func (c *Conns) NotSent(err error) bool {
 	c.mu.Lock()
 	wanted, got, wrote, answered := c.wanted, c.got, c.wrote, c.answered
-	first, hop, by, others := c.first, c.hop, c.by, c.others
+	first, hop, by, others, failed := c.first, c.hop, c.by, c.others, c.failed
 	c.mu.Unlock()
 	switch {
 	case answered || redirected(err, first):
@@ -29,7 +35,7 @@ func (c *Conns) NotSent(err error) bool {
 	case !wanted && !throughProxy(hop, by, others):
 		return false
 	case !got:
-		return true
+		return by != nil || c.unconnected(err, failed)
 	}
 	return !wrote && ClosedIdle(err) && fits(hop, by)
 }
@@ -44,6 +50,27 @@ func ClosedIdle(err error) bool {
 		}
 	}
 	return false
+}
+
+// unconnected reports whether err says that a connection could not be made, or
+// that the time for it is over. failed is the error of the last dial or TLS
+// handshake that failed, or nil. It isn't known of a dial that was not made
+// with DialContext, and then err must be an error of package net.
+func (c *Conns) unconnected(err, failed error) bool {
+	if failed != nil && errors.Is(err, failed) || errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	if c.Err() != nil && (errors.Is(err, c.Err()) || errors.Is(err, context.Cause(c))) {
+		return true
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		return op.Op == "dial" || op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")
+	}
+	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
+		return true
+	}
+	var t interface{ Timeout() bool } // a TLS handshake's, or HTTP.Timeout
+	return errors.As(err, &t) && t.Timeout()
 }
 
 // redirected reports whether err, of an http.Client, names another URL than

@@ -56,14 +56,14 @@ func New(t testing.TB, h http.Handler) *Server {
 func (s *Server) Client() *http.Client { return &http.Client{Transport: s.Transport} }
 
 // Dial returns a new connection to the server.
-func (s *Server) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (s *Server) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case s.listener.conns <- server:
 		s.dials.Add(1)
 		return client, nil
 	case <-s.listener.closed:
-		return nil, errors.New("connection refused: the server is closed")
+		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("connection refused: the server is closed")}
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
