@@ -29,11 +29,10 @@ type uploads struct {
 	mu sync.Mutex
 
 	// Guarded by mu.
-	all      []*upload
-	unwatch  func() bool // from the end of ctx; nil while nothing is to be closed
-	reopened bool        // GetBody was called
-	closed   bool
-	err      error // a panic or Goexit in a Read, a Close or GetBody
+	all     []*upload
+	unwatch func() bool // from the end of ctx; nil while nothing is to be closed
+	closed  bool
+	err     error // a panic or Goexit in a Read, a Close or GetBody
 }
 
 // bodies returns the uploads of the request.
@@ -189,7 +188,6 @@ func (us *uploads) prepare(req *http.Request) error {
 func (us *uploads) reopen(open func() (io.ReadCloser, error)) (body io.ReadCloser, err error) {
 	us.mu.Lock()
 	finished := us.x == nil
-	us.reopened = true
 	us.mu.Unlock()
 	if finished { // asked of the response's Request: the user's affair
 		return open()
@@ -238,7 +236,7 @@ func (us *uploads) stopWatching() {
 func (us *uploads) begun() bool {
 	us.mu.Lock()
 	defer us.mu.Unlock()
-	if us.reopened || us.memory != nil && us.memory.Len() != us.length {
+	if us.memory != nil && us.memory.Len() != us.length {
 		return true
 	}
 	return slices.ContainsFunc(us.all, func(u *upload) bool {
