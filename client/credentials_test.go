@@ -446,20 +446,20 @@ func TestWireForm(t *testing.T) {
 // time of IDNA grows with the square of the length: 3 s for 60 kB.
 func TestLocation_longHost(t *testing.T) {
 	var long strings.Builder
-	for i := range 200_000 {
-		long.WriteRune(rune(0x4e00 + i%20_000))
+	for i := range 20_000 {
+		long.WriteRune(rune(0x4e00 + i))
 	}
 	w := chain("http://h/a", "http://"+long.String()+"/")
 	start := time.Now()
 	_, err := get(t, client.Client{HTTP: &http.Client{Transport: w}}, "http://h/a")
 	if err == nil || !strings.Contains(err.Error(), "too long") || errors.Is(err, pending.ErrNotSent) {
-		t.Errorf("a redirect to a host of 600 kB: %.200v; want \"too long\", and not ErrNotSent", err)
+		t.Errorf("a redirect to a host of 60 kB: %.200v; want \"too long\", and not ErrNotSent", err)
 	}
 	if _, err := get(t, client.Client{HTTP: &http.Client{Transport: w}}, "http://"+long.String()+"/"); !errors.Is(err, pending.ErrNotSent) {
-		t.Errorf("a host of 600 kB: %.200v; want ErrNotSent", err)
+		t.Errorf("a host of 60 kB: %.200v; want ErrNotSent", err)
 	}
 	if _, err := get(t, client.Client{HTTP: &http.Client{Transport: w}, BaseURL: "http://" + long.String()}, "/"); !errors.Is(err, pending.ErrNotSent) {
-		t.Errorf("a BaseURL of 600 kB: %.200v; want ErrNotSent", err)
+		t.Errorf("a BaseURL of 60 kB: %.200v; want ErrNotSent", err)
 	}
 	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("it took %v, want 30s at most", took)

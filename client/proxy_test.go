@@ -83,6 +83,9 @@ func TestProxy_malformedVariableRefused(t *testing.T) {
 		"lower case is hidden":  {[]string{"HTTP_PROXY=http://p", "http_proxy=" + malformed}, nil},
 	}
 	line := func(proxy func(*http.Request) (*url.URL, error), u string) string {
+		if proxy == nil {
+			return "no Proxy"
+		}
 		req, err := http.NewRequest("GET", u, nil)
 		if err != nil {
 			t.Fatal(err)

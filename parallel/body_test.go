@@ -54,6 +54,10 @@ func TestBody_closedOnEveryOutcome(t *testing.T) {
 		"Body after": func(p *parallel.Parallel, opts ...parallel.Option) *pending.Pending {
 			return p.Post("http://h/", append(slices.Clone(opts), nil, parallel.Body("", l.body("content")))...)
 		},
+		"Body after an exit": func(p *parallel.Parallel, opts ...parallel.Option) *pending.Pending {
+			exits := func(*parallel.Request) error { runtime.Goexit(); return nil }
+			return p.Post("http://h/", append(slices.Clone(opts), exits, parallel.Body("", l.body("content")))...)
+		},
 	}
 	ends := map[string]func(){
 		"panics": func() { panic("end") },
@@ -246,6 +250,9 @@ func TestTrailer_filledByBody(t *testing.T) {
 				r.Request = r.WithContext(r.Context())
 				return nil
 			})
+		}},
+		"Do, with an option's own value": {want: "map[X-Sum:[o]]", begin: func(p *parallel.Parallel) *pending.Pending {
+			return p.Do(newRequest("1", false), func(r *parallel.Request) error { r.Trailer.Set("X-Sum", "o"); return nil })
 		}},
 		"an option that sets Trailer": {want: "map[X-Sum:[2]]", begin: func(p *parallel.Parallel) *pending.Pending {
 			return p.Put(srv.URL, func(r *parallel.Request) error {
@@ -526,6 +533,45 @@ func TestBody_writtenWithHeader(t *testing.T) {
 				})
 			})
 		})
+	}
+}
+
+// A transport that kept the body of a request read the caller's bytes after the
+// handle was done. net/http keeps it when an early response has come.
+func TestBody_memoryUnreadOnceDone(t *testing.T) {
+	starts := map[string]func(p *parallel.Parallel, b []byte) *pending.Pending{
+		"Body": func(p *parallel.Parallel, b []byte) *pending.Pending {
+			return p.Post("http://h/", parallel.Body("", bytes.NewReader(b)))
+		},
+		"Do": func(p *parallel.Parallel, b []byte) *pending.Pending {
+			r, err := http.NewRequest(http.MethodPost, "http://h/", bytes.NewReader(b))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p.Do(r)
+		},
+	}
+	for name, start := range starts {
+		for _, size := range []int{100, 1 << 20} {
+			t.Run(fmt.Sprint(name, "/", size), func(t *testing.T) {
+				var kept io.Reader
+				cfg := parallel.Config{Send: func(r *http.Request) (*http.Response, error) {
+					kept = r.Body
+					return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+				}}
+				parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+					b := make([]byte, size)
+					<-start(p, b).Done()
+					for i := range b {
+						b[i] = 'x'
+					}
+					if got, err := io.ReadAll(kept); bytes.ContainsRune(got, 'x') {
+						t.Errorf("ReadAll(Body) = %d bytes that were written since, %v; want none", len(got), err)
+					}
+					return nil
+				})
+			})
+		}
 	}
 }
 

@@ -229,6 +229,11 @@ func TestGuard_userCodeOnGoroutines(t *testing.T) {
 				default:
 					t.Fatal("the handle is not done")
 				}
+				defer func() {
+					if v := recover(); v != nil {
+						t.Errorf("Response() panicked: %v", v)
+					}
+				}()
 				if resp, err := h.Response(); err == nil && !place.ok {
 					t.Errorf("Response() = %v, nil; want an error", resp)
 				}

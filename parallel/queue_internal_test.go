@@ -1,6 +1,7 @@
 package parallel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -115,6 +117,22 @@ func TestQueue_slotIsFreedBeforeDone(t *testing.T) {
 		<-told
 		if at != (Stats{Done: 1}) || !free {
 			t.Errorf("as the handle settles, Stats = %+v, idle = %v; want one Done, and true", at, free)
+		}
+		return nil
+	})
+}
+
+// The request's own context may end after Link has looked at it, and before the
+// request is listed. Nobody ends the request after that.
+func TestEnqueue_contextHasJustEnded(t *testing.T) {
+	Run(t.Context(), Config{}, func(p *Parallel) error {
+		s := p.sending()
+		s.Ask = ask.Get("http://h/", nil).Out(nil)
+		s.request.After = time.Hour
+		s.Doom(context.Canceled) // as the end of the context does
+		s.made(nil)
+		if got, want := p.Stats(), (Stats{Done: 1, Failed: 1}); got != want {
+			t.Errorf("Stats() = %+v; want %+v", got, want)
 		}
 		return nil
 	})

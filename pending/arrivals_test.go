@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -188,6 +189,13 @@ func TestComplete_once(t *testing.T) {
 	}
 	if b.Complete(h, ask.Answer{Err: errBroken}) {
 		t.Error("the second Complete = true, want false")
+	}
+	unlocked := make(chan struct{})
+	go func() { b.Has(); close(unlocked) }()
+	select {
+	case <-unlocked:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a second Complete left the block locked")
 	}
 	wantBody(t, h, "first")
 	h.Cancel()
