@@ -23,7 +23,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 8.
+// Promise 8: Next returns each response as soon as it is complete.
 func TestNext_yieldsEachAsItCompletes(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		start := time.Now()
@@ -38,7 +38,7 @@ func TestNext_yieldsEachAsItCompletes(t *testing.T) {
 			}
 			took(t, "Next returned", start, d)
 			if body, err := io.ReadAll(resp.Body); string(body) != "/"+d.String() || err != nil {
-				t.Errorf("Next gave %q, %v; want /%v", body, err, d)
+				t.Errorf("Next() = %q, %v; want /%v", body, err, d)
 			}
 		}
 		if resp, err := p.Next(); resp != nil || err != parallel.ErrNonePending {
@@ -48,7 +48,8 @@ func TestNext_yieldsEachAsItCompletes(t *testing.T) {
 	})
 }
 
-// Promise 8: complete is what has its body, not what has its header.
+// Promise 8: a response is complete when its body has been read, not when its
+// header has arrived.
 func TestNext_orderedByEndOfBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -66,7 +67,7 @@ func TestNext_orderedByEndOfBody(t *testing.T) {
 			first, second := p.Get("/trickle"), p.Get("/at once")
 			got := slices.Collect(p.Arrivals())
 			if len(got) != 2 || got[0] != second || got[1] != first {
-				t.Errorf("Arrivals() = %p; want %p before %p, whose header came first", got, second, first)
+				t.Errorf("Arrivals() = %p; want %p before %p, whose header arrived first", got, second, first)
 			}
 			took(t, "the last came", start, 200*time.Millisecond)
 			return nil
@@ -74,8 +75,8 @@ func TestNext_orderedByEndOfBody(t *testing.T) {
 	})
 }
 
-// Promise 8: several goroutines take from one block, each response goes to one of
-// them, and none waits for what another has.
+// Promise 8: if several goroutines call Next, each response goes to one of
+// them, and none waits for a response that another one has.
 func TestNext_manyGoroutines(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		start := time.Now()
@@ -115,8 +116,9 @@ func TestNext_manyGoroutines(t *testing.T) {
 	})
 }
 
-// Promise 9: claimed when they are called. Next yields the other request alone,
-// HasPending knows, and a Next that waits for the last is told when it is claimed.
+// Promise 9: handles are claimed when a method is called. Next then skips them,
+// HasPending does not count them, and a Next that waits returns when the last
+// handle is claimed.
 func TestClaim_callsOfABlock(t *testing.T) {
 	loop := func(each func(*parallel.Parallel, iter.Seq[int], func(int) *pending.Pending) iter.Seq2[int, *pending.Pending]) func(*parallel.Parallel, *pending.Pending) {
 		return func(p *parallel.Parallel, h *pending.Pending) {
@@ -148,27 +150,27 @@ func TestClaim_callsOfABlock(t *testing.T) {
 				go func() { _, err := p.Next(); next <- err }()
 				synctest.Wait()
 				if !p.HasPending() || len(next) != 0 {
-					t.Fatalf("HasPending() = %t and Next has returned %d times before anybody claimed", p.HasPending(), len(next))
+					t.Fatalf("HasPending() = %t, and Next returned %d times, before a handle was claimed; want true, 0", p.HasPending(), len(next))
 				}
 				go test.use(p, h)
 				synctest.Wait()
 				switch {
 				case test.claims:
 					if p.HasPending() || len(next) != 1 {
-						t.Fatalf("HasPending() = %t, and Next has returned %d times; want false, and once", p.HasPending(), len(next))
+						t.Fatalf("HasPending() = %t, and Next returned %d times; want false, 1", p.HasPending(), len(next))
 					}
 					if err := <-next; err != parallel.ErrNonePending {
-						t.Errorf("Next: %v, want ErrNonePending", err)
+						t.Errorf("Next() error = %v, want ErrNonePending", err)
 					}
 					took(t, "Next returned", start, 0)
 				case test.name == "Cancel":
 					if err := <-next; !errors.Is(err, context.Canceled) {
-						t.Errorf("Next: %v, want context.Canceled: a canceled handle is yielded too", err)
+						t.Errorf("Next() error = %v, want context.Canceled of the canceled handle", err)
 					}
 					took(t, "Next returned", start, 0)
 				default:
 					if err := <-next; err != nil {
-						t.Errorf("Next: %v, want the response", err)
+						t.Errorf("Next() error = %v, want nil", err)
 					}
 					took(t, "Next returned", start, 300*time.Millisecond)
 				}
@@ -177,7 +179,7 @@ func TestClaim_callsOfABlock(t *testing.T) {
 	}
 }
 
-// Promise 9.
+// Promise 9: Next yields a canceled handle like any other.
 func TestNext_yieldsCanceled(t *testing.T) {
 	inBlock(t, client.Client{Limit: 1}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) {
 		start := time.Now()
@@ -193,12 +195,12 @@ func TestNext_yieldsCanceled(t *testing.T) {
 			}
 			err := failure(t, got)
 			if !errors.Is(err, context.Canceled) {
-				t.Errorf("Response: %v, want context.Canceled", err)
+				t.Errorf("Response() error = %v, want context.Canceled", err)
 			}
 			if notSent := errors.Is(err, pending.ErrNotSent); notSent == (h == running) {
-				t.Errorf("%v: ErrNotSent is %t", err, notSent)
+				t.Errorf("errors.Is(%v, ErrNotSent) = %t, want %t", err, notSent, !notSent)
 			}
-			took(t, "the canceled came", start, 0)
+			took(t, "a canceled handle was yielded", start, 0)
 		}
 		if got := <-nextOf(p); got != last {
 			t.Errorf("%p was yielded, want %p", got, last)
@@ -210,7 +212,7 @@ func TestNext_yieldsCanceled(t *testing.T) {
 	})
 }
 
-// nextOf is where p's next arrival will be.
+// nextOf returns a channel that receives the next arrival of p.
 func nextOf(p *parallel.Parallel) <-chan *pending.Pending {
 	next := make(chan *pending.Pending, 1)
 	go func() {
@@ -223,7 +225,7 @@ func nextOf(p *parallel.Parallel) <-chan *pending.Pending {
 	return next
 }
 
-// Promise 7, 8: what is made in the loop is yielded by it.
+// Promises 7 and 8: Arrivals yields the requests that its loop makes.
 func TestArrivals_requestsMadeInLoop(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		start := time.Now()
@@ -242,7 +244,8 @@ func TestArrivals_requestsMadeInLoop(t *testing.T) {
 	})
 }
 
-// A loop that is left takes nothing that it did not yield, and cancels nothing.
+// Breaking out of the loop neither claims nor cancels the handles that were not
+// yielded.
 func TestArrivals_breakKeepsTheRest(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		p.Get("/100ms")
@@ -257,11 +260,11 @@ func TestArrivals_breakKeepsTheRest(t *testing.T) {
 		}
 	})
 	for range new(parallel.Parallel).Arrivals() {
-		t.Error("a block without requests yields one")
+		t.Error("Arrivals of a block without requests yielded a handle")
 	}
 }
 
-// Promise 10.
+// Promise 10: a late Cancel does nothing.
 func TestCancel_late(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		h := p.Get("/1ms")
@@ -274,7 +277,7 @@ func TestCancel_late(t *testing.T) {
 		before := failure(t, failed)
 		failed.Cancel()
 		if after := failure(t, failed); after != before {
-			t.Errorf("a late Cancel changed %v into %v", before, after)
+			t.Errorf("Response() error = %v after a late Cancel, want %v as before", after, before)
 		}
 		if s := p.Stats(); s != (parallel.Stats{Done: 2, Failed: 1}) {
 			t.Errorf("Stats() = %+v", s)
@@ -282,16 +285,17 @@ func TestCancel_late(t *testing.T) {
 	})
 }
 
-// Promise 10: a Read that a Cancel finds under way ends before the handle settles,
-// and none begins after, though the transport goes on reading. (In no bubble:
-// the library waits for a Read at a mutex, where fake time stands still.)
+// Promise 10: if Cancel finds a Read of the request's body running, the handle
+// is done only when the Read has returned. No Read begins after that, although
+// the transport continues to read. (Not in a synctest bubble: the library waits
+// for the Read at a mutex, where fake time does not advance.)
 func TestUpload_noReadAfterCancel(t *testing.T) {
 	reading, returning, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var upload io.Reader
 	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
 		defer close(returning)
 		upload = r.Body
-		go r.Body.Read(make([]byte, 1)) // on a goroutine of its own, as net/http does
+		go r.Body.Read(make([]byte, 1)) // on another goroutine, as net/http does
 		<-r.Context().Done()
 		return nil, r.Context().Err()
 	})
@@ -308,29 +312,29 @@ func TestUpload_noReadAfterCancel(t *testing.T) {
 		<-reading
 		h.Cancel()
 		<-returning
-		for range 1000 { // time enough to settle too early
+		for range 1000 { // enough time for the handle to complete too early
 			runtime.Gosched()
 		}
 		select {
 		case <-h.Done():
-			t.Error("the handle has settled, and a Read is running")
+			t.Error("the handle is done while a Read is running")
 		default:
 		}
 		close(release)
 		<-h.Done()
 		if n, err := upload.Read(make([]byte, 1)); n != 0 || err == nil || reads != 1 {
-			t.Errorf("a Read after Done was closed = %d, %v, and %d came to the body; want an error, and 1", n, err, reads)
+			t.Errorf("a Read after Done was closed = %d, %v, and the body was read %d times; want an error, and 1", n, err, reads)
 		}
 		return nil
 	})
 }
 
-// reader is an io.Reader that is a function.
+// A reader is an io.Reader that calls a function.
 type reader func([]byte) (int, error)
 
 func (f reader) Read(b []byte) (int, error) { return f(b) }
 
-// Promise 10: many goroutines, one handle, while it settles.
+// Promise 10: many goroutines call methods of one handle while it completes.
 func TestResponse_manyGoroutines(t *testing.T) {
 	server := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, strings.Repeat("body", 1000))
@@ -353,7 +357,7 @@ func TestResponse_manyGoroutines(t *testing.T) {
 	})
 }
 
-// Promise 11: the others run on, until the block ends.
+// Promise 11: after a failure the other requests continue until the block ends.
 func TestAll_otherRequestsContinue(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		start := time.Now()
@@ -361,11 +365,11 @@ func TestAll_otherRequestsContinue(t *testing.T) {
 		resps, err := pending.All(early, late, p.Get("/1h", parallel.Timeout(200*time.Millisecond)))
 		took(t, "All returned", start, 200*time.Millisecond)
 		if !errors.Is(err, context.DeadlineExceeded) || len(resps) != 3 || resps[0] == nil || resps[1] != nil || resps[2] != nil {
-			t.Errorf("All = %v, %v; want the first response, and the timeout", resps, err)
+			t.Errorf("All() = %v, %v; want the first response, and the timeout", resps, err)
 		}
 		if got := text(t, late); got != "/300ms" {
-			t.Errorf("the late one's body = %q", got)
+			t.Errorf("the late body = %q, want %q", got, "/300ms")
 		}
-		took(t, "the late one came", start, 300*time.Millisecond)
+		took(t, "the late request was done", start, 300*time.Millisecond)
 	})
 }

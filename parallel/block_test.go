@@ -23,8 +23,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// serve is a client of a server that answers "ok" to what it has read; /redirect
-// leads there, and /slow has no answer before its request is gone.
+// serve returns a client of a server that responds "ok" after it has read the
+// request. /redirect redirects there. /slow responds only when its request is
+// canceled.
 func serve(t testing.TB) client.Client {
 	s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -40,7 +41,7 @@ func serve(t testing.TB) client.Client {
 	return client.Client{HTTP: s.Client(), BaseURL: "http://any"}
 }
 
-// waysOut are the ways out of a block's function.
+// waysOut are the ways in which a block's function can end.
 var waysOut = []struct {
 	name string
 	out  func() error
@@ -52,7 +53,8 @@ var waysOut = []struct {
 	{"runtime.Goexit", func() error { runtime.Goexit(); return nil }, departure{}},
 }
 
-// Promise 1.
+// Promise 1: however fn ends, the requests in flight are canceled, and the
+// block waits until none of them is inside the HTTP client.
 func TestEnd_cancelsAndWaits(t *testing.T) {
 	for _, way := range waysOut {
 		t.Run(way.name, func(t *testing.T) {
@@ -71,20 +73,20 @@ func TestEnd_cancelsAndWaits(t *testing.T) {
 					})
 				})
 				if entered, left := transport.entered.Load(), transport.left.Load(); entered != 6 || left != 6 {
-					t.Errorf("of %d RoundTrips %d have ended; want 6 of 6", entered, left)
+					t.Errorf("%d of %d RoundTrips have returned, want 6 of 6", left, entered)
 				}
 				if d := time.Since(start); d != 4*time.Second {
-					t.Errorf("the block took %v; want 4s: 1s in it, and 3s for the transport to heed its context", d)
+					t.Errorf("the block took %v, want 4s: 1s of fn, and 3s until the transport returned", d)
 				}
 				if got != way.want {
-					t.Errorf("came out as %+v; want %+v", got, way.want)
+					t.Errorf("Parallel ended with %+v, want %+v", got, way.want)
 				}
 			})
 		})
 	}
 }
 
-// Promise 1: canceling is immediate, and the server is told.
+// Promise 1: requests are canceled immediately, and the server sees it.
 func TestEnd_serverSeesCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var begun, canceled atomic.Int64
@@ -106,20 +108,21 @@ func TestEnd_serverSeesCancel(t *testing.T) {
 			return nil
 		})
 		if d := time.Since(start); err != nil || d != time.Second {
-			t.Errorf("Parallel = %v after %v; want nil after 1s", err, d)
+			t.Errorf("Parallel() = %v after %v; want nil after 1s", err, d)
 		}
 		synctest.Wait()
 		if begun.Load() != 5 || canceled.Load() != 5 {
-			t.Errorf("of %d requests the server saw %d canceled; want 5 of 5", begun.Load(), canceled.Load())
+			t.Errorf("the server saw %d requests, and %d canceled; want 5 and 5", begun.Load(), canceled.Load())
 		}
 	})
 }
 
-// Promise 1: what a request runs is waited for, wherever it is just then.
+// Promise 1: the block waits for the user code that a request runs, of each
+// kind.
 func TestEnd_waitsForUserCode(t *testing.T) {
 	for _, at := range places {
 		if at.upload || at.caller {
-			continue // joined with a mutex, for which fake time stands still; not started by the block
+			continue // the block waits for it at a mutex, where fake time does not advance, and does not start it
 		}
 		t.Run(at.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -138,19 +141,19 @@ func TestEnd_waitsForUserCode(t *testing.T) {
 					start(p)
 					synctest.Wait()
 					if !running.Load() {
-						t.Error("it is not running")
+						t.Error("the user code is not running")
 					}
 					return nil
 				})
 				if d := time.Since(began); err != nil || d != 3*time.Second || !over.Load() {
-					t.Errorf("Parallel = %v after %v, with it over: %v; want nil after 3s, true", err, d, over.Load())
+					t.Errorf("Parallel() = %v after %v, the user code has returned: %v; want nil after 3s, true", err, d, over.Load())
 				}
 			})
 		})
 	}
 }
 
-// Promise 1.
+// Promise 1: fn runs on the goroutine that called Parallel.
 func TestFn_callersGoroutine(t *testing.T) {
 	goroutine := func() string {
 		b := make([]byte, 64)
@@ -163,11 +166,11 @@ func TestFn_callersGoroutine(t *testing.T) {
 		return nil
 	})
 	if out := goroutine(); in != out {
-		t.Errorf("fn ran on %s; its caller on %s", in, out)
+		t.Errorf("fn ran on %s, want %s of its caller", in, out)
 	}
 }
 
-// What cannot be right is said at once.
+// A nil argument panics at once.
 func TestRun_nilArgumentsPanic(t *testing.T) {
 	var none context.Context
 	for _, nils := range []struct {
@@ -181,18 +184,18 @@ func TestRun_nilArgumentsPanic(t *testing.T) {
 	} {
 		got, _ := depart(nils.open).raised.(string)
 		if !strings.Contains(got, "needs "+nils.what) || !strings.Contains(got, "nil") {
-			t.Errorf("without %s it panics with %q; want a sentence that says so", nils.what, got)
+			t.Errorf("Parallel without %s panicked with %q, want a sentence that says so", nils.what, got)
 		}
 	}
 }
 
-// incomparable is an error that == cannot compare: whoever looks into what fn
-// returns had better not.
+// An incomparable is an error that cannot be compared with ==. Comparing it
+// panics.
 type incomparable []string
 
 func (e incomparable) Error() string { return strings.Join(e, " ") }
 
-// Promise 2.
+// Promise 2: Parallel returns fn's error unchanged.
 func TestFn_errorUnchanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -203,19 +206,20 @@ func TestFn_errorUnchanged(t *testing.T) {
 			return want
 		})
 		if want == nil || got != want {
-			t.Errorf("Parallel = %#v; want the very error that fn returned, %#v", got, want)
+			t.Errorf("Parallel() = %#v, want the same value that fn returned, %#v", got, want)
 		}
 		got = c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			p.Get("/slow")
 			return incomparable{"not", "found"}
 		})
 		if diff := cmp.Diff(incomparable{"not", "found"}, got); diff != "" {
-			t.Errorf("Parallel: -want +got\n%s", diff)
+			t.Errorf("Parallel() (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// Promise 2.
+// Promise 2: the failure of a request is not reported if nobody requests its
+// result.
 func TestFailure_unclaimedIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -230,27 +234,28 @@ func TestFailure_unclaimedIsSilent(t *testing.T) {
 			for _, h := range failing {
 				<-h.Done()
 			}
-			p.Get("/slow") // fails as the block is left
+			p.Get("/slow") // fails when the block ends
 			return nil
 		})
 		if err != nil {
-			t.Errorf("Parallel = %v; want nil", err)
+			t.Errorf("Parallel() = %v, want nil", err)
 		}
 	})
 }
 
-// isEnded fails the test unless err is that of what the block's end ended.
+// isEnded fails the test unless err is the error of a request that was pending
+// when its block ended.
 func isEnded(t testing.TB, what string, err error) {
 	t.Helper()
 	if !errors.Is(err, parallel.ErrEnded) || !errors.Is(err, context.Canceled) {
-		t.Errorf("%s: error %v; want ErrEnded and context.Canceled", what, err)
+		t.Errorf("%s: error = %v, want ErrEnded and context.Canceled", what, err)
 	}
 }
 
-// Promise 4.
+// Promise 4: a handle remains usable after its block has ended.
 func TestHandle_outlivesItsBlock(t *testing.T) {
 	if !errors.Is(parallel.ErrEnded, context.Canceled) {
-		t.Error("ErrEnded is not context.Canceled")
+		t.Error("errors.Is(ErrEnded, context.Canceled) = false, want true")
 	}
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -272,14 +277,14 @@ func TestHandle_outlivesItsBlock(t *testing.T) {
 		})
 		for _, h := range []*pending.Pending{answered, unread, answered} {
 			if got := text(t, h); got != "ok" {
-				t.Errorf("a body reads %q after the block; want ok", got)
+				t.Errorf("body = %q after the end of the block, want ok", got)
 			}
 		}
 		for name, h := range open {
 			select {
 			case <-h.Done():
 			default:
-				t.Errorf("%s: the handle has not settled", name)
+				t.Errorf("%s: the handle is not done", name)
 			}
 			h.Cancel()
 			_, err := h.Response()
@@ -301,7 +306,9 @@ func httpGet(ctx context.Context, url string) *http.Request {
 	return r
 }
 
-// Promise 4: of a block of Go's, which ended within one that is open, as well.
+// Promise 4: a request made on a block that has ended fails and is not sent.
+// This holds as well for the block of a Go function that ended within an open
+// block.
 func TestEnd_laterRequestsFailUnsent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent atomic.Int64
@@ -330,7 +337,7 @@ func TestEnd_laterRequestsFailUnsent(t *testing.T) {
 			for name, h := range made {
 				isEnded(t, name, failure(t, h))
 				if _, err := h.Response(); !errors.Is(err, pending.ErrNotSent) {
-					t.Errorf("%s: error %v; want ErrNotSent", name, err)
+					t.Errorf("%s: error = %v, want ErrNotSent", name, err)
 				}
 			}
 			var items []int
@@ -343,25 +350,25 @@ func TestEnd_laterRequestsFailUnsent(t *testing.T) {
 				isEnded(t, "Ordered", failure(t, h))
 			}
 			if diff := cmp.Diff([]int{0, 1, 2, 3}, items); diff != "" {
-				t.Errorf("items after the end: -want +got\n%s", diff)
+				t.Errorf("items after the end (-want +got):\n%s", diff)
 			}
 			if _, err := p.Next(); err != parallel.ErrNonePending {
-				t.Errorf("Next with all claimed = %v; want ErrNonePending", err)
+				t.Errorf("Next() error = %v with all handles claimed, want ErrNonePending", err)
 			}
 			get(0)
 			get(0)
 			for range 2 {
 				if !p.HasPending() {
-					t.Error("HasPending = false; want true")
+					t.Error("HasPending() = false, want true")
 				}
 				_, err := p.Next()
 				isEnded(t, "Next", err)
 			}
 			if _, err := p.Next(); err != parallel.ErrNonePending || p.HasPending() {
-				t.Errorf("Next with none left = %v, HasPending = %v; want ErrNonePending, false", err, p.HasPending())
+				t.Errorf("Next() error = %v and HasPending() = %v after the last handle; want ErrNonePending, false", err, p.HasPending())
 			}
 			if st := p.Stats(); st.Queued != 0 || st.InFlight != 0 {
-				t.Errorf("Stats = %+v; want nothing queued or in flight", st)
+				t.Errorf("Stats() = %+v, want nothing queued or in flight", st)
 			}
 		}
 
@@ -377,10 +384,10 @@ func TestEnd_laterRequestsFailUnsent(t *testing.T) {
 		})
 		check(t, kept)
 		if cause := context.Cause(kept.Context()); cause != parallel.ErrEnded {
-			t.Errorf("the cause of the block's context is %v; want ErrEnded", cause)
+			t.Errorf("context.Cause() of the block's context = %v, want ErrEnded", cause)
 		}
 
-		// Also where the caller's context ended first, with a cause of its own.
+		// The same holds if the caller's context ended first, with its own cause.
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errOwn)
 		defer cancel()
 		c.Parallel(ctx, func(p *parallel.Parallel) error {
@@ -391,13 +398,13 @@ func TestEnd_laterRequestsFailUnsent(t *testing.T) {
 		check(t, kept)
 		synctest.Wait()
 		if n := sent.Load(); n != 0 {
-			t.Errorf("%d were sent or run; want none", n)
+			t.Errorf("%d requests were sent or functions run, want 0", n)
 		}
 	})
 }
 
-// Promises 4 and 11: a Race is of its first racer's block, and ends with that,
-// whatever the others do.
+// Promises 4 and 11: a Race belongs to the block of its first racer and ends
+// with it, whatever its other racers do.
 func TestEnd_laterRaceFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -408,14 +415,15 @@ func TestEnd_laterRaceFails(t *testing.T) {
 			other := p.Get("/slow")
 			isEnded(t, "Race", failure(t, pending.Race(inner.Get("/ok"), other)))
 			if err := failure(t, other); !errors.Is(err, context.Canceled) || time.Since(start) != 0 {
-				t.Errorf("the other racer: error %v after %v; want context.Canceled at once", err, time.Since(start))
+				t.Errorf("the other racer: error = %v after %v, want context.Canceled at once", err, time.Since(start))
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 4: Next gives what is left, answers and failures.
+// Promise 4: after the end, Next returns the unclaimed results, responses and
+// failures.
 func TestNext_afterTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -429,19 +437,19 @@ func TestNext_afterTheEnd(t *testing.T) {
 		})
 		resp, err := kept.Next()
 		if err != nil || resp.StatusCode != http.StatusOK {
-			t.Errorf("Next = %v, %v; want the response that was there", resp, err)
+			t.Errorf("Next() = %v, %v; want the response that was complete", resp, err)
 		}
 		_, err = kept.Next()
 		isEnded(t, "Next", err)
 		if _, err := kept.Next(); err != parallel.ErrNonePending {
-			t.Errorf("Next = %v; want ErrNonePending", err)
+			t.Errorf("Next() error = %v, want ErrNonePending", err)
 		}
 	})
 }
 
 var errOwn = errors.New("the caller's own cause")
 
-// foreign is a context of a type that package context knows nothing of.
+// foreign is a context of a type that package context does not know.
 type foreign struct{ context.Context }
 
 func (f foreign) Done() <-chan struct{} { return f.Context.Done() }
@@ -451,7 +459,7 @@ func (f foreign) Value(any) any         { return nil }
 var callersEnds = []struct {
 	name    string
 	context func(context.Context) (context.Context, context.CancelFunc)
-	want    []error // what the errors of the rest are
+	want    []error // targets that the errors of the other requests match
 	timeout bool
 }{
 	{"cancel", func(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -477,8 +485,9 @@ var callersEnds = []struct {
 	}, []error{context.Canceled}, false},
 }
 
-// Promise 5. The transport, which two requests hold the slots with, ignores its
-// context for three seconds: that is no reason to wait for what never got a slot.
+// Promise 5: when the caller's context ends, every request that is not done
+// fails. The transport ignores its context for three seconds, with two requests
+// that hold the slots. Requests without a slot must not wait for that.
 func TestContext_callersEnd(t *testing.T) {
 	for _, end := range callersEnds {
 		t.Run(end.name, func(t *testing.T) {
@@ -510,7 +519,7 @@ func TestContext_callersEnd(t *testing.T) {
 					for i, h := range prompt {
 						isEndOf(t, end.want, end.timeout, failure(t, h))
 						if d := time.Since(start); d != time.Second {
-							t.Errorf("handle %d settled after %v; want 1s", i, d)
+							t.Errorf("handle %d was done after %v, want 1s", i, d)
 						}
 					}
 					for name, h := range map[string]*pending.Pending{
@@ -521,24 +530,24 @@ func TestContext_callersEnd(t *testing.T) {
 						err := failure(t, h)
 						isEndOf(t, end.want, end.timeout, err)
 						if d := time.Since(start); d != time.Second || !errors.Is(err, pending.ErrNotSent) {
-							t.Errorf("%s made after the end: %v after %v; want ErrNotSent, 1s", name, err, d)
+							t.Errorf("%s made after the end: error = %v after %v, want ErrNotSent after 1s", name, err, d)
 						}
 					}
 					isEndOf(t, end.want, end.timeout, failure(t, inFlight[1]))
 					if d := time.Since(start); d != 4*time.Second {
-						t.Errorf("the transport that ignores its context was there for %v; want 4s", d)
+						t.Errorf("the transport that ignores its context ran for %v, want 4s", d)
 					}
 					if got := text(t, done); got != "ok" {
-						t.Errorf("what had finished reads %q; want ok", got)
+						t.Errorf("body of the request that was done = %q, want ok", got)
 					}
 					return io.EOF
 				})
 				if err != io.EOF {
-					t.Errorf("Parallel = %v; want what fn returned", err)
+					t.Errorf("Parallel() = %v, want fn's error", err)
 				}
 				for _, want := range []error{nil, io.EOF} {
 					if err := c.Parallel(ctx, func(p *parallel.Parallel) error { return want }); err != want {
-						t.Errorf("Parallel on a context that has ended = %v; want %v, as fn returned", err, want)
+						t.Errorf("Parallel() on a context that has ended = %v, want fn's error %v", err, want)
 					}
 				}
 			})
@@ -546,7 +555,8 @@ func TestContext_callersEnd(t *testing.T) {
 	}
 }
 
-// isEndOf fails the test unless err is all of want, and no other way of ending.
+// isEndOf fails the test unless err matches all of want, and no other kind of
+// end.
 func isEndOf(t testing.TB, want []error, timeout bool, err error) {
 	t.Helper()
 	var got []error
@@ -556,15 +566,15 @@ func isEndOf(t testing.TB, want []error, timeout bool, err error) {
 		}
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("error %v is %v; want %v", err, got, want)
+		t.Errorf("error %v matches %v, want %v", err, got, want)
 	}
 	var te interface{ Timeout() bool }
 	if is := errors.As(err, &te) && te.Timeout(); is != timeout {
-		t.Errorf("error %v: Timeout() = %v; want %v", err, is, timeout)
+		t.Errorf("error %v: Timeout() = %v, want %v", err, is, timeout)
 	}
 }
 
-// Promise 7.
+// Promise 7: requests may be made while responses are being read.
 func TestGet_whileResponsesAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -588,16 +598,17 @@ func TestGet_whileResponsesAreRead(t *testing.T) {
 		})
 		slices.Sort(got)
 		if diff := cmp.Diff([]string{"/", "/a", "/aa", "/ab", "/b", "/ba", "/bb"}, got); diff != "" {
-			t.Errorf("pages: -want +got\n%s", diff)
+			t.Errorf("pages (-want +got):\n%s", diff)
 		}
 		if d := time.Since(start); d != 400*time.Millisecond {
-			t.Errorf("took %v; want 400ms: the root, two, then three and one of the four", d)
+			t.Errorf("the crawl took %v, want 400ms: one page, two pages, then three and one", d)
 		}
 	})
 }
 
-// Promises 4 and 7: while the block is being left, a request is either made in it,
-// and canceled with it, or made on a block that has ended. The accounts add up.
+// Promises 4 and 7: a request that is made while the block ends is either
+// canceled with the block, or fails as one made after the end. Each request is
+// counted once.
 func TestGet_concurrentWithTheEnd(t *testing.T) {
 	for round := range 20 {
 		synctest.Test(t, func(t *testing.T) {
@@ -647,7 +658,7 @@ func TestGet_concurrentWithTheEnd(t *testing.T) {
 				select {
 				case <-h.Done():
 				default:
-					t.Fatalf("handle %d of %d has not settled", i, len(made))
+					t.Fatalf("handle %d of %d is not done", i, len(made))
 				}
 				if _, err := h.Response(); err != nil {
 					isEnded(t, fmt.Sprint("handle ", i), err)
@@ -657,10 +668,10 @@ func TestGet_concurrentWithTheEnd(t *testing.T) {
 			}
 			st := kept.Stats()
 			if st.Queued != 0 || st.InFlight != 0 || st.Done-st.Failed != answered {
-				t.Errorf("Stats = %+v; want nothing pending, and %d answered", st, answered)
+				t.Errorf("Stats() = %+v, want nothing pending, and %d done without failure", st, answered)
 			}
 			if int64(answered) > sent.Load() {
-				t.Errorf("%d answers to %d RoundTrips", answered, sent.Load())
+				t.Errorf("%d responses of %d RoundTrips", answered, sent.Load())
 			}
 		})
 	}

@@ -33,8 +33,8 @@ type panickingContext struct{ context.Context }
 
 func (panickingContext) Done() <-chan struct{} { panic("end") }
 
-// Bodies stayed open when user code panicked or ended the goroutine while a request
-// was made.
+// Bodies stayed open if user code panicked or ended the goroutine while a
+// request was made.
 func TestBody_closedOnEveryOutcome(t *testing.T) {
 	var l *ledger
 	type maker func(p *parallel.Parallel, opts ...parallel.Option) *pending.Pending
@@ -67,7 +67,7 @@ func TestBody_closedOnEveryOutcome(t *testing.T) {
 		for where, tc := range map[string]struct {
 			cfg    parallel.Config
 			option parallel.Option
-			bodies int // that the option brings
+			bodies int // number of bodies that the option brings
 		}{
 			"an option": {option: func(*parallel.Request) error { end(); return nil }},
 			"an option with a body": {bodies: 1, option: func(r *parallel.Request) error {
@@ -81,7 +81,7 @@ func TestBody_closedOnEveryOutcome(t *testing.T) {
 				end()
 				return nil
 			}},
-			"an option that takes the request": {bodies: 1, option: func(r *parallel.Request) error {
+			"an option that removes the request": {bodies: 1, option: func(r *parallel.Request) error {
 				r.Body = l.body("another")
 				r.Request = nil
 				end()
@@ -132,14 +132,14 @@ func TestBody_closedOnEveryOutcome(t *testing.T) {
 						})
 					})
 					l.check(t, "after the block", 1+tc.bodies)
-					if d.raised != nil && d.raised != "end" && where != "Observe" && where != "the request's context" { // these are guarded
-						t.Errorf("what was raised: %v, want the option's own panic", d.raised)
+					if d.raised != nil && d.raised != "end" && where != "Observe" && where != "the request's context" { // their panics are guarded
+						t.Errorf("raised = %v, want the option's own panic", d.raised)
 					}
 					if observed != told {
-						t.Errorf("Observe was called %d times, its function %d times", observed, told)
+						t.Errorf("Observe was called %d times, and the function that it returned %d times", observed, told)
 					}
 					if stats := block.Stats(); stats != (parallel.Stats{Done: stats.Done, Failed: stats.Failed}) || where != "Observe" && stats.Done != told {
-						t.Errorf("Stats = %+v, and %d were observed; want these done", stats, told)
+						t.Errorf("Stats() = %+v, want %d done, as observed", stats, told)
 					}
 				})
 			}
@@ -147,7 +147,8 @@ func TestBody_closedOnEveryOutcome(t *testing.T) {
 	}
 }
 
-// Promise 17: a body that an option leaves in a request which it replaces is closed.
+// Promise 17: if an option replaces the request, the body of the replaced
+// request is closed.
 func TestBody_ofReplacedRequestIsClosed(t *testing.T) {
 	var l ledger
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -161,7 +162,7 @@ func TestBody_ofReplacedRequestIsClosed(t *testing.T) {
 	})
 }
 
-// filling is a body that fills a trailer as it ends.
+// A filling is a body that fills a trailer at its end.
 type filling struct {
 	io.Reader
 	trailer http.Header
@@ -178,7 +179,7 @@ func (b *filling) Read(p []byte) (int, error) {
 
 func (*filling) Close() error { return nil }
 
-// Trailers that a body fills were announced, and sent empty.
+// Trailers that a body fills were announced and sent empty.
 func TestTrailer_filledByBody(t *testing.T) {
 	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/refuse" && r.Header.Get("Again") == "" {
@@ -226,7 +227,7 @@ func TestTrailer_filledByBody(t *testing.T) {
 				h := p.Do(r)
 				<-h.Done()
 				if _, ok := r.Trailer["X-Auth"]; ok {
-					t.Error("Auth has changed the caller's Trailer")
+					t.Error("Auth changed the caller's Trailer")
 				}
 				return h
 			}},
@@ -297,8 +298,8 @@ func TestTrailer_filledByBody(t *testing.T) {
 	}
 }
 
-// Body believed the size that a file says: files of /proc were sent empty, and a
-// file that had grown in the queue failed.
+// Body trusted the size that a file reports: files of /proc were sent empty,
+// and a file that had grown in the queue failed.
 func TestBodyOfFile_length(t *testing.T) {
 	long := strings.Repeat("0123456789", 10_000)
 	var f *os.File
@@ -316,7 +317,7 @@ func TestBodyOfFile_length(t *testing.T) {
 	}
 	tests := map[string]struct {
 		open   func()
-		queued func() // is called between making and sending
+		queued func() // called after the request is made and before it is sent
 		option parallel.Option
 		want   string
 		length int
@@ -354,7 +355,7 @@ func TestBodyOfFile_length(t *testing.T) {
 						opts = append(opts, tc.option)
 					}
 					if diff := cmp.Diff(fmt.Sprint(tc.length, " <nil> ", tc.want), text(t, p.Post("http://h/", opts...))); diff != "" {
-						t.Errorf("what the server got (-want +got):\n%s", diff)
+						t.Errorf("what the server received (-want +got):\n%s", diff)
 					}
 					return nil
 				})
@@ -379,7 +380,7 @@ func chunked(r *parallel.Request) error {
 	return wrapped(r)
 }
 
-// Files that say nothing true of their size are sent whole.
+// Files that report a wrong size are sent whole.
 func TestBodyOfFile_wrongSize(t *testing.T) {
 	for _, name := range []string{"/proc/version", "/proc/self/limits", "/proc/kallsyms", "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/devices/system/cpu/online"} {
 		want, err := os.ReadFile(name)
@@ -401,8 +402,8 @@ func TestBodyOfFile_wrongSize(t *testing.T) {
 	}
 }
 
-// A file that shrinks while it is sent is an error that says so; the transport has
-// declared its length by then. One that grows is cut there.
+// If a file shrinks while it is sent, the error says so: the transport has
+// declared the length by then. If it grows, the declared length is sent.
 func TestBodyOfFile_changesWhileSent(t *testing.T) {
 	const size = 100_000
 	for name, tc := range map[string]struct {
@@ -429,7 +430,7 @@ func TestBodyOfFile_changesWhileSent(t *testing.T) {
 			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 				_, err := p.Post("http://h/", parallel.Body("", f)).Response()
 				if tc.err == "" && err != nil || tc.err != "" && (err == nil || !strings.Contains(err.Error(), tc.err) || !errors.Is(err, io.ErrUnexpectedEOF)) {
-					t.Errorf("Response: %v, want %q", err, tc.err)
+					t.Errorf("Response() error = %v, want %q", err, tc.err)
 				}
 				return nil
 			})
@@ -445,7 +446,7 @@ type writes struct {
 
 func (c writes) Write(p []byte) (int, error) { c.n.Add(1); return c.Conn.Write(p) }
 
-// A small body in memory took a write of its own.
+// A small body in memory was written separately from the header.
 func TestBody_writtenWithHeader(t *testing.T) {
 	newRequest := func(body io.Reader) *http.Request {
 		r, err := http.NewRequest(http.MethodPost, "http://h/", body)
@@ -508,7 +509,7 @@ func TestBody_writtenWithHeader(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if b, err := io.ReadAll(r.Body); len(b) == 0 || err != nil {
-						t.Errorf("the server got %q, %v", b, err)
+						t.Errorf("the server received %q, %v; want the content", b, err)
 					}
 					if r.URL.Path == "/307" {
 						http.Redirect(w, r, "/", http.StatusTemporaryRedirect)
@@ -575,9 +576,9 @@ func TestBody_memoryUnreadOnceDone(t *testing.T) {
 	}
 }
 
-// A body in memory is not read once its request is done, although net/http writes on
-// when an early response has come: a caller may use its bytes again. (The race
-// detector finds what this test is for.)
+// A body in memory is not read after its request is done, although net/http
+// continues to write after an early response: the caller may reuse its bytes.
+// (The race detector reports a failure.)
 func TestBody_memoryFreedWhenDone(t *testing.T) {
 	for _, size := range []int{100, 1 << 20} {
 		for name, begin := range map[string]func(p *parallel.Parallel, url string, b []byte) *pending.Pending{
@@ -635,8 +636,8 @@ func TestBody_memoryFreedWhenDone(t *testing.T) {
 	}
 }
 
-// ErrNotSent was said of requests whose body a transport had read, and sent on in
-// another way, before it failed to get a connection.
+// Errors matched ErrNotSent although a transport had read the body. It had sent
+// the request in another way, before it failed to get a connection.
 func TestErrNotSent_bodyNotRead(t *testing.T) {
 	newRequest := func() *http.Request {
 		r, err := http.NewRequest(http.MethodPost, "http://h/", strings.NewReader("content"))

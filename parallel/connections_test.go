@@ -24,21 +24,20 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 24: what a request leaves of the connections that were made for it. (That
-// they are used again, and real sockets, are tested with client.NewTransport.)
+// These tests are of promise 24: which dials and connections a request leaves
+// behind. Reuse, and real sockets, are tested with client.NewTransport.
 
-// http2Server is a server on loopback that speaks HTTP/2.
+// http2Server returns a server on loopback that speaks HTTP/2.
 func http2Server(t testing.TB, h http.Handler) *httptest.Server {
 	srv := httptest.NewUnstartedServer(h)
 	srv.EnableHTTP2 = true
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections that nobody needed
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // it would log connections that were not needed
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	return srv
 }
 
-// A rack is the dials of a test, by number: each is made as the test says, when the
-// test says.
+// A rack numbers the dials of a test and runs each with the test's function.
 type rack struct {
 	mu    sync.Mutex
 	begun int
@@ -59,8 +58,8 @@ func (r *rack) dials() int {
 	return r.begun
 }
 
-// A canceled request leaves no dial running: the context of the dial ends at once,
-// whichever way the request ended.
+// No dial continues after its request was canceled. The context of the dial
+// ends at once, however the request ends.
 func TestCancel_endsDial(t *testing.T) {
 	for name, end := range waysToEnd {
 		t.Run(name, func(t *testing.T) {
@@ -76,7 +75,7 @@ func TestCancel_endsDial(t *testing.T) {
 				end(t, c, "http://h/")
 				synctest.Wait()
 				if len(ended) != 1 {
-					t.Fatalf("%d of %d dials have ended with their request", len(ended), r.dials())
+					t.Fatalf("%d of %d dials ended with their request, want all", len(ended), r.dials())
 				}
 				if d := (<-ended).Sub(start); d != time.Second {
 					t.Errorf("the dial ended after %v, want 1s", d)
@@ -132,12 +131,13 @@ var waysToEnd = map[string]func(t *testing.T, c client.Client, url string){
 	},
 }
 
-// A dial that is done just as its request is canceled leaves no connection.
+// If a dial completes just as its request is canceled, the connection is
+// closed.
 func TestCancel_closesLateConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var theirs net.Conn
 		r := &rack{dial: func(ctx context.Context, _ int) (net.Conn, error) {
-			<-ctx.Done() // and takes no notice
+			<-ctx.Done() // but returns a connection
 			var ours net.Conn
 			ours, theirs = net.Pipe()
 			return ours, nil
@@ -147,12 +147,13 @@ func TestCancel_closesLateConnection(t *testing.T) {
 		synctest.Wait()
 		defer theirs.Close()
 		if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
-			t.Errorf("the other end of the connection reads %v, want io.EOF", err)
+			t.Errorf("Read at the other end of the connection = %v, want io.EOF", err)
 		}
 	})
 }
 
-// Nor does it leave a TLS handshake: the connection is closed at once.
+// No TLS handshake continues after its request was canceled: the connection is
+// closed at once.
 func TestCancel_endsHandshake(t *testing.T) {
 	for name, end := range waysToEnd {
 		t.Run(name, func(t *testing.T) {
@@ -161,7 +162,7 @@ func TestCancel_endsHandshake(t *testing.T) {
 				r := &rack{dial: func(context.Context, int) (net.Conn, error) {
 					ours, theirs := net.Pipe()
 					go func() {
-						io.Copy(io.Discard, theirs) // never says a word
+						io.Copy(io.Discard, theirs) // sends nothing
 						theirs.Close()
 						ended <- time.Now()
 					}()
@@ -172,7 +173,7 @@ func TestCancel_endsHandshake(t *testing.T) {
 				end(t, c, "https://h/")
 				synctest.Wait()
 				if len(ended) != 1 {
-					t.Fatalf("%d of %d handshakes have ended with their request", len(ended), r.dials())
+					t.Fatalf("%d of %d handshakes ended with their request, want all", len(ended), r.dials())
 				}
 				if d := (<-ended).Sub(start); d != time.Second {
 					t.Errorf("the handshake ended after %v, want 1s", d)
@@ -182,7 +183,7 @@ func TestCancel_endsHandshake(t *testing.T) {
 	}
 }
 
-// What a block's requests wait for is not what others of no block wait for.
+// A request that belongs to no block is dialed as usual.
 func TestDialContext_outsideBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
@@ -193,13 +194,13 @@ func TestDialContext_outsideBlocks(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		if b, err := io.ReadAll(resp.Body); string(b) != "an answer" || err != nil {
-			t.Errorf("the answer is %q, %v", b, err)
+			t.Errorf("body = %q, %v; want %q", b, err, "an answer")
 		}
 	})
 }
 
-// A lines is a network that a test looks into: it holds up each connection after
-// the first until the test lets it go on, in its dial or in its TLS handshake.
+// A lines is a network that holds up each connection after the first, in its
+// dial or in its TLS handshake, until the test lets it continue.
 type lines struct {
 	*testnet.Server
 	secure *tls.Config // nil: no TLS
@@ -212,7 +213,7 @@ type lines struct {
 type line struct {
 	net.Conn
 	held     chan struct{}   // closed by the test
-	dial     context.Context // it was dialled under
+	dial     context.Context // it was dialed with
 	shutting sync.Once
 	closed   chan struct{}
 }
@@ -231,8 +232,8 @@ func (l *line) isClosed() bool {
 	}
 }
 
-// newLines is a network with a server whose handler waits at "/hold" for release,
-// and at "/never" for ever.
+// newLines returns a network with a server. Its handler waits at "/hold" for
+// release, and at "/never" forever.
 func newLines(t testing.TB, overTLS bool) (ls *lines, release func()) {
 	held := make(chan struct{})
 	ls = &lines{Server: testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -291,7 +292,8 @@ func relay(a, b net.Conn) {
 	a.Close()
 }
 
-// heldUp is a server's end that says nothing before the line is let go on.
+// A heldUp is the server's end of a line. It sends nothing until the line is
+// released.
 type heldUp struct {
 	net.Conn
 	line *line
@@ -306,7 +308,8 @@ func (h *heldUp) Write(b []byte) (int, error) {
 	}
 }
 
-// selfSigned is the TLS of a server that calls itself h, and of a client of its.
+// selfSigned returns the TLS configurations of a server named h and of its
+// client.
 func selfSigned(t testing.TB) (server, client *tls.Config) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -326,8 +329,9 @@ func selfSigned(t testing.TB) (server, client *tls.Config) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
 }
 
-// spare calls fn in a block in which a request of path has got the first line, which
-// another had left, while the second line, begun for it, is held up.
+// spare calls fn in a block with a request for path that has the first line,
+// which another request returned, while the second line, which was begun for
+// it, is held up.
 func (ls *lines) spare(t *testing.T, release func(), path string, fn func(p *parallel.Parallel, h *pending.Pending)) {
 	c := client.Client{HTTP: ls.Client(), Timeout: -1, BaseURL: "http://h"}
 	if ls.secure != nil {
@@ -343,7 +347,7 @@ func (ls *lines) spare(t *testing.T, release func(), path string, fn func(p *par
 		}
 		release()
 		if got := text(t, first); got != "an answer" {
-			t.Errorf("the first answer is %q", got)
+			t.Errorf("the first body = %q, want %q", got, "an answer")
 		}
 		synctest.Wait()
 		fn(p, h)
@@ -351,27 +355,28 @@ func (ls *lines) spare(t *testing.T, release func(), path string, fn func(p *par
 	})
 }
 
-// A request that got another connection than the one that is made for it leaves the
-// latter to others if it succeeds, and ends it if it is canceled.
+// A request may get another connection than the one that is dialed for it. If
+// it succeeds, the dial continues, for other requests. If it is canceled, the
+// dial ends.
 func TestSpareConnection(t *testing.T) {
 	for name, overTLS := range map[string]bool{"in its dial": false, "in its handshake": true} {
-		t.Run("is left alone by success, "+name, func(t *testing.T) {
+		t.Run("request succeeds, "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ls, release := newLines(t, overTLS)
 				ls.spare(t, release, "/", func(p *parallel.Parallel, h *pending.Pending) {
 					if got := text(t, h); got != "an answer" {
-						t.Errorf("the answer is %q", got)
+						t.Errorf("body = %q, want %q", got, "an answer")
 					}
 				})
 				synctest.Wait()
 				l := ls.all[1]
 				if !overTLS && l.dial.Err() != nil || l.isClosed() {
-					t.Fatal("the spare connection was given up after its request had succeeded")
+					t.Fatal("the spare connection was closed although its request succeeded")
 				}
 				close(l.held)
 				synctest.Wait()
 
-				// Now it serves.
+				// Now the spare connection is used.
 				c := client.Client{HTTP: ls.Client(), BaseURL: "http://h"}
 				if overTLS {
 					c.BaseURL = "https://h"
@@ -380,7 +385,7 @@ func TestSpareConnection(t *testing.T) {
 					p.Get("/never")
 					synctest.Wait()
 					if got := text(t, p.Get("/")); got != "an answer" {
-						t.Errorf("the answer is %q", got)
+						t.Errorf("body = %q, want %q", got, "an answer")
 					}
 					return nil
 				})
@@ -389,7 +394,7 @@ func TestSpareConnection(t *testing.T) {
 				}
 			})
 		})
-		t.Run("ends with a request that is canceled, "+name, func(t *testing.T) {
+		t.Run("request is canceled, "+name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ls, release := newLines(t, overTLS)
 				ls.spare(t, release, "/never", func(p *parallel.Parallel, h *pending.Pending) {
@@ -398,20 +403,20 @@ func TestSpareConnection(t *testing.T) {
 					synctest.Wait()
 					l := ls.all[1]
 					if overTLS && !l.isClosed() {
-						t.Error("the handshake goes on")
+						t.Error("the handshake continues")
 					}
 					if !overTLS && l.dial.Err() == nil {
-						t.Error("the dial goes on")
+						t.Error("the dial continues")
 					}
-					close(l.held) // else a dial that goes on would not end
+					close(l.held) // a dial that continues would not end otherwise
 				})
 			})
 		})
 	}
 }
 
-// A connection that serves another request is not the business of the request that
-// it was made for.
+// If the connection that was dialed for a canceled request serves another
+// request, it is not closed.
 func TestCancel_keepsConnectionInUse(t *testing.T) {
 	for name, overTLS := range map[string]bool{"HTTP": false, "HTTPS": true} {
 		t.Run(name, func(t *testing.T) {
@@ -431,7 +436,7 @@ func TestCancel_keepsConnectionInUse(t *testing.T) {
 					h.Cancel()
 					<-h.Done()
 					if got := text(t, other); got != "an answer" {
-						t.Errorf("the other request's answer is %q", got)
+						t.Errorf("the other request's body = %q, want %q", got, "an answer")
 					}
 				})
 			})
@@ -439,8 +444,8 @@ func TestCancel_keepsConnectionInUse(t *testing.T) {
 	}
 }
 
-// Nor does a request that gives up its dial take one from another that waits for
-// its turn under MaxConnsPerHost.
+// A canceled request gives up its dial. A request that waits for its turn under
+// MaxConnsPerHost then dials itself.
 func TestCancel_otherRequestDialsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
@@ -460,14 +465,15 @@ func TestCancel_otherRequestDialsAgain(t *testing.T) {
 			synctest.Wait()
 			h.Cancel()
 			if got := text(t, other); got != "an answer" {
-				t.Errorf("the other request's answer is %q", got)
+				t.Errorf("the other request's body = %q, want %q", got, "an answer")
 			}
 			return nil
 		})
 	})
 }
 
-// Leaving a block closes no idle connection: the next block's requests use it.
+// The end of a block closes no idle connection: the requests of the next block
+// use it.
 func TestEnd_keepsIdleConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
@@ -476,7 +482,7 @@ func TestEnd_keepsIdleConnections(t *testing.T) {
 		for range 10 {
 			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 				if got := text(t, p.Get("http://h/")); got != "an answer" {
-					t.Errorf("the answer is %q", got)
+					t.Errorf("body = %q, want %q", got, "an answer")
 				}
 				return nil
 			})

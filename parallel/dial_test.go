@@ -21,13 +21,13 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 24: what net/http negotiates with a proxy went on after the request: with SOCKS
-// for as long as the proxy said nothing, with CONNECT for a minute.
+// Promise 24: net/http's negotiation with a proxy continued after the request:
+// with SOCKS as long as the proxy sent nothing, with CONNECT for a minute.
 func TestCancel_endsNegotiation(t *testing.T) {
 	for name, tc := range map[string]struct {
 		proxy string
 		url   string
-		says  string // by the proxy, and no more than that
+		says  string // all that the proxy sends
 	}{
 		"SOCKS":                      {"socks5://proxy:1080", "http://h/", ""},
 		"SOCKS, a method":            {"socks5://proxy:1080", "http://h/", "\x05\x00"},
@@ -35,7 +35,7 @@ func TestCancel_endsNegotiation(t *testing.T) {
 		"SOCKS, HTTPS":               {"socks5://proxy:1080", "https://h/", "\x05\x00"},
 		"SOCKS, then TLS":            {"socks5://proxy:1080", "https://h/", "\x05\x00\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"},
 		"CONNECT":                    {"http://proxy:3128", "https://h/", ""},
-		"CONNECT, half an answer":    {"http://proxy:3128", "https://h/", "HTTP/1.1 200 Connection established\r\nVia: p\r\n"},
+		"CONNECT, half a response":   {"http://proxy:3128", "https://h/", "HTTP/1.1 200 Connection established\r\nVia: p\r\n"},
 		"CONNECT, then TLS":          {"http://proxy:3128", "https://h/", "HTTP/1.1 200 Connection established\r\n\r\n"},
 		"TLS with the proxy":         {"https://proxy:3129", "http://h/", ""},
 		"TLS with the proxy, HTTPS":  {"https://proxy:3129", "https://h/", "\x16\x03\x03\x00\x7a"},
@@ -78,7 +78,8 @@ func TestCancel_endsNegotiation(t *testing.T) {
 	}
 }
 
-// A canceled request doesn't close a connection through a proxy that another request has.
+// A canceled request does not close a connection through a proxy that another
+// request uses.
 func TestCancel_leavesProxiedConnection(t *testing.T) {
 	for name, greeting := range map[string]string{
 		"http://proxy:3128":   "",
@@ -122,7 +123,7 @@ func TestCancel_leavesProxiedConnection(t *testing.T) {
 					h.Cancel()
 					<-h.Done()
 					if got := text(t, other); got != "an answer" {
-						t.Errorf("the other request's answer is %q", got)
+						t.Errorf("the other request's body = %q, want %q", got, "an answer")
 					}
 				})
 			})
@@ -130,8 +131,8 @@ func TestCancel_leavesProxiedConnection(t *testing.T) {
 	}
 }
 
-// Promise 6: a panic in a dial ended the process, since net/http dials on a goroutine of
-// its own, and runtime.Goexit there left the request waiting.
+// Promise 6: a panic in a dial ended the process, because net/http dials on its
+// own goroutine. runtime.Goexit there left the request waiting.
 func TestDial_panic(t *testing.T) {
 	for name, tc := range map[string]struct {
 		dial   func()
@@ -196,8 +197,9 @@ type panicsInClose struct{ net.Conn }
 
 func (panicsInClose) Close() error { panic("no Close") }
 
-// One dead address of two used up a request's time: net/http dials without the request's
-// deadline, so a net.Dialer gave the dead one half of its own 30 seconds.
+// One dead address of two used up a request's time: net/http dials without the
+// request's deadline, so a net.Dialer gave the dead address half of its own 30
+// seconds.
 func TestDial_deadline(t *testing.T) {
 	own := func(t *testing.T, d time.Duration) *http.Request {
 		ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -244,7 +246,8 @@ func TestDial_deadline(t *testing.T) {
 	}
 }
 
-// A dial that ends at its request's deadline doesn't hide why the request ended.
+// The error of a dial that ends at its request's deadline still has the reason
+// for the failure.
 func TestDial_deadlineKeepsCause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errRefused)

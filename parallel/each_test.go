@@ -36,7 +36,8 @@ func inBoth(t *testing.T, c client.Client, fn func(t *testing.T, p *parallel.Par
 	}
 }
 
-// counting is the sequence 0 to n-1, which says how many it has yielded.
+// counting returns the sequence 0 to n-1, and a counter of the items that it
+// has yielded.
 func counting(n int) (seq iter.Seq[int], pulled *atomic.Int64) {
 	pulled = new(atomic.Int64)
 	return func(yield func(int) bool) {
@@ -49,10 +50,11 @@ func counting(n int) (seq iter.Seq[int], pulled *atomic.Int64) {
 	}, pulled
 }
 
-// after is the path of a request that takes n times 100 milliseconds.
+// after returns the path of a request that takes n times 100 milliseconds.
 func after(n int) string { return "/" + (time.Duration(n) * 100 * time.Millisecond).String() }
 
-// Promise 12.
+// Promise 12: Each yields in order of completion, Ordered in the order of the
+// items.
 func TestEach_orderAndOrdered(t *testing.T) {
 	type turn struct {
 		item int
@@ -75,7 +77,7 @@ func TestEach_orderAndOrdered(t *testing.T) {
 					select {
 					case <-h.Done():
 					default:
-						t.Errorf("item %d was yielded with a handle that has not settled", n)
+						t.Errorf("item %d was yielded with a handle that is not done", n)
 					}
 					if body := text(t, h); body != after(n) {
 						t.Errorf("item %d was yielded with the response of %s", n, body)
@@ -90,8 +92,8 @@ func TestEach_orderAndOrdered(t *testing.T) {
 	}
 }
 
-// Promise 12: in arrival order also where several have arrived by the time the loop
-// comes round.
+// Promise 12: the order is that of completion, even if several handles complete
+// during one turn of the loop.
 func TestEach_completionOrderInBusyLoop(t *testing.T) {
 	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 		var got []int
@@ -105,7 +107,8 @@ func TestEach_completionOrderInBusyLoop(t *testing.T) {
 	})
 }
 
-// Promise 12: many more items than the window is wide.
+// Promise 12: each item is yielded once, with many more items than may be
+// started ahead.
 func TestEach_everyItemOnce(t *testing.T) {
 	inBoth(t, client.Client{Limit: 7}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
 		const n = 500
@@ -120,24 +123,24 @@ func TestEach_everyItemOnce(t *testing.T) {
 			got = append(got, i)
 		}
 		if strings.HasSuffix(t.Name(), "/Ordered") && !slices.IsSorted(got) {
-			t.Error("Ordered is not in the order of the items")
+			t.Error("Ordered did not yield the items in their order")
 		}
 		slices.Sort(got)
 		if want := slices.Collect(items); !slices.Equal(got, want) {
 			t.Errorf("yielded %v, want each of %d once", got, n)
 		}
 		if came.Load() != n {
-			t.Errorf("%d requests came to the server, want %d", came.Load(), n)
+			t.Errorf("the server received %d requests, want %d", came.Load(), n)
 		}
 		if p.HasPending() {
-			t.Error("HasPending() = true: the loop has not claimed all")
+			t.Error("HasPending() = true after the loop, want false")
 		}
 	})
 }
 
-// Promise 12: what is ready is yielded before another item is pulled.
+// Promise 12: items that are ready are yielded before another one is pulled.
 func TestEach_yieldsReadyBeforePull(t *testing.T) {
-	t.Run("settled at once", func(t *testing.T) {
+	t.Run("done at once", func(t *testing.T) {
 		inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 			items, pulled := counting(10)
 			for i := range each(p, items, func(int) *pending.Pending { return nil }) {
@@ -153,14 +156,14 @@ func TestEach_yieldsReadyBeforePull(t *testing.T) {
 			var got []int64
 			for range each(p, items, func(int) *pending.Pending { return p.Get("/100ms") }) {
 				got = append(got, pulled.Load())
-				<-time.After(time.Second) // all that were started come meanwhile
+				<-time.After(time.Second) // all started requests complete meanwhile
 			}
 			if diff := cmp.Diff([]int64{4, 4, 4, 4, 6, 6}, got); diff != "" {
 				t.Errorf("pulled at each turn (-want +got):\n%s", diff)
 			}
 		})
 	})
-	t.Run("while an item was long in coming", func(t *testing.T) {
+	t.Run("while an item was slow to arrive", func(t *testing.T) {
 		inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 			start := time.Now()
 			items := func(yield func(int) bool) {
@@ -183,7 +186,8 @@ func TestEach_yieldsReadyBeforePull(t *testing.T) {
 	})
 }
 
-// Promise 12: at most twice the limit ahead, whatever the handles are of.
+// Promise 12: items are pulled at most twice the limit ahead, for handles of
+// each kind.
 func TestEach_pullsLazily(t *testing.T) {
 	get := func(p *parallel.Parallel) *pending.Pending { return p.Get("/1h") }
 	for _, test := range []struct {
@@ -197,7 +201,7 @@ func TestEach_pullsLazily(t *testing.T) {
 		{"the default limit", 0, get, 200},
 		{"no limit", -1, get, 200},
 		{"a limit that cannot be doubled", math.MaxInt, get, 300},
-		{"the least that cannot", math.MaxInt/2 + 1, get, 300},
+		{"the smallest that cannot be doubled", math.MaxInt/2 + 1, get, 300},
 		{"delayed handles", 3, func(p *parallel.Parallel) *pending.Pending { return p.Get("/", parallel.After(time.Hour)) }, 6},
 		{"functions", 3, func(p *parallel.Parallel) *pending.Pending {
 			return p.Go(func(p *parallel.Parallel) (*http.Response, error) {
@@ -234,8 +238,8 @@ func TestEach_pullsLazily(t *testing.T) {
 	}
 }
 
-// Promise 12: the window is full or not by what was not yielded yet, and one slow
-// item holds back all others of Ordered, but none of Each.
+// Promise 12: items that were started and not yielded count. One slow item
+// therefore holds back all others in Ordered, but none in Each.
 func TestOrdered_slowItemHoldsBack(t *testing.T) {
 	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
 		items, pulled := counting(10)
@@ -259,7 +263,7 @@ func TestOrdered_slowItemHoldsBack(t *testing.T) {
 			}
 		}
 		if came.Load() != 10 {
-			t.Errorf("%d requests came to the server, want 10", came.Load())
+			t.Errorf("the server received %d requests, want 10", came.Load())
 		}
 	})
 }
@@ -270,7 +274,7 @@ func TestEach_callersGoroutine(t *testing.T) {
 		loop := goroutine()
 		check := func(what string) {
 			if g := goroutine(); g != loop {
-				t.Errorf("%s runs on %s, the loop on %s", what, g, loop)
+				t.Errorf("%s runs on %s, want %s of the loop", what, g, loop)
 			}
 		}
 		items := func(yield func(int) bool) {
@@ -290,7 +294,8 @@ func TestEach_callersGoroutine(t *testing.T) {
 	})
 }
 
-// Promise 12: one handle for several items is yielded for each of them.
+// Promise 12: if start returns one handle for several items, each of them is
+// yielded.
 func TestEach_handleOfSeveralItems(t *testing.T) {
 	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
 		var shared *pending.Pending
@@ -314,7 +319,8 @@ func TestEach_handleOfSeveralItems(t *testing.T) {
 	})
 }
 
-// Promise 12: for a nil handle from start, one that says so.
+// Promise 12: if start returns a nil handle, the item is yielded with a handle
+// that failed.
 func TestEach_startReturnsNil(t *testing.T) {
 	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		items, _ := counting(3)
@@ -339,7 +345,8 @@ func TestEach_startReturnsNil(t *testing.T) {
 	})
 }
 
-// Promise 12: nothing is dropped in silence.
+// Promise 12: after the end of the block's context, the remaining items are
+// still yielded.
 func TestEach_afterTheEnd(t *testing.T) {
 	inBoth(t, client.Client{Limit: 2}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		cause := errors.New("the caller's cause")
@@ -355,7 +362,7 @@ func TestEach_afterTheEnd(t *testing.T) {
 				case err == nil:
 					answered = append(answered, i)
 				case !errors.Is(err, cause) || !errors.Is(err, context.Canceled):
-					t.Errorf("item %d: %v, want the caller's cause", i, err)
+					t.Errorf("item %d: error = %v, want the caller's cause", i, err)
 				case errors.Is(err, pending.ErrNotSent):
 					notSent = append(notSent, i)
 				default:
@@ -368,7 +375,7 @@ func TestEach_afterTheEnd(t *testing.T) {
 			}
 			took(t, "the loop ended", start, 250*time.Millisecond)
 			if len(answered) != 4 || len(cut) != 2 || len(notSent) != 14 || came.Load() != 6 {
-				t.Errorf("answered %v, cut off %v, not sent %v; %d came to the server; want 4, 2, 14 and 6", answered, cut, notSent, came.Load())
+				t.Errorf("%v succeeded, %v were cut off, %v not sent, and the server received %d; want 4, 2, 14 and 6", answered, cut, notSent, came.Load())
 			}
 			endless := func(yield func(int) bool) {
 				for i := 0; yield(i); i++ {
@@ -376,7 +383,7 @@ func TestEach_afterTheEnd(t *testing.T) {
 			}
 			for i, h := range each(p, endless, func(int) *pending.Pending { return p.Get("/1h") }) {
 				if !errors.Is(failure(t, h), pending.ErrNotSent) {
-					t.Errorf("item %d: %v, want ErrNotSent", i, failure(t, h))
+					t.Errorf("item %d: error = %v, want ErrNotSent", i, failure(t, h))
 				}
 				if i == 1000 {
 					break
@@ -390,8 +397,8 @@ func TestEach_afterTheEnd(t *testing.T) {
 	})
 }
 
-// Promise 12: the end of the context does not wake a sequence, so one over a
-// channel selects on it.
+// Promise 12: the end of the context does not wake a sequence. One over a
+// channel must select on the context.
 func TestEach_itemsFromChannel(t *testing.T) {
 	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		start := time.Now()
@@ -429,15 +436,16 @@ func TestEach_itemsFromChannel(t *testing.T) {
 	})
 }
 
-// Promise 12: leaving the loop early, whatever way, cancels what was started for it
-// and pulls no more; what else the block has goes on.
+// Promise 12: however the loop ends early, everything that was started for it
+// is canceled, and no more items are pulled. Other requests of the block
+// continue.
 func TestEach_breakCancelsTheRest(t *testing.T) {
 	errOut := errors.New("out of the loop")
 	inItems := func(items iter.Seq[int], at int, out func()) iter.Seq[int] {
 		return func(yield func(int) bool) {
 			for i := range items {
 				if i == at {
-					synctest.Wait() // what was started before is in flight
+					synctest.Wait() // the started requests are in flight
 					out()
 				}
 				if !yield(i) {
@@ -449,8 +457,8 @@ func TestEach_breakCancelsTheRest(t *testing.T) {
 	raise := func() { panic(errOut) }
 	for _, test := range []struct {
 		name         string
-		body         func() (leave bool) // at the first turn
-		items, start func()              // at the item 3
+		body         func() (leave bool) // called in the first turn
+		items, start func()              // called for item 3
 		pulled, sent int64
 		want         departure
 	}{
@@ -463,7 +471,7 @@ func TestEach_breakCancelsTheRest(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBoth(t, client.Client{Limit: 4}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
-				other := p.Get("/10s") // has one slot of the four, for the loop's three
+				other := p.Get("/10s") // holds one of the four slots
 				items, pulled := counting(6)
 				if test.items != nil {
 					items = inItems(items, 3, test.items)
@@ -472,7 +480,7 @@ func TestEach_breakCancelsTheRest(t *testing.T) {
 				start := time.Now()
 				d := depart(func() error {
 					for range each(p, items, func(i int) *pending.Pending {
-						synctest.Wait() // what was started before is in flight
+						synctest.Wait() // the started requests are in flight
 						path := "/1h"
 						switch {
 						case i == 0:
@@ -484,7 +492,7 @@ func TestEach_breakCancelsTheRest(t *testing.T) {
 						started = append(started, h)
 						return h
 					}) {
-						synctest.Wait() // the next has taken the slot of the first
+						synctest.Wait() // the next request has the slot of the first
 						if test.body() {
 							break
 						}
@@ -492,7 +500,7 @@ func TestEach_breakCancelsTheRest(t *testing.T) {
 					return nil
 				})
 				if d != test.want {
-					t.Errorf("the loop was left with %+v, want %+v", d, test.want)
+					t.Errorf("the loop ended with %+v, want %+v", d, test.want)
 				}
 				if n := pulled.Load(); n != test.pulled {
 					t.Errorf("%d items were pulled, want %d", n, test.pulled)
@@ -507,23 +515,23 @@ func TestEach_breakCancelsTheRest(t *testing.T) {
 				}
 				for _, h := range started {
 					if err := failure(t, h); !errors.Is(err, context.Canceled) || errors.Is(err, parallel.ErrEnded) {
-						t.Errorf("what was started failed with %v, want context.Canceled alone", err)
+						t.Errorf("error of a started request = %v, want context.Canceled, and not ErrEnded", err)
 					}
 				}
-				took(t, "what was started had ended", start, ended)
+				took(t, "the started requests were done", start, ended)
 				if got := text(t, other); got != "/10s" {
 					t.Errorf("the block's other request has body %q", got)
 				}
 				if n := came.Load() - 1; n != test.sent {
-					t.Errorf("%d of the loop's requests came to the server, want %d", n, test.sent)
+					t.Errorf("the server received %d of the loop's requests, want %d", n, test.sent)
 				}
 			})
 		})
 	}
 }
 
-// Promise 12: what waits for a slot is never sent once the loop is left: that which
-// has one gives it to nothing of the same loop as it is canceled.
+// Promise 12: queued requests are never sent after a break: a request that is
+// canceled does not give its slot to another one of the same loop.
 func TestEach_breakSendsNoMore(t *testing.T) {
 	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int], "Ordered": parallel.Ordered[int]} {
 		t.Run(name, func(t *testing.T) {
@@ -550,7 +558,7 @@ func TestEach_breakSendsNoMore(t *testing.T) {
 					}
 					synctest.Wait()
 					if n := sent.Load(); n != 500 {
-						t.Errorf("%d requests were sent, want the 500 that had a slot when the loop was left", n)
+						t.Errorf("%d requests were sent, want 500, which had a slot at the break", n)
 					}
 					return nil
 				})
@@ -559,13 +567,13 @@ func TestEach_breakSendsNoMore(t *testing.T) {
 	}
 }
 
-// A loop over a loop's result starts anew.
+// Each loop over the result of Each starts from the beginning.
 func TestEach_sequenceIsReusable(t *testing.T) {
 	inBoth(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int]) {
 		items, _ := counting(3)
 		loop := each(p, items, func(int) *pending.Pending { return p.Get("/1ms") })
 		if came.Load() != 0 || p.Stats() != (parallel.Stats{}) {
-			t.Error("something was started before the loop")
+			t.Error("a request was started before the loop")
 		}
 		for range 2 {
 			for _, h := range loop {
@@ -573,15 +581,15 @@ func TestEach_sequenceIsReusable(t *testing.T) {
 			}
 		}
 		if n := came.Load(); n != 6 {
-			t.Errorf("two loops over three items sent %d requests", n)
+			t.Errorf("two loops over three items sent %d requests, want 6", n)
 		}
 		for range each(p, func(func(int) bool) {}, func(int) *pending.Pending { return nil }) {
-			t.Error("a loop over no items yields one")
+			t.Error("a loop over no items yielded one")
 		}
 	})
 }
 
-// Several loops share a block, and each gets its own.
+// Several loops may share a block. Each yields its own items.
 func TestEach_twoLoopsInOneBlock(t *testing.T) {
 	inBoth(t, client.Client{Limit: 3}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
 		inner := 0
@@ -591,7 +599,7 @@ func TestEach_twoLoopsInOneBlock(t *testing.T) {
 			for j, h := range each(p, items, func(int) *pending.Pending { return p.Get("/1ms?" + strconv.Itoa(i)) }) {
 				inner++
 				if got := h.Request().URL.RawQuery; got != strconv.Itoa(i) {
-					t.Errorf("item %d of inner loop %d is of inner loop %s", j, i, got)
+					t.Errorf("item %d of inner loop %d = %s", j, i, got)
 				}
 			}
 		}
@@ -601,8 +609,8 @@ func TestEach_twoLoopsInOneBlock(t *testing.T) {
 	})
 }
 
-// Promise 12: any number of items in flat memory. What was yielded is not held on
-// to, neither the items nor the handles with their bodies.
+// Promise 12: any number of items takes flat memory. Neither the items nor the
+// handles and their bodies are retained after they are yielded.
 func TestEach_retainsNothing(t *testing.T) {
 	type item struct{ n, _ int }
 	const n, limit = 400, 5
@@ -644,7 +652,7 @@ func TestEach_retainsNothing(t *testing.T) {
 				}) {
 					if yielded++; yielded%100 == 0 {
 						if n := alive(); n > 3*limit {
-							t.Errorf("after %d turns %d items or handles are alive, want %d at most, and a few", yielded, n, 2*limit)
+							t.Errorf("after %d turns %d items or handles are alive, want about %d at most", yielded, n, 2*limit)
 						}
 					}
 				}

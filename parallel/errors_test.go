@@ -29,17 +29,17 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promises 20 and 21, clause by clause.
+// These tests are of promises 20 and 21.
 
 var errRefused = errors.New("refused")
 
 // errDial is the error of a dial as package net returns it.
 var errDial = &net.OpError{Op: "dial", Net: "tcp", Err: errRefused}
 
-// refuse is an Option, an Auth or a Wait that fails.
+// refuse fails, as an Option, an Auth or a Wait.
 func refuse[T any](T) error { return errRefused }
 
-// refuseSecondHop is an Auth that fails where a redirect leads to.
+// refuseSecondHop is an Auth that fails for a redirected request.
 func refuseSecondHop(r *http.Request) error {
 	if r.Response != nil {
 		return errRefused
@@ -59,7 +59,7 @@ func as[T error](err error) bool {
 func cancelIt(h *pending.Pending, _ context.CancelCauseFunc)       { h.Cancel() }
 func cancelAll(_ *pending.Pending, cancel context.CancelCauseFunc) { cancel(errRefused) }
 
-// faulty is a handler that does what the path says.
+// faulty responds as the path says.
 func faulty(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
 	switch path := r.URL.Path; path {
@@ -92,10 +92,11 @@ func faulty(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// to is the path of faulty that redirects to location.
+// to returns the path at which faulty redirects to location.
 func to(location string) string { return "/307?to=" + url.QueryEscape(location) }
 
-// refusing is s's transport, but that dials to the host "refused" are refused.
+// refusing returns the transport of s, which refuses dials to the host
+// "refused".
 func refusing(s *testnet.Server) *http.Transport {
 	s.Transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if strings.HasPrefix(addr, "refused:") {
@@ -110,29 +111,29 @@ func TestErrors_nameTheRequest(t *testing.T) {
 	type Option = parallel.Option
 	cases := map[string]struct {
 		client client.Client
-		url    string                                          // absolute, or a path of faulty's at http://h
+		url    string                                          // absolute, or a path of faulty at http://h
 		opts   []Option                                        // of a Post
-		end    func(*pending.Pending, context.CancelCauseFunc) // once it is in flight, or waits
-		is     func(error) bool                                // what the error is, where there is a name for that
+		end    func(*pending.Pending, context.CancelCauseFunc) // called when the request is in flight or waits
+		is     func(error) bool                                // reports whether the error is the right one
 	}{
 		"a URL that cannot be parsed":  {url: "http://h/%zz"},
 		"a relative URL":               {url: "users/7"},
 		"no host":                      {url: "http:///x"},
-		"a scheme that nobody knows":   {url: "gopher://h/"},
+		"an unknown scheme":            {url: "gopher://h/"},
 		"a bad BaseURL":                {client: client.Client{BaseURL: "h/v2"}, url: "users/7"},
-		"out of the BaseURL":           {client: client.Client{BaseURL: "http://h/v2"}, url: "users/../7"},
+		"outside the BaseURL":          {client: client.Client{BaseURL: "http://h/v2"}, url: "users/../7"},
 		"a failing option":             {opts: []Option{refuse[*parallel.Request]}, is: is(errRefused)},
 		"a nil option":                 {opts: []Option{nil}},
-		"what has no JSON":             {opts: []Option{parallel.JSON(make(chan int))}, is: as[*json.UnsupportedTypeError]},
+		"a value without JSON":         {opts: []Option{parallel.JSON(make(chan int))}, is: as[*json.UnsupportedTypeError]},
 		"a header that cannot be sent": {opts: []Option{parallel.Header("X", "a\nb")}},
 		"Wait":                         {client: client.Client{Wait: refuse[*http.Request]}, is: is(errRefused)},
 		"Auth":                         {client: client.Client{Auth: refuse[*http.Request]}, is: is(errRefused)},
 		"Auth, second hop":             {client: client.Client{Auth: refuseSecondHop}, url: to("/second"), is: is(errRefused)},
 		"a refused dial":               {url: "http://refused/", is: is(syscall.ECONNREFUSED)},
-		"no answer":                    {url: "/close", is: is(io.EOF)},
+		"no response":                  {url: "/close", is: is(io.EOF)},
 		"no HTTP":                      {url: "/garbage"},
 		"a body cut off":               {url: "/cut", is: is(io.ErrUnexpectedEOF)},
-		"too long a body":              {client: client.Client{MaxBody: 1000}, url: "/long", is: as[*pending.BodyTooLargeError]},
+		"a body over MaxBody":          {client: client.Client{MaxBody: 1000}, url: "/long", is: as[*pending.BodyTooLargeError]},
 		"status 101":                   {url: "/101"},
 		"a full disk":                  {url: "/long", opts: []Option{parallel.To(&fullDisk{err: errRefused})}, is: is(errRefused)},
 		"a timeout":                    {client: client.Client{Timeout: time.Second}, url: "/never", is: is(context.DeadlineExceeded)},
@@ -141,7 +142,7 @@ func TestErrors_nameTheRequest(t *testing.T) {
 		"canceled":                     {url: "/never", end: cancelIt, is: is(context.Canceled)},
 		"canceled in the body":         {url: "/stall", end: cancelIt, is: is(context.Canceled)},
 		"canceled before After":        {opts: []Option{parallel.After(time.Hour)}, end: cancelIt, is: is(context.Canceled)},
-		"the context's end":            {url: "/never", end: cancelAll, is: is(errRefused)},
+		"end of the context":           {url: "/never", end: cancelAll, is: is(errRefused)},
 		"a transport's error": {
 			client: client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 				return nil, errRefused
@@ -154,10 +155,10 @@ func TestErrors_nameTheRequest(t *testing.T) {
 			})}},
 			is: is(errRefused),
 		},
-		"a transport without an answer": {client: client.Client{HTTP: &http.Client{Transport: roundTrip(
+		"a transport that returns nothing": {client: client.Client{HTTP: &http.Client{Transport: roundTrip(
 			func(*http.Request) (*http.Response, error) { return nil, nil })}}},
 		"a redirect that is refused": {url: to("http://refused/"), is: is(syscall.ECONNREFUSED)},
-		"a redirect without an end":  {url: "/loop"},
+		"an endless redirect":        {url: "/loop"},
 		"a redirect that CheckRedirect refuses": {
 			client: client.Client{HTTP: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errRefused }}},
 			url:    to("/second"), is: is(errRefused),
@@ -195,13 +196,13 @@ func TestErrors_nameTheRequest(t *testing.T) {
 						t.Fatalf("Response() = %v, %v; want a *url.Error", resp, err)
 					}
 					if ue.Op != "Post" || ue.URL != asked || ue != err {
-						t.Errorf("the error is of a %q of %q: %v; want that of a Post of %q", ue.Op, ue.URL, err, asked)
+						t.Errorf("error = %v, of %q %q; want it of Post %q", err, ue.Op, ue.URL, asked)
 					}
 					if n := strings.Count(err.Error(), "Post"); n != 1 {
-						t.Errorf("the text names the request %d times: %v", n, err)
+						t.Errorf("error = %v, which names the request %d times; want once", err, n)
 					}
 					if tc.is != nil && !tc.is(err) {
-						t.Errorf("the error is another: %v", err)
+						t.Errorf("error = %v, want another one", err)
 					}
 					return nil
 				})
@@ -210,7 +211,8 @@ func TestErrors_nameTheRequest(t *testing.T) {
 	}
 }
 
-// What a Go function returns comes out unchanged; what a Race joins is each racer's.
+// The error that a Go function returns is unchanged. A Race joins the errors of
+// its racers.
 func TestErrors_withoutRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(faulty))
@@ -218,19 +220,19 @@ func TestErrors_withoutRequest(t *testing.T) {
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			h := p.Go(func(*parallel.Parallel) (*http.Response, error) { return nil, errRefused })
 			if resp, err := h.Response(); resp != nil || err != errRefused {
-				t.Errorf("Go: %v, %v; want the very error", resp, err)
+				t.Errorf("Response() of Go = %v, %v; want the same error", resp, err)
 			}
 			_, err := pending.Race(p.Get("http://refused/a"), p.Get("http://h/cut"), p.Get("http://h/%zz")).Response()
 			if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, io.ErrUnexpectedEOF) || !as[url.EscapeError](err) || !as[*url.Error](err) {
-				t.Errorf("Race: %v; want the errors of all three", err)
+				t.Errorf("Response() of Race = %v, want the errors of all three", err)
 			}
 			return nil
 		})
 	})
 }
 
-// What a Go function returns fails like any other response, and is named by its own
-// request.
+// If reading the response of a Go function fails, the error names the request
+// that the response answers.
 func TestErrors_nameRequestOfGoResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(faulty))
@@ -245,7 +247,7 @@ func TestErrors_nameRequestOfGoResponse(t *testing.T) {
 				}).Response()
 				var ue *url.Error
 				if !errors.As(err, &ue) || ue.Op != "Get" || ue.URL != "http://user:xxxxx@h"+path || !is(err) {
-					t.Errorf("%s: the error is %v", path, err)
+					t.Errorf("%s: error = %v, want it to name the request", path, err)
 				}
 			}
 			return nil
@@ -253,10 +255,10 @@ func TestErrors_nameRequestOfGoResponse(t *testing.T) {
 	})
 }
 
-// No text of this library, net/http or net/url has a password in it.
+// No error text of this library, net/http or net/url contains a password.
 func TestErrors_noPassword(t *testing.T) {
 	const pw = "secret"
-	parse := func(raw string) error { // as a program of the user's might
+	parse := func(raw string) error { // as a user's program might
 		_, err := url.Parse(raw)
 		return fmt.Errorf("what was configured: %w", err)
 	}
@@ -264,7 +266,7 @@ func TestErrors_noPassword(t *testing.T) {
 		client   client.Client
 		url      string
 		opts     []parallel.Option
-		location string // where http://h/redirect leads, which is asked for then
+		location string // the target of a redirect from http://h/redirect, if not empty
 	}{
 		"a refused dial":                                     {url: "http://user:secret@refused/"},
 		"a cut body":                                         {url: "http://user:secret@h/cut"},
@@ -284,7 +286,7 @@ func TestErrors_noPassword(t *testing.T) {
 		"no scheme but slashes":                              {url: "//user:secret@h/"},
 		"a scheme that nobody knows":                         {url: "gopher://user:secret@h/"},
 		"a BaseURL":                                          {client: client.Client{BaseURL: "http://user:secret@refused/"}, url: "/x"},
-		"a BaseURL, out of it":                               {client: client.Client{BaseURL: "http://user:secret@refused/"}, url: "../x"},
+		"outside the BaseURL":                                {client: client.Client{BaseURL: "http://user:secret@refused/"}, url: "../x"},
 		"a bad BaseURL":                                      {client: client.Client{BaseURL: "http://user:secret@h:port/"}, url: "/x"},
 		"a BaseURL with a bad password":                      {client: client.Client{BaseURL: "http://user:secret%zz@h/"}, url: "/x"},
 		"a BaseURL without a scheme":                         {client: client.Client{BaseURL: "user:secret@h"}, url: "/x"},
@@ -315,7 +317,7 @@ func TestErrors_noPassword(t *testing.T) {
 		}}},
 		"a proxy that cannot be parsed": {url: "http://h/", client: client.Client{HTTP: &http.Client{Transport: &http.Transport{
 			Proxy: func(*http.Request) (*url.URL, error) {
-				// As http.ProxyFromEnvironment does it.
+				// As http.ProxyFromEnvironment does.
 				const address = "http://user:my secret@proxy/"
 				return nil, fmt.Errorf("invalid proxy address %q: %v", address, parse(address))
 			},
@@ -359,7 +361,7 @@ func TestErrors_noPassword(t *testing.T) {
 					_, joined := raced.Response()
 					for _, err := range []error{err, joined} {
 						if text := fmt.Sprintf("%v %+v %q", err, err, err); strings.Contains(text, pw) {
-							t.Errorf("the error shows the password: %v", err)
+							t.Errorf("error = %v, which shows the password", err)
 						}
 					}
 					return nil
@@ -369,7 +371,7 @@ func TestErrors_noPassword(t *testing.T) {
 	}
 }
 
-// What follows the status, and what doesn't decode, shows none either.
+// The errors of Bytes and JSON show no password either.
 func TestErrors_noPasswordOfResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -394,7 +396,8 @@ func TestErrors_noPasswordOfResponse(t *testing.T) {
 	})
 }
 
-// What doesn't decode is a *url.Error around the decoder's.
+// If a body does not decode, the error is a *url.Error that wraps the decoder's
+// error.
 func TestJSON_errorNamesTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(faulty))
@@ -404,22 +407,22 @@ func TestJSON_errorNamesTheRequest(t *testing.T) {
 			var ue *url.Error
 			err := p.Put("/json").JSON(&v)
 			if !errors.As(err, &ue) || ue.Op != "Put" || ue.URL != "http://h/json" || !as[*json.UnmarshalTypeError](err) {
-				t.Errorf("a number for a string: %v", err)
+				t.Errorf("JSON() of a number for a string = %v, want an UnmarshalTypeError of the request", err)
 			}
 			err = p.Get("/").JSON(&v)
 			if !errors.As(err, &ue) || ue.Op != "Get" || ue.URL != "http://h/" || !as[*json.SyntaxError](err) {
-				t.Errorf("no JSON: %v", err)
+				t.Errorf("JSON() of a text = %v, want a SyntaxError of the request", err)
 			}
 			if err := p.Get("/json").JSON(nil); !as[*json.InvalidUnmarshalError](err) || !as[*url.Error](err) {
-				t.Errorf("JSON(nil): %v", err)
+				t.Errorf("JSON(nil) = %v, want an error of the request", err)
 			}
 			return nil
 		})
 	})
 }
 
-// A *StatusError's text has the method and URL that were asked for, and the status;
-// no text needs a Request, or a Response, to be there.
+// The text of a *StatusError has the method and URL of the original request,
+// and the status. Each error has a text, even without a Request or a Response.
 func TestStatusError_text(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -435,14 +438,14 @@ func TestStatusError_text(t *testing.T) {
 			b, err := h.Bytes()
 			var status *pending.StatusError
 			if b != nil || !errors.As(err, &status) || err.Error() != `Delete "http://h/here": 404 Not Found` {
-				t.Fatalf("Bytes() = %q, %v", b, err)
+				t.Fatalf("Bytes() = %q, %v; want nil and a *StatusError", b, err)
 			}
 			if body, err := io.ReadAll(status.Response.Body); string(body) != "404 page not found\n" || err != nil {
-				t.Errorf("the error's Response has %q, %v", body, err)
+				t.Errorf("body of the error's Response = %q, %v; want it whole", body, err)
 			}
 			var v any
 			if err := h.JSON(&v); !as[*pending.StatusError](err) {
-				t.Errorf("JSON: %v", err)
+				t.Errorf("JSON() = %v, want a *StatusError", err)
 			}
 			return nil
 		})
@@ -458,26 +461,26 @@ func TestStatusError_text(t *testing.T) {
 			t.Errorf("%#v has no text", err)
 		}
 	}
-	// A Go function's response need not have a Request either.
+	// The response of a Go function need not have a Request.
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		answer := func(resp http.Response) *pending.Pending {
 			return p.Go(func(*parallel.Parallel) (*http.Response, error) { return &resp, nil })
 		}
 		_, err := answer(http.Response{StatusCode: 404}).Bytes()
 		if err == nil || !strings.Contains(err.Error(), "404 Not Found") {
-			t.Errorf("a 404 of Go: %v", err)
+			t.Errorf("Bytes() of a 404 of Go = %v, want the status", err)
 		}
 		var v any
 		err = answer(http.Response{StatusCode: 200}).JSON(&v)
 		if err == nil || err.Error() == "" || !as[*json.SyntaxError](err) {
-			t.Errorf("nothing to decode, of Go: %v", err)
+			t.Errorf("JSON() of an empty body of Go = %v, want a SyntaxError", err)
 		}
 		return nil
 	})
 }
 
-// A request that was canceled is context.Canceled, whatever the transport made of
-// it, and its cause too.
+// The error of a canceled request matches context.Canceled and the cause,
+// whatever error the transport returned.
 func TestCancel_matchesCanceled(t *testing.T) {
 	cause := errors.New("the user went away")
 	until := func(answer func(*http.Request) error) roundTrip {
@@ -493,7 +496,7 @@ func TestCancel_matchesCanceled(t *testing.T) {
 		"the cause":                until(func(r *http.Request) error { return context.Cause(r.Context()) }),
 		"a timeout":                until(func(*http.Request) error { return os.ErrDeadlineExceeded }),
 		"a DeadlineExceeded":       until(func(*http.Request) error { return context.DeadlineExceeded }),
-		"neither answer nor error": until(func(*http.Request) error { return nil }),
+		"no response and no error": until(func(*http.Request) error { return nil }),
 		"a body that breaks off": roundTrip(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, Body: io.NopCloser(readFunc(func([]byte) (int, error) {
 				<-r.Context().Done()
@@ -552,20 +555,20 @@ func TestCancel_matchesCanceled(t *testing.T) {
 						_, err := hs.h.Response()
 						for _, want := range append(tc.want, context.Canceled) {
 							if !errors.Is(err, want) {
-								t.Errorf("the error is %v, want one that is %v", err, want)
+								t.Errorf("error = %v, want it to match %v", err, want)
 							}
 						}
 						for _, not := range append(tc.not, context.DeadlineExceeded) {
 							if errors.Is(err, not) {
-								t.Errorf("the error is %v, which is %v", err, not)
+								t.Errorf("error = %v, want it not to match %v", err, not)
 							}
 						}
 						var ue *url.Error
 						if !errors.As(err, &ue) || ue.Timeout() {
-							t.Errorf("the error is %v, Timeout: %v; want a *url.Error that is none", err, ue.Timeout())
+							t.Errorf("error = %v, want a *url.Error that is no timeout", err)
 						}
 						if errors.Is(err, pending.ErrNotSent) {
-							t.Errorf("what was in flight is said not to be sent: %v", err)
+							t.Errorf("error = %v of a request in flight, want it not to match ErrNotSent", err)
 						}
 					})
 				})
@@ -574,7 +577,7 @@ func TestCancel_matchesCanceled(t *testing.T) {
 	}
 }
 
-// The same over HTTP/2, of which net/http makes other errors.
+// The same over HTTP/2, for which net/http returns other errors.
 func TestCancel_matchesCanceledHTTP2(t *testing.T) {
 	began := make(chan struct{})
 	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -594,25 +597,26 @@ func TestCancel_matchesCanceledHTTP2(t *testing.T) {
 			<-began
 			mine.Cancel()
 			if _, err := mine.Response(); !errors.Is(err, context.Canceled) || !as[*url.Error](err) {
-				t.Errorf("%s canceled over HTTP/2: %v", path, err)
+				t.Errorf("%s canceled: error = %v, want context.Canceled", path, err)
 			}
 			cancel(cause)
 			if _, err := its.Response(); !errors.Is(err, context.Canceled) || !errors.Is(err, cause) {
-				t.Errorf("%s with its context canceled over HTTP/2: %v", path, err)
+				t.Errorf("%s with its context canceled: error = %v, want context.Canceled and the cause", path, err)
 			}
 			return nil
 		})
 	}
 }
 
-// netTimeout is a timeout as package net knows it.
+// A netTimeout is a timeout like those of package net.
 type netTimeout struct{}
 
 func (netTimeout) Error() string   { return "i/o timeout" }
 func (netTimeout) Timeout() bool   { return true }
 func (netTimeout) Temporary() bool { return true }
 
-// Timeouts of every kind answer Timeout() true and are context.DeadlineExceeded.
+// The error of a timeout of any kind returns true from Timeout and matches
+// context.DeadlineExceeded.
 func TestTimeout_matchesDeadlineExceeded(t *testing.T) {
 	const d = time.Second
 	failing := func(err error) *http.Client {
@@ -623,10 +627,10 @@ func TestTimeout_matchesDeadlineExceeded(t *testing.T) {
 		client  client.Client
 		prepare func(*http.Transport)
 		opts    []Option
-		path    string // "/never" where empty
-		block   bool   // under a deadline of the block's
-		own     bool   // under one of the request's
-		cause   error  // of either
+		path    string // empty means "/never"
+		block   bool   // with a deadline of the block
+		own     bool   // with a deadline of the request
+		cause   error  // of either deadline
 	}{
 		"Timeout, headers":                {client: client.Client{Timeout: d}},
 		"Timeout, body":                   {client: client.Client{Timeout: d}, path: "/stall"},
@@ -698,17 +702,17 @@ func TestTimeout_matchesDeadlineExceeded(t *testing.T) {
 					_, err := p.Do(r, tc.opts...).Response()
 					var ue *url.Error
 					if !errors.As(err, &ue) || !ue.Timeout() || !errors.Is(err, context.DeadlineExceeded) {
-						t.Fatalf("the error is %v, want a *url.Error that is a timeout and context.DeadlineExceeded", err)
+						t.Fatalf("error = %v, want a *url.Error that is a timeout and matches context.DeadlineExceeded", err)
 					}
 					if errors.Is(err, context.Canceled) {
-						t.Errorf("a timeout counts as canceled: %v", err)
+						t.Errorf("error = %v, which matches context.Canceled", err)
 					}
 					if tc.cause != nil && !errors.Is(err, tc.cause) {
-						t.Errorf("the error is %v, want one that is %v too", err, tc.cause)
+						t.Errorf("error = %v, want it to match %v", err, tc.cause)
 					}
 					var ne net.Error
 					if !errors.As(err, &ne) || !ne.Timeout() {
-						t.Errorf("no net.Error with a timeout: %v", err)
+						t.Errorf("error = %v, want a net.Error with a timeout", err)
 					}
 					return nil
 				})
@@ -717,7 +721,8 @@ func TestTimeout_matchesDeadlineExceeded(t *testing.T) {
 	}
 }
 
-// silent is the other end of connections on which nobody says anything.
+// silent returns a dial function for connections on which the other end sends
+// nothing.
 func silent(t testing.TB) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
@@ -727,12 +732,12 @@ func silent(t testing.TB) func(context.Context, string, string) (net.Conn, error
 	}
 }
 
-// Promise 21: that no byte of a request left is said on proof only, whatever kind
-// the error is of.
+// Promise 21: an error matches ErrNotSent only on proof, whatever kind of error
+// it is.
 func TestErrNotSent_needsProof(t *testing.T) {
 	const d = time.Second
 	type Option = parallel.Option
-	// notSent is an error of another request, which was not sent itself.
+	// notSent is the error of another request, which was not sent.
 	notSent := fail.NotSent(errRefused)
 	endless := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		<-ctx.Done()
@@ -742,21 +747,21 @@ func TestErrNotSent_needsProof(t *testing.T) {
 	cases := map[string]struct {
 		client  client.Client
 		prepare func(*testing.T, *http.Transport)
-		url     string // absolute, or a path of faulty's at http://h
+		url     string // absolute, or a path of faulty at http://h
 		opts    []Option
-		end     func(*pending.Pending, context.CancelCauseFunc) // once it is in flight, or waits
-		cause   error                                           // that end gives
+		end     func(*pending.Pending, context.CancelCauseFunc) // called when the request is in flight or waits
+		cause   error                                           // passed to end's CancelCauseFunc
 		want    bool
 		timeout bool
 	}{
-		// It never came to the transport.
+		// The request never reached the transport.
 		"canceled in the queue":        {client: client.Client{Limit: 1}, end: cancelIt, want: true},
-		"left in the queue":            {client: client.Client{Limit: 1}, end: cancelAll, want: true},
+		"in the queue at the end":      {client: client.Client{Limit: 1}, end: cancelAll, want: true},
 		"canceled before its After":    {opts: []Option{parallel.After(time.Hour)}, end: cancelIt, want: true},
 		"a URL that cannot be parsed":  {url: "http://h/%zz", want: true},
 		"a relative URL":               {url: "x", want: true},
 		"a header that cannot be sent": {opts: []Option{parallel.Header("X", "a\nb")}, want: true},
-		"no value for JSON":            {opts: []Option{parallel.JSON(make(chan int))}, want: true},
+		"a value without JSON":         {opts: []Option{parallel.JSON(make(chan int))}, want: true},
 		"a failing option":             {opts: []Option{refuse[*parallel.Request]}, want: true},
 		"a failing Wait":               {client: client.Client{Wait: refuse[*http.Request]}, want: true},
 		"a Wait that times out":        {client: client.Client{Wait: func(*http.Request) error { return netTimeout{} }}, want: true, timeout: true},
@@ -764,7 +769,7 @@ func TestErrNotSent_needsProof(t *testing.T) {
 			<-r.Context().Done()
 			return errors.New("rate: too late")
 		}}, end: cancelIt, want: true},
-		"canceled in Wait, which doesn't care": {client: client.Client{Wait: func(r *http.Request) error {
+		"canceled in Wait, which ignores it": {client: client.Client{Wait: func(r *http.Request) error {
 			<-r.Context().Done()
 			return nil
 		}}, end: cancelIt, want: true},
@@ -774,12 +779,12 @@ func TestErrNotSent_needsProof(t *testing.T) {
 			return r.Context().Err()
 		}}, want: true, timeout: true},
 
-		"a Timeout in Auth, which doesn't care": {client: client.Client{Timeout: d, Auth: func(r *http.Request) error {
+		"a Timeout in Auth, which ignores it": {client: client.Client{Timeout: d, Auth: func(r *http.Request) error {
 			<-r.Context().Done()
 			return nil
 		}}, want: true, timeout: true},
 
-		// The transport wanted a connection and never had one.
+		// The transport wanted a connection and never got one.
 		"a refused dial": {url: "http://refused/", want: true},
 		"a dial that times out": {prepare: func(_ *testing.T, tr *http.Transport) {
 			tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -799,12 +804,12 @@ func TestErrNotSent_needsProof(t *testing.T) {
 		"a Timeout in the handshake": {url: "https://h/", client: client.Client{Timeout: d}, prepare: func(t *testing.T, tr *http.Transport) {
 			tr.DialContext = parallel.DialContext(silent(t))
 		}, want: true, timeout: true},
-		"no TLS at the other end": {url: "https://h/", want: true},
+		"a server without TLS": {url: "https://h/", want: true},
 		"waiting for MaxConnsPerHost": {client: client.Client{Timeout: d}, prepare: func(_ *testing.T, tr *http.Transport) {
 			tr.MaxConnsPerHost = 1
 		}, url: "/second", want: true, timeout: true},
 
-		// It may have left.
+		// The request may have been transmitted.
 		"the second hop's Auth":         {client: client.Client{Auth: refuseSecondHop}, url: to("/x")},
 		"the second hop's refused dial": {url: to("http://refused/")},
 		"the second hop's bad Location": {url: to("http://h/%zz")},
@@ -812,16 +817,16 @@ func TestErrNotSent_needsProof(t *testing.T) {
 		"no HTTP":                       {url: "/garbage"},
 		"a cut body":                    {url: "/cut"},
 		"a 101":                         {url: "/101"},
-		"too long a body":               {client: client.Client{MaxBody: 1000}, url: "/long"},
+		"a body over MaxBody":           {client: client.Client{MaxBody: 1000}, url: "/long"},
 		"canceled in flight":            {url: "/never", end: cancelIt},
 		"a Timeout":                     {client: client.Client{Timeout: d}, url: "/never", timeout: true},
 		"ResponseHeaderTimeout":         {prepare: func(_ *testing.T, tr *http.Transport) { tr.ResponseHeaderTimeout = d }, url: "/never", timeout: true},
 		"a transport that doesn't trace": {client: custom(func(*http.Request) (*http.Response, error) {
 			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 		})},
-		"a scheme that nobody knows": {url: "gopher://h/"}, // the transport says so, and of no connection
+		"an unknown scheme": {url: "gopher://h/"}, // the transport refuses it, and traces nothing
 
-		// Somebody else's error says of another request that it was not sent.
+		// The error matches ErrNotSent, but is about another request.
 		"the second hop's Auth, for want of a token": {client: client.Client{Auth: func(r *http.Request) error {
 			if r.Response != nil {
 				return fmt.Errorf("no token: %w", notSent)
@@ -872,17 +877,17 @@ func TestErrNotSent_needsProof(t *testing.T) {
 					}
 					_, err := h.Response()
 					if err == nil || errors.Is(err, pending.ErrNotSent) != tc.want {
-						t.Errorf("the error is %v, ErrNotSent: %v; want %v", err, errors.Is(err, pending.ErrNotSent), tc.want)
+						t.Errorf("errors.Is(%v, ErrNotSent) = %v, want %v", err, errors.Is(err, pending.ErrNotSent), tc.want)
 					}
 					var ue *url.Error
 					if !errors.As(err, &ue) || ue.Timeout() != tc.timeout {
-						t.Errorf("the error is %v, want a *url.Error with Timeout() = %v", err, tc.timeout)
+						t.Errorf("error = %v, want a *url.Error with Timeout() = %v", err, tc.timeout)
 					}
 					if tc.end != nil && !errors.Is(err, context.Canceled) {
-						t.Errorf("the error is %v, which isn't context.Canceled", err)
+						t.Errorf("error = %v, want it to match context.Canceled", err)
 					}
 					if tc.timeout && !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("the error is %v, which isn't context.DeadlineExceeded", err)
+						t.Errorf("error = %v, want it to match context.DeadlineExceeded", err)
 					}
 					return nil
 				})
@@ -891,12 +896,13 @@ func TestErrNotSent_needsProof(t *testing.T) {
 	}
 }
 
-// What is made on a block that ended was not sent, and says so.
+// The error of a request that is made after the end of its block matches
+// ErrNotSent.
 func TestErrNotSent_madeAfterTheEnd(t *testing.T) {
 	var ended *parallel.Parallel
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error { ended = p; return nil })
 	if _, err := ended.Post("http://h/").Response(); !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, parallel.ErrEnded) {
-		t.Errorf("a request made after the end: %v", err)
+		t.Errorf("error of a request made after the end = %v, want ErrNotSent and ErrEnded", err)
 	}
 }
 
@@ -906,19 +912,20 @@ func TestErrNotSent_handshakeFails(t *testing.T) {
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	defer srv.Close()
-	c := client.Client{HTTP: &http.Client{Transport: client.NewTransport()}} // doesn't trust it
+	c := client.Client{HTTP: &http.Client{Transport: client.NewTransport()}} // does not trust the server
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		if _, err := p.Post(srv.URL).Response(); !errors.Is(err, pending.ErrNotSent) {
-			t.Errorf("a certificate that nobody signed: %v, want ErrNotSent", err)
+			t.Errorf("error with an untrusted certificate = %v, want ErrNotSent", err)
 		}
 		return nil
 	})
 	if n := asked.Load(); n != 0 {
-		t.Errorf("the server was asked %d times", n)
+		t.Errorf("the server received %d requests, want 0", n)
 	}
 }
 
-// A server that reset the connection after it read the request may have acted.
+// A server that resets the connection after it has read the request may have
+// acted on it.
 func TestErrNotSent_resetProvesNothing(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -933,14 +940,15 @@ func TestErrNotSent_resetProvesNothing(t *testing.T) {
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		_, err := p.Post(srv.URL).Response()
 		if !errors.Is(err, syscall.ECONNRESET) || errors.Is(err, pending.ErrNotSent) {
-			t.Errorf("a reset: %v; want the transport's error and not ErrNotSent", err)
+			t.Errorf("error of a reset = %v, want the transport's error, and not ErrNotSent", err)
 		}
 		return nil
 	})
 }
 
-// net/http sends a GET again after the connection that it reused broke. The dial
-// that is refused then proves nothing of the first time, which the server read.
+// net/http sends a GET again if the connection that it reused breaks. If the
+// dial is then refused, this proves nothing about the first send, which the
+// server has read.
 func TestErrNotSent_refusedDialAfterSend(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -978,24 +986,24 @@ func TestErrNotSent_refusedDialAfterSend(t *testing.T) {
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		base := "http://" + l.Addr().String()
 		if got := text(t, p.Get(base+"/first")); got != "ok" {
-			t.Fatalf("the first answer is %q", got)
+			t.Fatalf("the first body = %q, want ok", got)
 		}
 		_, err := p.Get(base + "/second").Response()
 		if !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("the second: %v; want ECONNREFUSED, as net/http reports it", err)
+			t.Errorf("error of the second request = %v, want ECONNREFUSED of net/http", err)
 		}
 		if errors.Is(err, pending.ErrNotSent) {
-			t.Errorf("the server has read %q, of which it is said that it was not sent: %v", "/second", err)
+			t.Errorf("error = %v, which matches ErrNotSent, although the server has read %q", err, "/second")
 		}
 		return nil
 	})
 	if first, second := <-asked, <-asked; first != "/first" || second != "/second" {
-		t.Errorf("the server was asked for %q and %q", first, second)
+		t.Errorf("the server received %q and %q, want /first and /second", first, second)
 	}
 }
 
-// A retry of what was not sent: nothing is done twice, and a loop that asks the
-// block's context comes to an end.
+// A loop that sends again on ErrNotSent does nothing twice, and ends if it
+// checks the block's context.
 func TestErrNotSent_sendAgain(t *testing.T) {
 	retry := func(p *parallel.Parallel) (b []byte, err error) {
 		h := p.Post("http://h/", parallel.Body("", strings.NewReader("an order")))
@@ -1014,10 +1022,10 @@ func TestErrNotSent_sendAgain(t *testing.T) {
 		takes   time.Duration
 		ok      bool
 	}{
-		"at once":                    {0, "", 1, 0, true},
-		"after two refusals":         {2, "", 1, 2 * time.Second, true},
-		"never":                      {100, "", 0, 5 * time.Second, false},
-		"not after it may have left": {1, "reset", 1, time.Second, false},
+		"at once":                      {0, "", 1, 0, true},
+		"after two refusals":           {2, "", 1, 2 * time.Second, true},
+		"never":                        {100, "", 0, 5 * time.Second, false},
+		"not if it may have been sent": {1, "reset", 1, time.Second, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -1025,7 +1033,7 @@ func TestErrNotSent_sendAgain(t *testing.T) {
 				var orders, dials atomic.Int32
 				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					if b, _ := io.ReadAll(r.Body); string(b) != "an order" {
-						t.Errorf("the body is %q", b)
+						t.Errorf("body = %q, want %q", b, "an order")
 					}
 					orders.Add(1)
 					if tc.fault != "" {
@@ -1044,7 +1052,7 @@ func TestErrNotSent_sendAgain(t *testing.T) {
 				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 					b, err := retry(p)
 					if (err == nil) != tc.ok || tc.ok && string(b) != "done" {
-						t.Errorf("retry = %q, %v; want success: %v", b, err, tc.ok)
+						t.Errorf("retry() = %q, %v; want success: %v", b, err, tc.ok)
 					}
 					return nil
 				})
@@ -1058,23 +1066,23 @@ func TestErrNotSent_sendAgain(t *testing.T) {
 		var ended *parallel.Parallel
 		client.Parallel(t.Context(), func(p *parallel.Parallel) error { ended = p; return nil })
 		if _, err := retry(ended); !errors.Is(err, parallel.ErrEnded) {
-			t.Errorf("retry = %v, want ErrEnded", err)
+			t.Errorf("retry() = %v, want ErrEnded", err)
 		}
 	})
 }
 
-// What an Auth sends under the request's context, to fetch a token, is another
-// request: it proves nothing of this one.
+// A request that Auth sends under the context of this request, to fetch a
+// token, proves nothing about this request.
 func TestErrNotSent_requestsOfAuth(t *testing.T) {
 	for name, tc := range map[string]struct {
-		token     string            // where from
-		transport http.RoundTripper // nil: net/http's, whose dial is refused
+		token     string            // URL of the token
+		transport http.RoundTripper // nil means net/http's, whose dial is refused
 		want      bool
 	}{
-		"a token came, then a refused dial":                     {"http://h/token", nil, true},
-		"no token, then a transport that doesn't trace":         {"http://refused/token", roundTrip(failAfterSending), false},
-		"a token came, then a transport that doesn't trace":     {"http://h/token", roundTrip(failAfterSending), false},
-		"no token, which is of no account, then a refused dial": {"http://refused/token", nil, true},
+		"a token, then a refused dial":                   {"http://h/token", nil, true},
+		"no token, then a transport that does not trace": {"http://refused/token", roundTrip(failAfterSending), false},
+		"a token, then a transport that does not trace":  {"http://h/token", roundTrip(failAfterSending), false},
+		"no token, then a refused dial":                  {"http://refused/token", nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -1096,7 +1104,7 @@ func TestErrNotSent_requestsOfAuth(t *testing.T) {
 				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 					_, err := p.Post("http://refused/").Response()
 					if err == nil || errors.Is(err, pending.ErrNotSent) != tc.want {
-						t.Errorf("the error is %v, ErrNotSent: %v; want %v", err, errors.Is(err, pending.ErrNotSent), tc.want)
+						t.Errorf("errors.Is(%v, ErrNotSent) = %v, want %v", err, errors.Is(err, pending.ErrNotSent), tc.want)
 					}
 					return nil
 				})
@@ -1105,6 +1113,6 @@ func TestErrNotSent_requestsOfAuth(t *testing.T) {
 	}
 }
 
-// failAfterSending is a transport that doesn't trace, and that fails for all one
-// knows after the server has acted.
+// failAfterSending is a transport that does not trace. It fails, possibly after
+// the server has acted.
 func failAfterSending(*http.Request) (*http.Response, error) { return nil, errRefused }

@@ -351,7 +351,7 @@ func TestObserve_returnsNil(t *testing.T) {
 		c := client.Client{HTTP: s.Client(), Observe: func(*http.Request) (context.Context, func(pending.Outcome)) { return nil, nil }}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			if got := text(t, p.Get("http://h/")); got != "an answer" {
-				t.Errorf("the answer is %q", got)
+				t.Errorf("body = %q, want %q", got, "an answer")
 			}
 			if _, err := p.Get("http://h/%zz").Response(); err == nil {
 				t.Error("a bad URL has no error")

@@ -46,7 +46,7 @@ func TestRace_noWinnerJoinsErrors(t *testing.T) {
 	b.answer(three, 503, "sorry")
 	b.fail(one, errBroken)
 	if isDone(race) {
-		t.Fatal("the race settled while a racer was running")
+		t.Fatal("the race was completed while a racer was running")
 	}
 	b.fail(two, context.DeadlineExceeded)
 
@@ -162,7 +162,7 @@ func TestRace_endsWithItsBlock(t *testing.T) {
 	race, decided := pending.Race(mine, theirs), pending.Race(home.answered("/", 200, "won"), away.request("/2"))
 	home.fail(mine, context.DeadlineExceeded)
 	if isDone(race) {
-		t.Fatal("the race settled while a racer was running")
+		t.Fatal("the race was completed while a racer was running")
 	}
 	home.End(errBroken)
 	if !isDone(race) {
