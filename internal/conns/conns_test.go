@@ -150,6 +150,38 @@ func TestProxied_giveUp(t *testing.T) {
 	}
 }
 
+// A SOCKS proxy that fell silent near the end of its reply, or that had accepted
+// a password, was taken for one that had connected, and its connection stayed.
+func TestProxied_socksToTheLastByte(t *testing.T) {
+	for name, says := range map[string]string{
+		"IPv4":                 "\x05\x00" + "\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50",
+		"IPv6":                 "\x05\x00" + "\x05\x00\x00\x04" + string(make([]byte, 16)) + "\x00\x50",
+		"name":                 "\x05\x00" + "\x05\x00\x00\x03\x06h.test\x00\x50",
+		"empty name":           "\x05\x00" + "\x05\x00\x00\x03\x00\x00\x50",
+		"IPv4, password":       "\x05\x02" + "\x01\x00" + "\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50",
+		"IPv6, password":       "\x05\x02" + "\x01\x00" + "\x05\x00\x00\x04" + string(make([]byte, 16)) + "\x00\x50",
+		"name, password":       "\x05\x02" + "\x01\x00" + "\x05\x00\x00\x03\x06h.test\x00\x50",
+		"empty name, password": "\x05\x02" + "\x01\x00" + "\x05\x00\x00\x03\x00\x00\x50",
+	} {
+		for n := range len(says) + 1 {
+			for _, chunk := range []int{1, 4, 100} {
+				ours, theirs := net.Pipe()
+				p := &proxied{Conn: ours}
+				go io.ReadFull(theirs, make([]byte, 3))
+				p.Write([]byte{5, 1, 0})
+				go io.WriteString(theirs, says[:n])
+				for left := n; left > 0; left -= min(chunk, left) {
+					io.ReadFull(p, make([]byte, min(chunk, left)))
+				}
+				if got, want := p.giveUp(), n < len(says); got != want {
+					t.Errorf("%s: giveUp() = %v after %d bytes of %d, in reads of %d; want %v", name, got, n, len(says), chunk, want)
+				}
+				theirs.Close()
+			}
+		}
+	}
+}
+
 // No negotiation begins or succeeds for a request that failed.
 func TestProxied_afterGiveUp(t *testing.T) {
 	ours, theirs := net.Pipe()

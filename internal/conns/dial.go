@@ -204,8 +204,9 @@ type proxied struct {
 
 	mu    sync.Mutex // guards the fields below
 	step  step
-	read  int  // bytes, in this step
-	ended bool // by giveUp
+	read  int     // bytes, in this step
+	said  [9]byte // the first of them
+	ended bool    // by giveUp
 }
 
 // A step is what a connection to a proxy is used for.
@@ -219,14 +220,14 @@ const (
 	plain                  // requests
 )
 
-// least is how many bytes are read in a step that succeeds, at the least: with
-// SOCKS the choice of a method and a reply with an empty name; with TLS the
-// server's first messages, with room to spare. A CONNECT is followed by a
-// handshake in any case.
-func (s step) least() int {
-	switch s {
+// leastLocked returns how many bytes are read in a step that succeeds, at the
+// least: with SOCKS what it takes to negotiate; with TLS the server's first
+// messages, with room to spare. A CONNECT is followed by a handshake in any
+// case.
+func (p *proxied) leastLocked() int {
+	switch p.step {
 	case socks:
-		return 2 + 7
+		return socksLength(p.said[:min(p.read, len(p.said))])
 	case connecting:
 		return int(^uint(0) >> 1)
 	case shaking:
@@ -235,19 +236,43 @@ func (s step) least() int {
 	return 0
 }
 
+// socksLength returns how many bytes a SOCKS proxy says until it has connected
+// (RFC 1928), given that said is what it has said first. It is exact once said
+// has the first byte of an address; before that it may be too small, and is
+// larger than said.
+func socksLength(said []byte) int {
+	n := 2 // the choice of a method
+	if len(said) > 1 && said[1] == 2 {
+		n += 2 // a password was accepted (RFC 1929)
+	}
+	n += 4 // the reply, up to the type of its address
+	address := 1
+	if len(said) > n {
+		switch said[n-1] {
+		case 1:
+			address = 4
+		case 3:
+			address = 1 + int(said[n])
+		case 4:
+			address = 16
+		}
+	}
+	return n + address + 2 // a port
+}
+
 // next returns the step that begins when b is written.
 func (p *proxied) nextLocked(b []byte) step {
 	hello := bytes.HasPrefix(b, []byte{0x16, 3})
 	switch {
 	case p.step == plain || p.step == shaking:
 		return p.step
-	case hello && (p.step != socks || p.read >= p.step.least()):
+	case hello && (p.step != socks || p.read >= p.leastLocked()):
 		return shaking
 	case p.step == fresh && len(b) > 0 && b[0] == 5:
 		return socks
 	case p.step == fresh && bytes.HasPrefix(b, []byte("CONNECT ")):
 		return connecting
-	case p.step == fresh || p.step == socks && p.read >= p.step.least():
+	case p.step == fresh || p.step == socks && p.read >= p.leastLocked():
 		return plain
 	}
 	return p.step
@@ -274,6 +299,9 @@ func (p *proxied) Read(b []byte) (int, error) {
 		if p.ended {
 			return 0, net.ErrClosed
 		}
+		if p.read < len(p.said) {
+			copy(p.said[p.read:], b[:n])
+		}
 		p.read += n
 	}
 	return n, err
@@ -282,7 +310,7 @@ func (p *proxied) Read(b []byte) (int, error) {
 // ReadFrom has a file sent as the connection would send it.
 func (p *proxied) ReadFrom(r io.Reader) (int64, error) { return io.Copy(p.Conn, r) }
 
-func (p *proxied) negotiatesLocked() bool { return p.read < p.step.least() }
+func (p *proxied) negotiatesLocked() bool { return p.read < p.leastLocked() }
 
 // giveUp ends a negotiation, one that has not begun included, and reports
 // whether there is one now: then the connection is to be closed, and no
