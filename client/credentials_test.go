@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -209,14 +210,15 @@ func TestUserinfo_precedence(t *testing.T) {
 // which was taken for the request's own.
 func TestJar_besideOtherCookies(t *testing.T) {
 	for name, tc := range map[string]struct {
-		header, own, auth bool
-		first, second     string
+		header, own, auth, two bool
+		first, second          string
 	}{
 		"alone":                  {first: "jar=1", second: "jar=1; set=2"},
 		"Header":                 {header: true, first: "client=1; jar=1", second: "client=1; jar=1; set=2"},
 		"the request":            {own: true, first: "own=1; jar=1", second: "own=1; jar=1; set=2"},
 		"Header and the request": {header: true, own: true, first: "own=1; jar=1", second: "own=1; jar=1; set=2"},
 		"Auth":                   {auth: true, first: "jar=1; auth=1", second: "jar=1; set=2; auth=1"},
+		"Header, in two lines":   {header: true, two: true, first: "client=1; too=1; jar=1", second: "client=1; too=1; jar=1; set=2"},
 		"all":                    {header: true, own: true, auth: true, first: "own=1; jar=1; auth=1", second: "own=1; jar=1; set=2; auth=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,6 +245,9 @@ func TestJar_besideOtherCookies(t *testing.T) {
 			if tc.header {
 				c.Header = http.Header{"Cookie": {"client=1"}}
 			}
+			if tc.two {
+				c.Header.Add("Cookie", "too=1")
+			}
 			if tc.own {
 				opts = append(opts, parallel.Header("Cookie", "own=1"))
 			}
@@ -264,6 +269,39 @@ func TestJar_besideOtherCookies(t *testing.T) {
 		})
 	}
 }
+
+// The header was copied for each cookie that the Jar has, and servers decide how many
+// these are. Twice the cookies are twice the work.
+func TestJar_linear(t *testing.T) {
+	work := func(n int) uint64 {
+		many := make(fixedJar, n)
+		for i := range many {
+			many[i] = &http.Cookie{Name: "name", Value: "0123456789"}
+		}
+		sent := 0
+		c := client.Client{HTTP: &http.Client{Jar: many, Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent = strings.Count(r.Header.Get("Cookie"), "name=0123456789")
+			return &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: http.NoBody}, nil
+		})}}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := get(t, c, "http://h/")
+		runtime.ReadMemStats(&after)
+		if err != nil || sent != n {
+			t.Fatalf("%d cookies of %d were sent, error %v", sent, n, err)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if few, many := work(3000), work(6000); many > 3*few {
+		t.Errorf("3000 cookies allocate %d bytes, and twice as many %d; want twice that", few, many)
+	}
+}
+
+// A fixedJar has the same cookies for all.
+type fixedJar []*http.Cookie
+
+func (j fixedJar) Cookies(*url.URL) []*http.Cookie   { return j }
+func (fixedJar) SetCookies(*url.URL, []*http.Cookie) {}
 
 // If a Location had a host but no scheme, the request's own Host was kept:
 // another site got a request for that Host, with the cookies that the Jar has
