@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -25,22 +26,51 @@ import (
 //     every hop. They are removed again by settleCredentials.
 //   - The cookies of a Jar. The Jar alone decides where they go.
 //
-// One predicate, stayed, decides about the first two. No answer of it is kept.
-// It looks at all earlier hops each time, through the chain that net/http keeps
-// in Request.Response.
+// One predicate, stayed, decides about the first two. A trail remembers whether
+// an earlier hop went to another origin, so that each hop looks only at itself:
+// a CheckRedirect may allow thousands of hops.
+
+// A trail is what a hop knows of the earlier hops of its request. It is used
+// only by the goroutine that sends the request.
+type trail struct {
+	first *http.Request
+	home  origin.Origin // of first
+	left  bool          // a hop went to another origin; set by redirected
+}
+
+// trailKey is the key of the *trail in the context of a request.
+type trailKey struct{}
+
+// withTrail returns a copy of req, the first hop, with a new trail.
+func withTrail(req *http.Request) *http.Request {
+	t := &trail{home: origin.Of(req.URL)}
+	t.first = req.WithContext(context.WithValue(req.Context(), trailKey{}, t))
+	return t.first
+}
+
+// trailTo returns the trail of req. A first hop gets a new one, because its
+// context may be that of a response, with the trail of another request.
+//
+// If CheckRedirect has replaced the context, the trail is unknown, and the hop
+// counts as one that has left its origin.
+func trailTo(req *http.Request) *trail {
+	if req.Response != nil {
+		if t, ok := req.Context().Value(trailKey{}).(*trail); ok {
+			return t
+		}
+	}
+	return &trail{first: req, home: origin.Of(req.URL), left: req.Response != nil}
+}
 
 // mayHave reports whether req may have the client's Header and Auth: whether it
 // and all requests whose redirects led to it go to the origin that these are
 // for.
 func (h *hop) mayHave(req *http.Request) bool {
-	if h.base.url != nil {
-		return stayed(req, h.base.origin)
-	}
-	return stayed(req, origin.Of(first(req).URL))
+	return stayed(req) && (h.base.url == nil || origin.Of(req.URL) == h.base.origin)
 }
 
 // stayed reports whether req and all requests whose redirects led to it go to
-// home.
+// the origin of the first.
 //
 // It is not enough to look at req alone. If redirects lead to another site and
 // back again, that site has chosen the path and the query of req, and with a
@@ -48,24 +78,9 @@ func (h *hop) mayHave(req *http.Request) bool {
 // client. So once a redirect has led to another origin, no later hop has
 // credentials. net/http decided the same for the request's own
 // (CVE-2024-45336).
-func stayed(req *http.Request, home origin.Origin) bool {
-	for {
-		if origin.Of(req.URL) != home {
-			return false
-		}
-		if req.Response == nil || req.Response.Request == nil {
-			return true
-		}
-		req = req.Response.Request
-	}
-}
-
-// first returns the request whose redirects led to req.
-func first(req *http.Request) *http.Request {
-	for req.Response != nil && req.Response.Request != nil {
-		req = req.Response.Request
-	}
-	return req
+func stayed(req *http.Request) bool {
+	t := trailTo(req)
+	return !t.left && origin.Of(req.URL) == t.home
 }
 
 // dress returns req as it goes to the transport: req itself, or a copy with
@@ -127,7 +142,7 @@ func (h *hop) own(req *http.Request) map[string]bool {
 	}
 	if u := req.URL.User; u != nil && req.Header.Get("Authorization") == basic(u) {
 		fromBase := h.base.url != nil && sameUser(u, h.base.url.User)
-		if fromBase || !sameUser(u, first(req).URL.User) {
+		if fromBase || !sameUser(u, trailTo(req).first.URL.User) {
 			delete(own, "Authorization")
 		}
 	}
@@ -218,7 +233,7 @@ func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
 // such as "//other.example/". It would be sent to a host that it does not name,
 // and with it the cookies that the Jar has for that name.
 func (h *hop) settleCredentials(req, begun *http.Request) {
-	if !stayed(req, origin.Of(begun.URL)) {
+	if !stayed(req) {
 		req.Host = ""
 		maps.DeleteFunc(req.Header, func(key string, _ []string) bool { return isCredential(key) })
 		return
@@ -240,9 +255,9 @@ func isCredential(key string) bool {
 	return false
 }
 
-// addCookies adds cookies to the Cookie header of out, in one line with what is there.
-// AddCookie copies the header for each cookie that it adds. Servers decide how many a
-// Jar has: for 60,000 short ones, the copies add up to 18 GB.
+// addCookies adds cookies to the Cookie header of out, in one line with those
+// that it has. AddCookie would copy the header for each cookie. Servers decide
+// how many cookies a Jar has: with 60,000 short ones, it would copy 18 GB.
 func addCookies(out *http.Request, cookies []*http.Cookie) {
 	if len(cookies) == 0 {
 		return

@@ -116,36 +116,103 @@ func TestCredentials_afterDetour(t *testing.T) {
 // CheckRedirect may replace the whole request. The earlier hops must still be
 // known.
 func TestCredentials_checkRedirectReplacesRequest(t *testing.T) {
-	w := chain("https://h/a", "https://evil/b", "https://h/c")
-	c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-		other, err := http.NewRequestWithContext(r.Context(), r.Method, r.URL.String()+"?q=a b", nil)
-		*r = *other
-		return err
+	for name, replace := range map[string]bool{"also its context": true, "but for its context": false} {
+		w := chain("https://h/a", "https://evil/b", "https://h/c")
+		c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+			if len(via) > 1 {
+				return nil
+			}
+			ctx := r.Context()
+			if replace {
+				ctx = context.Background()
+			}
+			other, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), nil)
+			*r = *other
+			return err
+		}}}
+		if _, err := get(t, c, "https://h/a"); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"https://h/a Bearer client's", "https://evil/b", "https://h/c"}
+		if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
+			t.Errorf("CheckRedirect replaces the request, %s: hops (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// A CheckRedirect that sends a request elsewhere has led it away.
+func TestCredentials_checkRedirectChangesURL(t *testing.T) {
+	w := chain("https://h/a", "https://h/b")
+	w.redirects["https://evil/"] = "https://h/c?q=a b"
+	c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w, CheckRedirect: func(r *http.Request, via []*http.Request) error {
+		if len(via) == 1 {
+			r.URL = &url.URL{Scheme: "https", Host: "evil", Path: "/"}
+		}
+		return nil
 	}}}
 	if _, err := get(t, c, "https://h/a"); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"https://h/a Bearer client's", "https://evil/b?q=a%20b"}
+	want := []string{"https://h/a Bearer client's", "https://evil/", "https://h/c?q=a%20b"}
 	if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
 		t.Errorf("hops (-want +got):\n%s", diff)
+	}
+}
+
+// Each hop looked at all hops before, so that a CheckRedirect which allows many made a
+// server's redirects cost the square of their number. Twice the hops are twice the work.
+func TestCredentials_linear(t *testing.T) {
+	work := func(n int) uint64 {
+		hops := 0
+		c := client.Client{Auth: bearer, HTTP: &http.Client{
+			CheckRedirect: func(*http.Request, []*http.Request) error { return nil },
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				resp := &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: http.NoBody}
+				if hops++; hops < n {
+					resp.StatusCode = http.StatusFound
+					resp.Header.Set("Location", "/next")
+				}
+				return resp, nil
+			}),
+		}}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := get(t, c, "https://bücher.example/") // to read such a host allocates
+		runtime.ReadMemStats(&after)
+		if err != nil || hops != n {
+			t.Fatalf("%d hops of %d, error %v", hops, n, err)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	if few, many := work(100), work(200); many > 3*few {
+		t.Errorf("100 hops allocate %d bytes, and twice as many %d; want twice that", few, many)
 	}
 }
 
 // An Option may take its request from a response. The first hop is then that
 // request, and not the one that led to the response.
 func TestCredentials_requestOfResponse(t *testing.T) {
-	w := chain("https://h/a", "https://other/b")
-	c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w}}
-	resp, err := get(t, c, "https://h/a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := get(t, c, "https://h/x", func(r *parallel.Request) error { r.Request = resp.Request.WithContext(r.Context()); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"https://h/a Bearer client's", "https://other/b", "https://other/b Bearer client's"}
-	if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
-		t.Errorf("hops (-want +got):\n%s", diff)
+	for name, keep := range map[string]bool{"its context": true, "another context": false} {
+		w := chain("https://h/a", "https://other/b")
+		c := client.Client{Auth: bearer, HTTP: &http.Client{Transport: w}}
+		resp, err := get(t, c, "https://h/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := get(t, c, "https://h/x", func(r *parallel.Request) error {
+			ctx := r.Context()
+			if keep {
+				ctx = context.WithoutCancel(resp.Request.Context())
+			}
+			r.Request = resp.Request.WithContext(ctx)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"https://h/a Bearer client's", "https://other/b", "https://other/b Bearer client's"}
+		if diff := cmp.Diff(want, w.trail(credentials)); diff != "" {
+			t.Errorf("with %s: hops (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

@@ -52,7 +52,7 @@ func (c *Client) dispatcher(base base) *dispatcher {
 // hop.
 func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	if !d.plain || req.URL.User != nil {
-		return d.client.Do(req)
+		return d.client.Do(withTrail(req))
 	}
 	var header http.Header
 	if len(req.Header) > 0 {
@@ -69,7 +69,7 @@ func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	if header == nil {
 		header = make(http.Header)
 	}
-	req = req.WithContext(req.Context())
+	req = withTrail(req)
 	req.Header = header
 	if resp != nil {
 		resp.Request = req

@@ -115,15 +115,16 @@ func (h *hop) redirected(next func(*http.Request, []*http.Request) error) func(*
 		next = tenRedirects
 	}
 	return func(req *http.Request, via []*http.Request) error {
-		resp := req.Response
+		resp, trail := req.Response, trailTo(req)
 		origin.Mend(req.URL)
 		inheritFragment(req)
 		h.settleCredentials(req, via[0])
-		h.cleanReferer(req)
+		h.cleanReferer(req, via[0])
 		err := next(req, via)
-		req.Response = resp // stayed needs it, and next may have replaced all of req
+		req.Response = resp // next may have replaced all of req, and its context
 		if req.URL != nil {
 			origin.Mend(req.URL)
+			trail.left = trail.left || origin.Of(req.URL) != trail.home
 		}
 		return err
 	}
@@ -153,9 +154,9 @@ func inheritFragment(req *http.Request) {
 // sent: a fragment (RFC 9110, section 10.1.3) and the zone of an IPv6 address
 // (RFC 6874). A Referer that the caller set stays as it is. If req may have the
 // client's Header and that has a Referer, cleanReferer removes net/http's,
-// which would otherwise take precedence.
-func (h *hop) cleanReferer(req *http.Request) {
-	if len(req.Header["Referer"]) == 0 || hasHeader(first(req).Header, "Referer") {
+// which would otherwise take precedence. begun is the first hop.
+func (h *hop) cleanReferer(req, begun *http.Request) {
+	if len(req.Header["Referer"]) == 0 || hasHeader(begun.Header, "Referer") {
 		return
 	}
 	if hasHeader(h.header, "Referer") && h.mayHave(req) {
