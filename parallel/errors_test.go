@@ -396,6 +396,25 @@ func TestErrors_noPasswordOfResponse(t *testing.T) {
 	})
 }
 
+// A handle keeps the text of its URL, and package fmt shows what is in a struct.
+func TestHandle_printedWithoutPassword(t *testing.T) {
+	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusNotFound, Header: make(http.Header), Body: http.NoBody, Request: r}, nil
+	})}}
+	for _, u := range []string{
+		"http://user:secret@h/", "http://user:/secret@h/", "http://h/?to=http%3A%2F%2Fuser%3Asecret%40h%2F", "user:secret@h",
+	} {
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			h := p.Get(u)
+			_, err := h.Bytes()
+			if text := fmt.Sprintf("%v %+v %#v %v %+v %#v", h, h, h, err, err, err); strings.Contains(text, "secret") {
+				t.Errorf("%s: a handle and its error are printed as %s", u, text)
+			}
+			return nil
+		})
+	}
+}
+
 // If a body does not decode, the error is a *url.Error that wraps the decoder's
 // error.
 func TestJSON_errorNamesTheRequest(t *testing.T) {

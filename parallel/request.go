@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
@@ -252,12 +253,13 @@ func (s *sending) discard(left []Option) {
 // sent with u. The handle keeps only the text raw, and parses it when its
 // Request method is called.
 //
-// The text is not enough in two cases. With a Resolve, only Resolve knows the
+// The text is not enough in three cases. With a Resolve, only Resolve knows the
 // URL for raw; and since it may keep the URL that it returned, a copy of that
-// is sent. And if the URL was mended, raw is not what is sent.
+// is sent. If the URL was mended, raw is not what is sent. And if raw may have a
+// password, package fmt would show it in the text of a handle.
 func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 	s := p.sending()
-	if p.cfg.Resolve != nil || mended {
+	if p.cfg.Resolve != nil || mended || strings.ContainsAny(raw, "@%") {
 		sent := *u
 		s.Ask = ask.Get("", u).Out(&sent)
 	} else {
@@ -356,8 +358,8 @@ func (s *sending) takeAgain(was *http.Request) {
 // mend rewrites the URL as it can be sent. It changes a copy, because an Option
 // may share the URL.
 func (r *Request) mend() {
-	u := *r.URL
-	if origin.Mend(&u) {
-		r.URL = &u
+	if u := *r.URL; origin.Mend(&u) {
+		mended := u // so that u is not allocated if it is in order
+		r.URL = &mended
 	}
 }
