@@ -20,8 +20,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// paced is a client of a server that takes the time which the URL's path names
-// ("/300ms") and then answers with it. It counts what came to the server.
+// paced returns a client of a server that responds with the path, after the
+// time in it ("/300ms"). came counts the requests that the server received.
 func paced(t testing.TB) (c client.Client, came *atomic.Int64) {
 	came = new(atomic.Int64)
 	s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -36,8 +36,8 @@ func paced(t testing.TB) (c client.Client, came *atomic.Int64) {
 	return client.Client{HTTP: s.Client(), BaseURL: "http://any"}, came
 }
 
-// Promise 18: at once, on a goroutine of its own, however full the queue is; what
-// it sends takes slots, and it does not.
+// Promise 18: Go runs fn at once, on its own goroutine, even if the queue is
+// full. Its requests take slots; fn does not.
 func TestGo_takesNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
@@ -61,36 +61,36 @@ func TestGo_takesNoSlot(t *testing.T) {
 				over = append(over, time.Since(start))
 			}
 			if diff := cmp.Diff([]time.Duration{0, time.Millisecond, 2 * time.Millisecond}, began); diff != "" {
-				t.Errorf("functions began: -want +got\n%s", diff)
+				t.Errorf("functions that began (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff([]time.Duration{1100 * time.Millisecond, 1200 * time.Millisecond, 1300 * time.Millisecond}, over); diff != "" {
-				t.Errorf("functions were over, through the one slot: -want +got\n%s", diff)
+				t.Errorf("ends of the functions, which share one slot (-want +got):\n%s", diff)
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 18: the making goes on while the function runs.
+// Promise 18: Go returns while the function runs.
 func TestGo_returnsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			start := time.Now()
 			h := p.Go(func(*parallel.Parallel) (*http.Response, error) { <-time.After(time.Second); return nil, nil })
 			if d := time.Since(start); d != 0 {
-				t.Errorf("Go returned after %v; want at once", d)
+				t.Errorf("Go returned after %v, want at once", d)
 			}
 			text(t, h)
 			if d := time.Since(start); d != time.Second {
-				t.Errorf("the function was over after %v; want 1s", d)
+				t.Errorf("the function returned after %v, want 1s", d)
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 18: handles and arrivals are those of the block they were made in; the
-// outer one yields the function as one.
+// Promise 18: handles and arrivals belong to the block in which they were made.
+// The outer block yields one handle for the function.
 func TestGo_ownBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
@@ -99,14 +99,14 @@ func TestGo_ownBlock(t *testing.T) {
 			var inner []string
 			h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
 				if p.HasPending() {
-					t.Error("the block of the function has what the outer one has pending")
+					t.Error("the function's block has the pending handles of the outer one")
 				}
 				p.Get("/20ms")
 				p.Get("/10ms")
 				for h := range p.Arrivals() {
 					inner = append(inner, text(t, h))
 				}
-				p.Get("/2s") // nobody's, canceled
+				p.Get("/2s") // unclaimed; canceled at the end
 				resp, err := p.Get("/30ms").Response()
 				return resp, err
 			})
@@ -115,20 +115,21 @@ func TestGo_ownBlock(t *testing.T) {
 				outer = append(outer, text(t, h))
 			}
 			if diff := cmp.Diff([]string{"/10ms", "/20ms"}, inner); diff != "" {
-				t.Errorf("arrivals of the function's block: -want +got\n%s", diff)
+				t.Errorf("arrivals of the function's block (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff([]string{"/30ms", "/1s"}, outer); diff != "" {
-				t.Errorf("arrivals of the outer block: -want +got\n%s", diff)
+				t.Errorf("arrivals of the outer block (-want +got):\n%s", diff)
 			}
 			if r := h.Request(); r != nil {
-				t.Errorf("Request of a Go handle = %v; want nil", r)
+				t.Errorf("Request() of a Go handle = %v, want nil", r)
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 18: and not before.
+// Promise 18: fn's Context ends with its handle or with the outer block, and
+// not earlier.
 func TestGo_contextEnds(t *testing.T) {
 	for _, row := range []struct {
 		name  string
@@ -143,7 +144,7 @@ func TestGo_contextEnds(t *testing.T) {
 			time.Second, context.Canceled, nil},
 		{"the caller's context ends", func(_ *pending.Pending, caller context.CancelCauseFunc) { caller(errOwn) },
 			time.Second, errOwn, context.Canceled},
-		{"the outer block is left", nil, time.Second, parallel.ErrEnded, nil},
+		{"the outer block ends", nil, time.Second, parallel.ErrEnded, nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -159,7 +160,7 @@ func TestGo_contextEnds(t *testing.T) {
 						case <-time.After(2 * time.Second):
 						}
 						if d := time.Since(start); d != row.after || (d == 2*time.Second) != (inner.Err() == nil) {
-							t.Errorf("after %v in the function its context has ended with %v; want %v", d, inner.Err(), row.after)
+							t.Errorf("the function's context ended with %v after %v, want it after %v", inner.Err(), d, row.after)
 						}
 						return nil, nil
 					})
@@ -170,26 +171,26 @@ func TestGo_contextEnds(t *testing.T) {
 					row.end(h, caller)
 					<-h.Done()
 					if inner.Err() == nil {
-						t.Error("the handle is done and the function's context has not ended")
+						t.Error("the function's context has not ended when the handle is done")
 					}
 					if err := p.Context().Err(); err != row.outer {
-						t.Errorf("the outer block's context: %v; want %v", err, row.outer)
+						t.Errorf("Err() of the outer block's context = %v, want %v", err, row.outer)
 					}
 					return nil
 				})
 				if cause := context.Cause(inner); cause != row.cause {
-					t.Errorf("the function's context ended with the cause %v; want %v", cause, row.cause)
+					t.Errorf("context.Cause() of the function's context = %v, want %v", cause, row.cause)
 				}
 				if v := inner.Value(key{}); v != "the caller's" {
-					t.Errorf("the function's context has the value %v; want the caller's", v)
+					t.Errorf("Value() of the function's context = %v, want the caller's", v)
 				}
 			})
 		})
 	}
 }
 
-// Promise 18: under the one queue that they share, the function's requests are taken
-// out of it and no others.
+// Promise 18: when the function's block ends, its requests are removed from the
+// shared queue, and no others.
 func TestGo_endCancelsItsOwnRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, came := paced(t)
@@ -209,33 +210,33 @@ func TestGo_endCancelsItsOwnRequests(t *testing.T) {
 			other := p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("/4s").Response() })
 
 			if text(t, fn); time.Since(start) != time.Second {
-				t.Errorf("the function was over after %v; want 1s", time.Since(start))
+				t.Errorf("the function returned after %v, want 1s", time.Since(start))
 			}
 			for i, h := range inner {
 				select {
 				case <-h.Done():
 				default:
-					t.Errorf("request %d of the function has not settled with it", i)
+					t.Errorf("request %d of the function is not done when the function is", i)
 				}
 				isEnded(t, "a request of the function", failure(t, h))
 			}
-			// 2s, and from 1s on in the function's place 3s; then 4s and 5s.
+			// One slot serves 2s, then 4s. The function's slot serves 3s from 1s on, then 5s.
 			for i, want := range []time.Duration{2 * time.Second, 4 * time.Second, 9 * time.Second} {
 				if text(t, outer[i]); time.Since(start) != want {
-					t.Errorf("request %d of the outer block was answered after %v; want %v", i, time.Since(start), want)
+					t.Errorf("request %d of the outer block was done after %v, want %v", i, time.Since(start), want)
 				}
 			}
 			text(t, other)
 			if n := came.Load(); n != 5 {
-				t.Errorf("%d requests came to the server; want 5: four of the block and its other function, and the one that was in flight", n)
+				t.Errorf("the server received %d requests, want 5: four of the block and its other function, and the one that was in flight", n)
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 18: before its handle settles, what a function started is out of the HTTP
-// client; and leaving the outer block waits for both.
+// Promise 18: before a function's handle is done, all that the function started
+// is out of the HTTP client. The end of the outer block waits for both.
 func TestGo_isJoined(t *testing.T) {
 	for _, way := range waysOut {
 		t.Run("its requests, on "+way.name, func(t *testing.T) {
@@ -251,7 +252,7 @@ func TestGo_isJoined(t *testing.T) {
 							return nil, way.out()
 						}).Done()
 						if d, n := time.Since(start), transport.left.Load(); d != 4*time.Second || n != 1 {
-							t.Errorf("the handle settled after %v, with %d of 1 RoundTrips ended; want 4s", d, n)
+							t.Errorf("the handle was done after %v, with %d of 1 RoundTrips returned; want 4s, 1", d, n)
 						}
 						return nil
 					})
@@ -276,14 +277,15 @@ func TestGo_isJoined(t *testing.T) {
 					})
 				})
 				if d := time.Since(start); got != way.want || d != 3*time.Second || !over.Load() {
-					t.Errorf("came out as %+v after %v, the function over: %v; want %+v after 3s, true", got, d, over.Load(), way.want)
+					t.Errorf("Parallel ended with %+v after %v, the function has returned: %v; want %+v after 3s, true", got, d, over.Load(), way.want)
 				}
 			})
 		})
 	}
 }
 
-// Promise 18: so a function may send with a client of its own under its Context.
+// Promise 18: a function may send requests with its own client under its
+// Context, because its response is read before the Context ends.
 func TestGo_responseReadBeforeContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -304,21 +306,21 @@ func TestGo_responseReadBeforeContextEnds(t *testing.T) {
 				return resp, err
 			})
 			if got := text(t, h); got != "part part part " {
-				t.Errorf("the body reads %q; want all three parts", got)
+				t.Errorf("body = %q, want all three parts", got)
 			}
 			if d := time.Since(start); d != 300*time.Millisecond || closed.Load() == 0 {
-				t.Errorf("read after %v, closed %d times; want 300ms, and closed", d, closed.Load())
+				t.Errorf("the body was read after %v and closed %d times, want 300ms and at least 1", d, closed.Load())
 			}
 			if got := text(t, h); got != "part part part " {
-				t.Errorf("the body reads %q the second time; want it from the start", got)
+				t.Errorf("body = %q the second time, want it from the start", got)
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 18: like any other, so up to MaxBody, and no further than the block's end
-// or the handle's.
+// Promise 18: the response of a function is read like any other: up to MaxBody,
+// and until the handle or the block is canceled.
 func TestGo_readingResponseFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -338,33 +340,34 @@ func TestGo_readingResponseFails(t *testing.T) {
 		}))
 		c := client.Client{MaxBody: 1000}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-			// with a context that is not the block's
+			// without the block's context
 			send := func(path string) *pending.Pending {
 				return p.Go(func(*parallel.Parallel) (*http.Response, error) { return s.Client().Get("http://any" + path) })
 			}
 			var tooLarge *pending.BodyTooLargeError
 			if err := failure(t, send("/long")); !errors.As(err, &tooLarge) || tooLarge.Limit != 1000 {
-				t.Errorf("over MaxBody: error %v; want a *BodyTooLargeError", err)
+				t.Errorf("over MaxBody: error = %v, want a *BodyTooLargeError", err)
 			}
 			short := p.Go(func(*parallel.Parallel) (*http.Response, error) {
 				return &http.Response{StatusCode: 200, ContentLength: 5, Body: io.NopCloser(strings.NewReader("body"))}, nil
 			})
 			if err := failure(t, short); !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("cut short: error %v; want io.ErrUnexpectedEOF", err)
+				t.Errorf("truncated: error = %v, want io.ErrUnexpectedEOF", err)
 			}
 			start := time.Now()
 			endless := send("/endless")
 			<-time.After(time.Second)
 			endless.Cancel()
 			if err := failure(t, endless); !errors.Is(err, context.Canceled) || time.Since(start) != time.Second {
-				t.Errorf("canceled: error %v after %v; want context.Canceled after 1s", err, time.Since(start))
+				t.Errorf("canceled: error = %v after %v, want context.Canceled after 1s", err, time.Since(start))
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 18: of any status; nil stands for an empty 204.
+// Promise 18: a function's response may have any status. nil stands for an
+// empty 204.
 func TestGo_responseOfHandleIsWhole(t *testing.T) {
 	closed := 0
 	body := &stream{ReadCloser: io.NopCloser(strings.NewReader("body")), close: func() { closed++ }}
@@ -383,11 +386,11 @@ func TestGo_responseOfHandleIsWhole(t *testing.T) {
 				got := text(t, h)
 				resp, _ := h.Response()
 				if resp.Status != row.status || got != row.body {
-					t.Errorf("Response = %s %q; want %s %q", resp.Status, got, row.status, row.body)
+					t.Errorf("Response() = %s %q, want %s %q", resp.Status, got, row.status, row.body)
 				}
-				resp.Header.Get("X-Any") // a nil Header is no trap
+				resp.Header.Get("X-Any") // a nil Header must not panic
 				if row.resp == nil && (resp.StatusCode != http.StatusNoContent || resp.Header == nil || resp.ContentLength != 0) {
-					t.Errorf("Response = %+v; want a 204 with a header", resp)
+					t.Errorf("Response() = %+v, want a 204 with a header", resp)
 				}
 				return nil
 			})
@@ -398,8 +401,8 @@ func TestGo_responseOfHandleIsWhole(t *testing.T) {
 	}
 }
 
-// Promise 18: the very value, also one that == cannot compare; a response beside it
-// is closed.
+// Promise 18: a function's error is returned unchanged, even one that cannot be
+// compared with ==. A response beside it is closed.
 func TestGo_errorUnchanged(t *testing.T) {
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		own := error(&url.Error{Op: "Own", URL: "http://user:password@any/", Err: io.EOF})
@@ -408,39 +411,39 @@ func TestGo_errorUnchanged(t *testing.T) {
 		for _, resp := range []*http.Response{nil, {StatusCode: 200, Body: body}, {StatusCode: 200}} {
 			h := p.Go(func(*parallel.Parallel) (*http.Response, error) { return resp, own })
 			if got, err := h.Response(); got != nil || err != own {
-				t.Errorf("beside the response %v: Response = %v, %#v; want nil and the very error", resp, got, err)
+				t.Errorf("beside the response %v: Response() = %v, %#v; want nil and the same error", resp, got, err)
 			}
 		}
 		if closed != 1 {
-			t.Errorf("the response's body was closed %d times; want once", closed)
+			t.Errorf("the response's body was closed %d times, want once", closed)
 		}
 		err := failure(t, p.Go(func(*parallel.Parallel) (*http.Response, error) { return nil, incomparable{"own"} }))
 		if diff := cmp.Diff(error(incomparable{"own"}), err); diff != "" {
-			t.Errorf("error: -want +got\n%s", diff)
+			t.Errorf("error (-want +got):\n%s", diff)
 		}
 		return nil
 	})
 }
 
-// Promise 18.
+// Promise 18: Go of a nil function returns a handle that failed.
 func TestGo_nilFunction(t *testing.T) {
 	client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		if err := failure(t, p.Go(nil)); !strings.Contains(err.Error(), "nil") {
-			t.Errorf("Go(nil): error %v; want one that says what was nil", err)
+			t.Errorf("Go(nil): error = %v, want one with \"nil\"", err)
 		}
 		if err := p.Context().Err(); err != nil {
-			t.Errorf("the block's context has ended: %v", err)
+			t.Errorf("Err() of the block's context = %v, want nil", err)
 		}
 		p.Go(nil)
 		if n := drain(p); n != 1 {
-			t.Errorf("Arrivals yielded %d; want 1", n)
+			t.Errorf("Arrivals yielded %d handles, want 1", n)
 		}
 		return nil
 	})
 }
 
-// Promise 18: an outer block's Stats include its inner ones', at any depth, and
-// count neither Go nor Race.
+// Promise 18: the Stats of an outer block include those of its inner blocks, at
+// any depth. They count neither Go nor Race.
 func TestStats_countRequestsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
@@ -451,7 +454,7 @@ func TestStats_countRequestsOnly(t *testing.T) {
 			synctest.Wait()
 			got := []parallel.Stats{outer.Stats(), middle.Stats(), inner.Stats()}
 			if diff := cmp.Diff([]parallel.Stats{wantOuter, wantMiddle, wantInner}, got); diff != "" {
-				t.Errorf("Stats of the outer, the middle and the inner block %s: -want +got\n%s", when, diff)
+				t.Errorf("Stats of the outer, the middle and the inner block %s (-want +got):\n%s", when, diff)
 			}
 		}
 		type st = parallel.Stats
@@ -474,18 +477,18 @@ func TestStats_countRequestsOnly(t *testing.T) {
 			at("with all slots taken",
 				st{Queued: 1, InFlight: 3, Done: 1, Failed: 1}, st{Queued: 1, InFlight: 2}, st{Queued: 1, InFlight: 1})
 			<-time.After(1500 * time.Millisecond)
-			at("with the first answered",
+			at("with the first request done",
 				st{InFlight: 3, Done: 2, Failed: 1}, st{InFlight: 3}, st{InFlight: 2})
 			<-h.Done()
-			at("with the middle one left",
+			at("with the middle block ended",
 				st{Done: 5, Failed: 4}, st{Done: 3, Failed: 3}, st{Done: 2, Failed: 2})
 			return nil
 		})
 	})
 }
 
-// Promise 18: a request with After waits outside the queue, counts as Queued and
-// holds no slot.
+// Promise 18: a request with After waits outside the queue, counts as Queued
+// and holds no slot.
 func TestAfter_waitsOutsideTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
@@ -494,24 +497,24 @@ func TestAfter_waitsOutsideTheQueue(t *testing.T) {
 			start := time.Now()
 			delayed := p.Get("/10ms", parallel.After(5*time.Second))
 			if st := p.Stats(); st != (parallel.Stats{Queued: 1}) {
-				t.Errorf("Stats = %+v; want it Queued", st)
+				t.Errorf("Stats() = %+v, want the request Queued", st)
 			}
 			if text(t, p.Get("/1s")); time.Since(start) != time.Second {
-				t.Errorf("another request was answered after %v; want 1s: the slot is free", time.Since(start))
+				t.Errorf("another request was done after %v, want 1s, since the slot is free", time.Since(start))
 			}
 			if st := p.Stats(); st != (parallel.Stats{Queued: 1, Done: 1}) {
-				t.Errorf("Stats = %+v; want one Queued and one Done", st)
+				t.Errorf("Stats() = %+v, want one Queued and one Done", st)
 			}
 			if text(t, delayed); time.Since(start) != 5010*time.Millisecond {
-				t.Errorf("the delayed request was answered after %v; want 5.01s, counted from its making", time.Since(start))
+				t.Errorf("the delayed request was done after %v, want 5.01s from when it was made", time.Since(start))
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 18: when it is due it joins the end of the queue, behind what was made
-// before that.
+// Promise 18: after its delay, the request joins the end of the queue, behind
+// requests that were made before that.
 func TestAfter_joinsQueueWhenDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := paced(t)
@@ -530,14 +533,14 @@ func TestAfter_joinsQueueWhenDue(t *testing.T) {
 				got = append(got, text(t, h))
 			}
 			if diff := cmp.Diff([]string{"/2s", "/1s", "/3s", "/4s", "/5s", "/6s"}, got); diff != "" {
-				t.Errorf("order of sending: -want +got\n%s", diff)
+				t.Errorf("order of sending (-want +got):\n%s", diff)
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 18: whoever cancels it, and whenever.
+// Promise 18: a delayed request is not sent once it is canceled, in any way.
 func TestAfter_canceledIsNotSent(t *testing.T) {
 	for _, end := range []struct {
 		name string
@@ -561,23 +564,24 @@ func TestAfter_canceledIsNotSent(t *testing.T) {
 					<-time.After(time.Second)
 					end.end(h, cancelOwn, cancel)
 					if err := failure(t, h); time.Since(start) != time.Second || !errors.Is(err, context.Canceled) || !errors.Is(err, pending.ErrNotSent) {
-						t.Errorf("error %v after %v; want context.Canceled and ErrNotSent after 1s", err, time.Since(start))
+						t.Errorf("error = %v after %v, want context.Canceled and ErrNotSent after 1s", err, time.Since(start))
 					}
 					if st := p.Stats(); st != (parallel.Stats{Done: 1, Failed: 1}) {
-						t.Errorf("Stats = %+v; want one Done and Failed", st)
+						t.Errorf("Stats() = %+v, want one Done and Failed", st)
 					}
 					<-time.After(time.Minute)
 					return nil
 				})
 				if n := came.Load(); n != 0 {
-					t.Errorf("%d requests came to the server; want none", n)
+					t.Errorf("the server received %d requests, want 0", n)
 				}
 			})
 		})
 	}
 }
 
-// Promise 18: from the Wait to the last byte.
+// Promise 18: a slot is held from the call of Wait to the last byte of the
+// body.
 func TestSlot_heldFromWaitToLastByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -605,22 +609,22 @@ func TestSlot_heldFromWaitToLastByte(t *testing.T) {
 			} {
 				<-time.After(when.at - time.Since(start))
 				if st := p.Stats(); st != (parallel.Stats{Queued: 1, InFlight: 1}) {
-					t.Errorf("Stats %s = %+v; want one InFlight and one Queued", when.what, st)
+					t.Errorf("Stats() %s = %+v, want one InFlight and one Queued", when.what, st)
 				}
 			}
 			drain(p)
 			return nil
 		})
 		if diff := cmp.Diff([]time.Duration{0, 7 * time.Second}, waited); diff != "" {
-			t.Errorf("Wait was called: -want +got\n%s", diff)
+			t.Errorf("calls of Wait (-want +got):\n%s", diff)
 		}
 		if d := time.Since(start); d != 14*time.Second {
-			t.Errorf("took %v; want 14s", d)
+			t.Errorf("the block took %v, want 14s", d)
 		}
 	})
 }
 
-// Promise 18: what runs while a slot is held may use a block of its own.
+// Promise 18: code that runs while a slot is held may open a block of its own.
 func TestSlot_userCodeMayOpenBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, came := paced(t)
@@ -638,7 +642,7 @@ func TestSlot_userCodeMayOpenBlock(t *testing.T) {
 			return err
 		})
 		if d := time.Since(start); err != nil || d != 3*time.Second || came.Load() != 2 {
-			t.Errorf("Parallel = %v after %v and %d requests; want nil, 3s, 2", err, d, came.Load())
+			t.Errorf("Parallel() = %v after %v and %d requests; want nil, 3s, 2", err, d, came.Load())
 		}
 	})
 }

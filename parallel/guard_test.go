@@ -20,8 +20,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// misbehaviors are ways not to return from user code. raised is whether the owner of
-// the block is to hear of it.
+// misbehaviors are ways in which user code can end without returning. raised says
+// whether the owner of the block panics.
 var misbehaviors = []struct {
 	name   string
 	do     func()
@@ -35,8 +35,8 @@ var misbehaviors = []struct {
 	{"typed nil", func() { _ = (*hostileError)(nil).Unwrap() }, true},
 }
 
-// A hostileError does not expect a nil receiver, as most error types don't, and
-// misbehaves in each of its methods.
+// A hostileError misbehaves in each of its methods. Like most error types, it
+// does not support a nil receiver.
 type hostileError struct {
 	do    func()
 	cause error
@@ -49,7 +49,7 @@ func (e *hostileError) As(any) bool     { e.do(); return false }
 func (e *hostileError) Timeout() bool   { e.do(); return false }
 func (e *hostileError) Temporary() bool { e.do(); return false }
 
-// A hostileContext misbehaves in the method that is named, once it is armed.
+// A hostileContext misbehaves in one of its methods once it is armed.
 type hostileContext struct {
 	context.Context
 	method string
@@ -81,9 +81,9 @@ type hostileWriter struct{ do func() }
 
 func (w *hostileWriter) Write(p []byte) (int, error) { w.do(); return len(p), nil }
 
-// Panics in methods of errors that Go functions returned hung the block: a Race asked
-// the errors where nothing was guarded. A panic of nil gave a handle with neither a
-// response nor an error.
+// If a method of an error that a Go function returned panicked, the block hung:
+// a Race called the method without a guard. A panic of nil gave a handle with
+// neither a response nor an error.
 func TestGuard_userCodeOnGoroutines(t *testing.T) {
 	nothing := func() {}
 	answer := func(r *http.Request, body io.ReadCloser) (*http.Response, error) {
@@ -186,7 +186,7 @@ func TestGuard_userCodeOnGoroutines(t *testing.T) {
 			bad := func(*parallel.Parallel) (*http.Response, error) { return nil, fails(do) }
 			return pending.Race(p.Go(bad), pending.Race(p.Go(bad), p.Go(bad)))
 		}},
-		{name: "Read of what Go returned", start: func(do func(), p *parallel.Parallel) *pending.Pending {
+		{name: "Read of the response of Go", start: func(do func(), p *parallel.Parallel) *pending.Pending {
 			return p.Go(func(*parallel.Parallel) (*http.Response, error) { return answer(nil, &hostileBody{do, do}) })
 		}},
 		{name: "Done of a context", mine: true, start: withContext("Done")},
@@ -197,7 +197,7 @@ func TestGuard_userCodeOnGoroutines(t *testing.T) {
 	for _, place := range places {
 		for _, m := range misbehaviors {
 			if m.name == "Goexit" && place.mine {
-				continue // it ends the test's own goroutine, as it would by hand
+				continue // it would end the test's own goroutine
 			}
 			t.Run(place.name+"/"+m.name, func(t *testing.T) {
 				cfg := parallel.Config{Send: ok}
@@ -222,7 +222,7 @@ func TestGuard_userCodeOnGoroutines(t *testing.T) {
 					t.Fatal("the block does not end")
 				}
 				if h == nil {
-					return // made on the goroutine that ended
+					return // the goroutine that made it has ended
 				}
 				select {
 				case <-h.Done():
@@ -248,8 +248,8 @@ func TestGuard_userCodeOnGoroutines(t *testing.T) {
 	}
 }
 
-// Each Goexit of an observer added to one stack, until a million of them ended the
-// process.
+// Each Goexit of an observer made one stack deeper, until a million of them
+// ended the process.
 func TestGoexit_manyNeedNoStack(t *testing.T) {
 	defer debug.SetMaxStack(debug.SetMaxStack(4 << 20))
 	cfg := parallel.Config{
@@ -271,13 +271,13 @@ func TestGoexit_manyNeedNoStack(t *testing.T) {
 	})
 	for i, h := range handles {
 		if _, err := h.Response(); err == nil {
-			t.Fatalf("handle %d: no error", i)
+			t.Fatalf("Response() of handle %d has no error", i)
 		}
 	}
 }
 
-// An error of a type that cannot be compared, of a context of the user's, made the
-// block panic where nothing was guarded.
+// If the Err of a user's context cannot be compared with ==, the block panicked
+// without a guard.
 func TestGuard_contextErrorNotComparable(t *testing.T) {
 	ctx := &uncomparable{Context: t.Context(), done: make(chan struct{})}
 	var h *pending.Pending

@@ -14,26 +14,26 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// roundTrip is a transport that is a function.
+// A roundTrip is a transport that calls a function.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// text is the body of h's response, as a string; the test ends if there is none.
+// text returns the body of h's response. The test ends if there is none.
 func text(t testing.TB, h *pending.Pending) string {
 	t.Helper()
 	resp, err := h.Response()
 	if err != nil {
-		t.Fatalf("Response: %v", err)
+		t.Fatalf("Response() error = %v, want a response", err)
 	}
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("reading the body: %v", err)
+		t.Fatalf("Read of the body = %v", err)
 	}
 	return string(b)
 }
 
-// drain takes what is left of p's arrivals, and returns how many those were.
+// drain takes all arrivals of p and returns their number.
 func drain(p *parallel.Parallel) (n int) {
 	for range p.Arrivals() {
 		n++
@@ -41,18 +41,18 @@ func drain(p *parallel.Parallel) (n int) {
 	return n
 }
 
-// failure is the error that h settles with; the test ends if there is none.
+// failure returns the error of h. The test ends if there is none.
 func failure(t testing.TB, h *pending.Pending) error {
 	t.Helper()
 	resp, err := h.Response()
 	if err == nil {
-		t.Fatalf("Response = %s, nil; want an error", resp.Status)
+		t.Fatalf("Response() = %s, nil; want an error", resp.Status)
 	}
 	return err
 }
 
-// A slow transport never answers, and takes three seconds to heed the end of its
-// request. It counts the RoundTrips that began and ended.
+// A slow transport never responds. It returns three seconds after its request's
+// context ends. It counts the RoundTrips that began and ended.
 type slow struct{ entered, left atomic.Int64 }
 
 func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -63,15 +63,15 @@ func (s *slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// A departure is how the owner of a block came out of it.
+// A departure is the way in which Parallel ended for its caller.
 type departure struct {
-	returned bool // normally, and with:
+	returned bool // Parallel returned err
 	err      error
 	raised   any // the panic, unless nil
 }
 
-// depart calls f on a goroutine of its own, which a Goexit may end, and waits for
-// that to be over.
+// depart calls f on its own goroutine, which a Goexit may end, and waits until
+// it has ended.
 func depart(f func() error) (d departure) {
 	var owner sync.WaitGroup
 	owner.Go(func() {
@@ -83,9 +83,9 @@ func depart(f func() error) (d departure) {
 	return d
 }
 
-// inBlock runs fn in a block, in fake time, with c's limits: a request takes the
-// time that its path names ("/300ms"), and came counts those that came to the
-// server.
+// inBlock runs fn in a block with c's limits, in fake time. A request takes the
+// time in its path ("/300ms"). came counts the requests that the server
+// received.
 func inBlock(t *testing.T, c client.Client, fn func(t *testing.T, p *parallel.Parallel, came *atomic.Int64)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -97,7 +97,7 @@ func inBlock(t *testing.T, c client.Client, fn func(t *testing.T, p *parallel.Pa
 	})
 }
 
-// took checks how long it is since start, to the nanosecond: time is fake.
+// took checks the time since start. Time is fake, so it is exact.
 func took(t testing.TB, what string, start time.Time, want time.Duration) {
 	t.Helper()
 	if d := time.Since(start); d != want {

@@ -9,11 +9,11 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// A host that was written in two ways, in Unicode and in ASCII, counted as two.
+// The Unicode and ASCII forms of one host counted as two hosts.
 func TestHostLimit_oneHostInManySpellings(t *testing.T) {
 	for name, tc := range map[string]struct {
 		urls []string
-		most int // at once, with a HostLimit of 1
+		most int // most requests in flight with a HostLimit of 1
 	}{
 		"a name":        {[]string{"http://bücher.example/", "http://xn--bcher-kva.example:80/", "http://BÜCHER.example:/", "http://b%C3%BCcher.example:080/"}, 1},
 		"an address":    {[]string{"http://[::1]/", "http://[0::1]:80/", "http://[0:0:0:0:0:0:0:1]/"}, 1},

@@ -19,11 +19,11 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What happens when something comes at the wrong moment: begun after its request has
-// failed, done after it was closed, twice at once.
+// These tests do things at the wrong moment: after the request has failed, after the
+// body was closed, or twice at once.
 
-// given runs a request of url through a transport that keeps its context and then fails
-// it, and returns that context.
+// given runs a request for url with a transport that fails it, and returns the
+// context that the transport got.
 func given(t *testing.T, url string, transport func(ctx context.Context)) (ctx context.Context) {
 	t.Helper()
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -33,14 +33,14 @@ func given(t *testing.T, url string, transport func(ctx context.Context)) (ctx c
 	})}}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		if err := failure(t, p.Get(url)); !errors.Is(err, errRefused) {
-			t.Errorf("Response = %v; want %v", err, errRefused)
+			t.Errorf("Response() error = %v, want %v", err, errRefused)
 		}
 		return nil
 	})
 	return ctx
 }
 
-// Promise 24: a request that has failed begins no dial.
+// Promise 24: no dial begins for a request that has failed.
 func TestDial_refusedOnceFailed(t *testing.T) {
 	dials := 0
 	dial := parallel.DialContext(func(context.Context, string, string) (net.Conn, error) {
@@ -50,11 +50,11 @@ func TestDial_refusedOnceFailed(t *testing.T) {
 	ctx := given(t, "http://h/", func(context.Context) {})
 	conn, err := dial(context.WithoutCancel(ctx), "tcp", "h:80") // as net/http dials
 	if conn != nil || !errors.Is(err, context.Canceled) || dials != 0 {
-		t.Errorf("a dial for a request that has failed: %v, %v, after %d dials; want context.Canceled and none", conn, err, dials)
+		t.Errorf("dial for a request that has failed = %v, %v after %d dials; want context.Canceled and 0", conn, err, dials)
 	}
 }
 
-// Promise 24: nor does a TLS handshake go on that begins when its request has failed.
+// Promise 24: no TLS handshake begins for a request that has failed.
 func TestHandshake_refusedOnceFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
@@ -67,13 +67,13 @@ func TestHandshake_refusedOnceFailed(t *testing.T) {
 		})
 		httptrace.ContextClientTrace(ctx).TLSHandshakeStart()
 		if _, err := ours.Write([]byte("hello")); err != io.ErrClosedPipe {
-			t.Errorf("the connection of a handshake that began too late: Write = %v; want %v", err, io.ErrClosedPipe)
+			t.Errorf("Write for a handshake that began too late = %v, want %v", err, io.ErrClosedPipe)
 		}
 	})
 }
 
-// A moment is a context that is ended by the first who asks whether it has ended, right
-// after the answer, and whose end has been told to all by then.
+// A moment is a context that ends right after the first call of Err, which
+// returns nil.
 type moment struct {
 	context.Context
 	end   context.CancelFunc
@@ -89,8 +89,8 @@ func (m *moment) Err() error {
 	return err
 }
 
-// Promise 14: the end of a request's own context is not missed in the moment in which
-// it joins the queue: it does not wait there for a slot.
+// Promise 14: if a request's own context ends just as the request is queued, it
+// does not wait for a slot.
 func TestDo_contextEndsAsItIsQueued(t *testing.T) {
 	inBlock(t, client.Client{Limit: 1}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) {
 		start := time.Now()
@@ -99,17 +99,18 @@ func TestDo_contextEndsAsItIsQueued(t *testing.T) {
 		own := &moment{Context: ctx, end: cancel}
 		err := failure(t, p.Do(httpGet(own, "/1s")))
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, pending.ErrNotSent) {
-			t.Errorf("Response = %v; want context.Canceled and ErrNotSent", err)
+			t.Errorf("Response() error = %v, want context.Canceled and ErrNotSent", err)
 		}
-		took(t, "the handle settled", start, 0)
+		took(t, "the handle was done", start, 0)
 		drain(p)
 		if n := came.Load(); n != 1 {
-			t.Errorf("%d requests came to the server, want 1", n)
+			t.Errorf("the server received %d requests, want 1", n)
 		}
 	})
 }
 
-// taking is a transport that has its requests' bodies used by f, and answers.
+// taking returns a client whose transport calls f with the body of each
+// request, and then responds.
 func taking(f func(io.ReadCloser)) client.Client {
 	return client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		f(r.Body)
@@ -117,8 +118,8 @@ func taking(f func(io.ReadCloser)) client.Client {
 	})}}
 }
 
-// A counted body counts its Reads that run and the times it was closed. Its Close takes
-// as long as that says.
+// A counted body counts the Reads that run at once, and its Closes. Close takes
+// the given time.
 type counted struct {
 	io.Reader
 	closeTakes time.Duration
@@ -139,8 +140,8 @@ func (c *counted) Close() error {
 	return nil
 }
 
-// Promise 17: a body that GetBody opens when its request has been canceled is closed,
-// and not read.
+// Promise 17: a body that GetBody opens after its request was canceled is
+// closed and not read.
 func TestUpload_openedTooLateIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := &counted{Reader: strings.NewReader("content")}
@@ -149,7 +150,7 @@ func TestUpload_openedTooLateIsClosed(t *testing.T) {
 		req.GetBody = func() (io.ReadCloser, error) { <-time.After(time.Minute); return body, nil }
 		read := func(b io.ReadCloser) {
 			if n, err := b.Read(make([]byte, 10)); n != 0 || err != http.ErrBodyReadAfterClose {
-				t.Errorf("Read of what was opened too late = %d, %v; want 0, %v", n, err, http.ErrBodyReadAfterClose)
+				t.Errorf("Read of a body that was opened too late = %d, %v; want 0, %v", n, err, http.ErrBodyReadAfterClose)
 			}
 		}
 		c := taking(read)
@@ -162,13 +163,13 @@ func TestUpload_openedTooLateIsClosed(t *testing.T) {
 			return nil
 		})
 		if body.closes.Load() != 1 || body.most.Load() != 0 {
-			t.Errorf("the body was closed %d times, and read by %d; want 1, 0", body.closes.Load(), body.most.Load())
+			t.Errorf("the body was closed %d times, with %d Reads; want 1, 0", body.closes.Load(), body.most.Load())
 		}
 	})
 }
 
-// Promises 10 and 17: a body is read by one at a time, whatever a transport does, and
-// whoever waits for his turn has it no more once the body is closed.
+// Promises 10 and 17: one Read of a body runs at a time, whatever the transport
+// does. A Read that still waits when the body is closed does not run.
 func TestUpload_oneReadAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := &counted{Reader: strings.NewReader("content")}
@@ -181,21 +182,21 @@ func TestUpload_oneReadAtATime(t *testing.T) {
 		start := time.Now()
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			<-p.Post("http://h/", parallel.Body("", body)).Done()
-			took(t, "the handle settled, with the second of three Reads,", start, 2*time.Second)
+			took(t, "the handle was done, with the second of three Reads,", start, 2*time.Second)
 			return nil
 		})
 		if body.most.Load() != 1 || body.closes.Load() != 1 {
-			t.Errorf("%d Reads ran at once, and %d Closes; want one of each", body.most.Load(), body.closes.Load())
+			t.Errorf("%d Reads ran at once, and Close %d times; want 1 and 1", body.most.Load(), body.closes.Load())
 		}
 		synctest.Wait()
 		if left, _ := io.ReadAll(body.Reader); string(left) != "ntent" {
-			t.Errorf("what nobody has read is %q, want %q: two bytes were read", left, "ntent")
+			t.Errorf("the unread content = %q, want %q", left, "ntent")
 		}
 	})
 }
 
-// Promise 17: a handle settles when its body is closed, also where the transport has
-// begun to close it and not waited for that.
+// Promise 17: a handle is done only when its body is closed, even if the
+// transport has begun to close it and does not wait.
 func TestUpload_closedBeforeDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := &counted{closeTakes: time.Minute}
@@ -206,7 +207,7 @@ func TestUpload_closedBeforeDone(t *testing.T) {
 		start := time.Now()
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			<-p.Post("http://h/", parallel.Body("", body)).Done()
-			took(t, "the handle settled", start, time.Minute)
+			took(t, "the handle was done", start, time.Minute)
 			return nil
 		})
 		if n := body.closes.Load(); n != 1 {
@@ -215,8 +216,8 @@ func TestUpload_closedBeforeDone(t *testing.T) {
 	})
 }
 
-// Promises 6 and 17: a Goexit in the Close of the body that was opened last, which is
-// closed first, leaves the one before it neither open nor waited for.
+// Promises 6 and 17: bodies are closed in reverse order. A Goexit in the first
+// Close does not keep the others open, and nothing waits for them.
 func TestGoexit_inFirstCloseClosesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first := &counted{Reader: strings.NewReader("content")}
@@ -229,15 +230,15 @@ func TestGoexit_inFirstCloseClosesTheRest(t *testing.T) {
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			failure(t, p.Do(req))
 			if n := first.closes.Load(); n != 1 {
-				t.Errorf("the other body was closed %d times by the time its handle settled, want once", n)
+				t.Errorf("the other body was closed %d times when its handle was done, want once", n)
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 17: what GetBody of a response's Request opens, when its handle has settled,
-// belongs to who asked for it.
+// Promise 17: a body that GetBody of a response's Request opens, after the
+// handle is done, belongs to the caller.
 func TestUpload_getBodyOfResponseRequest(t *testing.T) {
 	c := taking(func(io.ReadCloser) {})
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -250,14 +251,14 @@ func TestUpload_getBodyOfResponseRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b, err := io.ReadAll(body); string(b) != "content" || err != nil {
-			t.Errorf("the body of the response's Request reads %q, %v", b, err)
+			t.Errorf("body of the response's Request = %q, %v; want the content", b, err)
 		}
 		return nil
 	})
 }
 
-// Promises 6 and 17: what a redirect opens between a request's end and its settling is
-// not opened at all, and so not left to net/http.
+// Promises 6 and 17: a redirect that arrives after the request has ended, and
+// before the handle is done, opens no body. It would be left to net/http.
 func TestUpload_lateRedirectOpensNoBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var opened atomic.Int64
@@ -281,18 +282,18 @@ func TestUpload_lateRedirectOpensNoBody(t *testing.T) {
 			h = p.Do(r)
 			close(made)
 			if err := failure(t, h); !errors.Is(err, context.Canceled) {
-				t.Errorf("Response: %v, want context.Canceled", err)
+				t.Errorf("Response() error = %v, want context.Canceled", err)
 			}
 			return nil
 		})
 		if n := opened.Load(); n != 1 {
-			t.Errorf("%d bodies were opened, want 1: that which was sent first", n)
+			t.Errorf("%d bodies were opened, want 1, which was sent first", n)
 		}
 	})
 }
 
-// Promises 15 and 18: the body of a response that a function returned, and that ended
-// well as its handle was canceled, is not taken for whole.
+// Promises 15 and 18: if the body of a function's response ends without an
+// error just as the handle is canceled, the response is not taken for whole.
 func TestGo_bodyEndsAsItIsCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {
@@ -304,20 +305,21 @@ func TestGo_bodyEndsAsItIsCanceled(t *testing.T) {
 			synctest.Wait()
 			h.Cancel()
 			if err := failure(t, h); !errors.Is(err, context.Canceled) {
-				t.Errorf("Response: %v, want context.Canceled", err)
+				t.Errorf("Response() error = %v, want context.Canceled", err)
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 21: what was not sent stays so, whatever happens as its body is closed.
+// Promise 21: the error of a request that was not sent matches ErrNotSent, even
+// if closing its body panics.
 func TestErrNotSent_staysTrue(t *testing.T) {
 	depart(func() error {
 		return client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			h := p.Post("no base", parallel.Body("", panickingCloser{strings.NewReader("body")}))
 			if err := failure(t, h); !errors.Is(err, pending.ErrNotSent) {
-				t.Errorf("Response: %v, want ErrNotSent", err)
+				t.Errorf("Response() error = %v, want ErrNotSent", err)
 			}
 			return nil
 		})

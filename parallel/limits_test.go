@@ -22,7 +22,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// makeMany makes n requests of all kinds that Limit holds in the queue.
+// makeMany makes n requests of each kind that Limit keeps in the queue.
 func makeMany(ctx context.Context, p *parallel.Parallel, n int) (hs []*pending.Pending) {
 	own := context.WithValue(ctx, key{}, "own")
 	for i := range n {
@@ -42,10 +42,11 @@ func makeMany(ctx context.Context, p *parallel.Parallel, n int) (hs []*pending.P
 	return hs
 }
 
-// Promise 3. The first request gives its slot up as the context ends and not
-// before, so that whoever comes to the transport after it comes too late; many
-// rounds, since the worker that has the slot and the one who empties the queue are
-// abreast then.
+// Promise 3: after the block's context has ended, no queued request is sent.
+// The first request gives its slot back just as the context ends, so a request
+// that reaches the transport after it is too late. There are many rounds,
+// because the worker with the slot races with the goroutine that empties the
+// queue.
 func TestQueue_emptiedByContext(t *testing.T) {
 	for _, end := range append(callersEnds[:len(callersEnds):len(callersEnds)], struct {
 		name    string
@@ -76,13 +77,13 @@ func TestQueue_emptiedByContext(t *testing.T) {
 						return nil
 					})
 					if n := sent.Load(); n != 1 {
-						t.Fatalf("%d were sent; want the first alone", n)
+						t.Fatalf("%d requests were sent, want only the first", n)
 					}
 					for _, h := range hs {
 						err := failure(t, h)
 						isEndOf(t, end.want, end.timeout, err)
 						if !errors.Is(err, pending.ErrNotSent) {
-							t.Errorf("error %v; want ErrNotSent", err)
+							t.Errorf("error = %v, want ErrNotSent", err)
 						}
 					}
 				})
@@ -91,7 +92,7 @@ func TestQueue_emptiedByContext(t *testing.T) {
 	}
 }
 
-// Promise 3: the server's own count.
+// Promise 3, as counted by the server.
 func TestQueue_serverSeesNothing(t *testing.T) {
 	for _, way := range waysOut {
 		t.Run(way.name, func(t *testing.T) {
@@ -109,15 +110,15 @@ func TestQueue_serverSeesNothing(t *testing.T) {
 				})
 				<-time.After(time.Minute)
 				if n := came.Load(); n != 3 {
-					t.Errorf("%d came to the server; want the 3 that were sent in 2.5s", n)
+					t.Errorf("the server received %d requests, want the 3 that were sent in 2.5s", n)
 				}
 			})
 		})
 	}
 }
 
-// Promise 3: a request that has its slot already, and whose context ends before it
-// is sent, in a Wait or an Auth that doesn't care.
+// Promise 3: a request that holds a slot is not sent if its context ends in a
+// Wait or an Auth that ignores the context.
 func TestSlot_notSentAfterContextEnds(t *testing.T) {
 	type cancel = context.CancelFunc
 	callers := func(_ *http.Request, caller, _ cancel) { caller() }
@@ -126,7 +127,7 @@ func TestSlot_notSentAfterContextEnds(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		in   string
-		own  bool // the request has a context of its own, of a type unknown to package context
+		own  bool // the request has its own context, of a type unknown to package context
 		end  func(r *http.Request, caller, own cancel)
 	}{
 		{"the caller's ends", "Wait", false, callers},
@@ -139,7 +140,7 @@ func TestSlot_notSentAfterContextEnds(t *testing.T) {
 		{"the block is left", "Auth", true, leaving},
 		{"its own ends", "Wait", true, own},
 	} {
-		t.Run(fmt.Sprintf("%s in %s, with one of its own: %v", row.name, row.in, row.own), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s in %s, with its own context: %v", row.name, row.in, row.own), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancelCaller := context.WithCancel(t.Context())
 				defer cancelCaller()
@@ -170,15 +171,15 @@ func TestSlot_notSentAfterContextEnds(t *testing.T) {
 					return nil
 				})
 				if err := failure(t, h); sent != 0 || !errors.Is(err, context.Canceled) || !errors.Is(err, pending.ErrNotSent) {
-					t.Errorf("%d sent, error %v; want none, context.Canceled and ErrNotSent", sent, err)
+					t.Errorf("%d requests were sent, error = %v; want 0, context.Canceled and ErrNotSent", sent, err)
 				}
 			})
 		})
 	}
 }
 
-// Promise 3: the worker that goes on from an answered request to the next finds the
-// context ended in between.
+// Promise 3: a worker that continues with the next request checks the context
+// again.
 func TestQueue_contextEndsBeforeNext(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {
@@ -203,14 +204,14 @@ func TestQueue_contextEndsBeforeNext(t *testing.T) {
 				return nil
 			})
 			if n := sent.Load(); n != 1 || waited != 1 {
-				t.Errorf("%d were sent, and Wait was called %d times; want the first alone", n, waited)
+				t.Errorf("%d requests were sent, and Wait was called %d times; want only the first", n, waited)
 			}
 		})
 	}
 }
 
-// A gauge is a handler that answers after 100 ms, and knows how many it was at at
-// once, in all and for each host.
+// A gauge is a handler that responds after 100 ms and counts how many requests
+// it serves at once, in total and for each host.
 type gauge struct {
 	mu   sync.Mutex
 	now  map[string]int
@@ -238,8 +239,8 @@ func (g *gauge) add(n int, keys ...string) {
 	}
 }
 
-// Promise 3: neither the block's limit nor a host's is ever passed, nor ever left
-// unused.
+// Promise 3: neither the block's limit nor the limit of a host is exceeded, and
+// both are used fully.
 func TestLimit_neverExceeded(t *testing.T) {
 	const everyHost = ""
 	for _, with := range []struct {
@@ -288,24 +289,24 @@ func TestLimit_neverExceeded(t *testing.T) {
 					return nil
 				})
 				if d := time.Since(start); d != with.took {
-					t.Errorf("took %v; want %v", d, with.took)
+					t.Errorf("the block took %v, want %v", d, with.took)
 				}
 				got := make(map[string]int)
 				for host := range with.most {
 					got[host] = g.most[host]
 				}
 				if diff := cmp.Diff(with.most, got); diff != "" {
-					t.Errorf("the most that the server was at at once: -want +got\n%s", diff)
+					t.Errorf("most requests at once (-want +got):\n%s", diff)
 				}
 				if with.hostLimit > 0 && (g.most["a"] > with.hostLimit || g.most["b"] > with.hostLimit) {
-					t.Errorf("the server was at %v at once; want %d for each host at most", g.most, with.hostLimit)
+					t.Errorf("most requests at once = %v, want at most %d for each host", g.most, with.hostLimit)
 				}
 			})
 		})
 	}
 }
 
-// Promise 3: a slot is given back however a request ends, once.
+// Promise 3: however a request ends, its slot is returned once.
 func TestLimit_releasedOnEveryOutcome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gauge
@@ -323,9 +324,9 @@ func TestLimit_releasedOnEveryOutcome(t *testing.T) {
 				p.Get(url).Cancel()
 			}
 			drain(p)
-			synctest.Wait() // for the losers of races, which end after these
+			synctest.Wait() // until the losers of races are done
 			if st := p.Stats(); st.Queued != 0 || st.InFlight != 0 || st.Done != 20*7 {
-				t.Errorf("Stats = %+v; want %d Done", st, 20*7)
+				t.Errorf("Stats() = %+v, want %d Done", st, 20*7)
 			}
 			start := time.Now()
 			for range 2 {
@@ -334,14 +335,14 @@ func TestLimit_releasedOnEveryOutcome(t *testing.T) {
 			}
 			drain(p)
 			if d := time.Since(start); d != 200*time.Millisecond {
-				t.Errorf("four more took %v; want 200ms, two at a time: a slot was lost or found", d)
+				t.Errorf("four more requests took %v, want 200ms, two at a time", d)
 			}
 			return nil
 		})
 	})
 }
 
-// A block has its limits for itself.
+// Each block has its own limits.
 func TestLimit_perBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g gauge
@@ -362,12 +363,12 @@ func TestLimit_perBlock(t *testing.T) {
 		}
 		blocks.Wait()
 		if d := time.Since(start); d != 200*time.Millisecond || g.most[""] != 4 {
-			t.Errorf("took %v with %d at once; want 200ms with 4", d, g.most[""])
+			t.Errorf("the blocks took %v with %d requests at once, want 200ms with 4", d, g.most[""])
 		}
 	})
 }
 
-// Promise 19.
+// Promise 19: a busy host never holds back another host.
 func TestHostLimit_doesntBlockOtherHosts(t *testing.T) {
 	for _, limit := range []int{-1, 2} {
 		t.Run(fmt.Sprint("Limit ", limit), func(t *testing.T) {
@@ -381,7 +382,7 @@ func TestHostLimit_doesntBlockOtherHosts(t *testing.T) {
 					}
 					for i := range 3 {
 						if text(t, p.Get("http://idle/10ms")); time.Since(start) != time.Duration(i+1)*10*time.Millisecond {
-							t.Errorf("answer %d of the idle host came after %v; want 10ms each", i, time.Since(start))
+							t.Errorf("response %d of the idle host came after %v, want 10ms each", i, time.Since(start))
 						}
 						for range 10 {
 							p.Get("http://busy/1s")
@@ -394,8 +395,8 @@ func TestHostLimit_doesntBlockOtherHosts(t *testing.T) {
 	}
 }
 
-// Promise 19: first in, first out for each host, whether a request waited for a slot
-// or for its host.
+// Promise 19: requests for one host are sent in the order in which they were
+// made, whether they waited for a slot or for their host.
 func TestHostLimit_orderWithinHost(t *testing.T) {
 	for _, with := range []struct {
 		name             string
@@ -429,7 +430,7 @@ func TestHostLimit_orderWithinHost(t *testing.T) {
 						get(p, "bb")
 						get(p, "ccc")
 					}
-					// More, while the first are set aside, also from a block within.
+					// More requests, some of an inner block, while the first ones wait for their host.
 					text(t, p.Go(func(inner *parallel.Parallel) (*http.Response, error) {
 						<-time.After(100 * time.Millisecond)
 						get(inner, "a")
@@ -443,15 +444,16 @@ func TestHostLimit_orderWithinHost(t *testing.T) {
 					return nil
 				})
 				if diff := cmp.Diff(want, got); diff != "" {
-					t.Errorf("order for each host: -want +got\n%s", diff)
+					t.Errorf("order for each host (-want +got):\n%s", diff)
 				}
 			})
 		})
 	}
 }
 
-// Promise 19: under Limit alone the order is that of making, over all hosts; and a
-// host whose turn has come goes before those that were made later.
+// Promise 19: with only a Limit, requests are sent in the order in which they
+// were made, over all hosts. A request that waited for its host goes before
+// those that were made later.
 func TestQueue_sendsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
@@ -470,15 +472,16 @@ func TestQueue_sendsInOrder(t *testing.T) {
 			drain(p)
 			return nil
 		})
-		// a's second sets out as its first is done, before c, which was made later.
+		// The second request of a is sent when the first is done, before c, which was made
+		// later.
 		if diff := cmp.Diff([]string{"a/10ms", "b/15ms", "a/20ms", "c/40ms", "a/30ms", "d/1s"}, got); diff != "" {
-			t.Errorf("order: -want +got\n%s", diff)
+			t.Errorf("order (-want +got):\n%s", diff)
 		}
 	})
 }
 
-// Promise 19: what is canceled while it is set aside is gone, and those behind it
-// move up.
+// Promise 19: a request that is canceled while it waits for its host leaves the
+// queue, and those behind it move up.
 func TestHostLimit_cancelQueued(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, came := paced(t)
@@ -492,21 +495,21 @@ func TestHostLimit_cancelQueued(t *testing.T) {
 			for _, i := range []int{1, 3, 5} {
 				hs[i].Cancel()
 				if err := failure(t, hs[i]); time.Since(start) != 0 || !errors.Is(err, pending.ErrNotSent) {
-					t.Errorf("error %v after %v; want ErrNotSent at once", err, time.Since(start))
+					t.Errorf("error = %v after %v, want ErrNotSent at once", err, time.Since(start))
 				}
 			}
 			for _, i := range []int{0, 2, 4} {
 				text(t, hs[i])
 			}
 			if d := time.Since(start); d != 3*time.Second || came.Load() != 3 {
-				t.Errorf("the others took %v and %d requests; want 3s and 3", d, came.Load())
+				t.Errorf("the others took %v and %d requests, want 3s and 3", d, came.Load())
 			}
 			return nil
 		})
 	})
 }
 
-// Promise 19: a host is a name and a port, however these are written.
+// Promise 19: a host is a name and a port, however they are written.
 func TestHostLimit_sameHost(t *testing.T) {
 	for _, urls := range []struct {
 		a, b string
@@ -543,7 +546,7 @@ func TestHostLimit_sameHost(t *testing.T) {
 				want[1] = "2s"
 			}
 			if !slices.Equal(got, want) {
-				t.Errorf("%s and %s were answered after %s; want %s", urls.a, urls.b, strings.Join(got, " and "), strings.Join(want, " and "))
+				t.Errorf("%s and %s were done after %s, want %s", urls.a, urls.b, strings.Join(got, " and "), strings.Join(want, " and "))
 			}
 		})
 	}

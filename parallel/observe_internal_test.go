@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Promise 25: without Observe nothing is made for it.
+// Promise 25: without Observe nothing is allocated for it.
 func TestObserve_unsetCostsNothing(t *testing.T) {
 	cfg := Config{Limit: 1, Send: func(r *http.Request) (*http.Response, error) {
 		<-r.Context().Done()
@@ -19,7 +19,7 @@ func TestObserve_unsetCostsNothing(t *testing.T) {
 		s := p.waiting.Pop()
 		defer p.waiting.Push(s)
 		if s.Item.watched != nil {
-			t.Error("an observation was made")
+			t.Error("an observation was allocated without Observe")
 		}
 		return nil
 	})

@@ -20,9 +20,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 25, clause by clause.
+// These tests are of promise 25.
 
-// A logbook is an observer that writes down what it is told, by URL.
+// A logbook is an observer that records the outcomes, by URL.
 type logbook struct {
 	mu    sync.Mutex
 	asked []string // in order
@@ -44,26 +44,27 @@ func (l *logbook) observe(r *http.Request) (context.Context, func(pending.Outcom
 	}
 }
 
-// outcome is the one that was told of the request of url.
+// outcome returns the outcome of the request for url, which must have been
+// reported once.
 func (l *logbook) outcome(t testing.TB, url string) pending.Outcome {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n := len(l.told[url]); n != 1 {
-		t.Fatalf("the observer was told %d times of %s, want once", n, url)
+		t.Fatalf("%d outcomes of %s, want 1", n, url)
 	}
 	return l.told[url][0]
 }
 
-// goroutine names the goroutine that calls it.
+// goroutine returns a name of the goroutine that calls it.
 func goroutine() string {
 	stack := make([]byte, 64)
 	name, _, _ := strings.Cut(string(stack[:runtime.Stack(stack, false)]), "[")
 	return name
 }
 
-// Observe is called for every request as it is made, also for one that fails at
-// once, and before the call that makes it returns.
+// Observe is called for every request before the method that makes it returns,
+// even if the request fails at once.
 func TestObserve_calledAsRequestIsMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
@@ -85,7 +86,7 @@ func TestObserve_calledAsRequestIsMade(t *testing.T) {
 				p.Get("in-flight"), p.Head("queued"), p.Post("delayed", parallel.After(time.Hour)), p.Do(given),
 				p.Delete("../out"), p.Patch("option", refuse[*parallel.Request]), p.Options("http://h/%zz"), p.Do(nil))
 			if n := len(on); n != len(made) {
-				t.Errorf("%d requests were made and %d observed", len(made), n)
+				t.Errorf("%d requests were made and %d observed, want all", len(made), n)
 			}
 			return nil
 		})
@@ -95,37 +96,37 @@ func TestObserve_calledAsRequestIsMade(t *testing.T) {
 			"DELETE ../out", "PATCH http://h/v2/option", "OPTIONS http://h/%zz", "GET ", "GET http://h/v2/late",
 		}
 		if diff := cmp.Diff(want, l.asked); diff != "" {
-			t.Errorf("what was observed (-want +got):\n%s", diff)
+			t.Errorf("observed requests (-want +got):\n%s", diff)
 		}
 		for i, g := range on {
 			if g != goroutine() {
-				t.Errorf("%s was observed on %s, want the maker's", want[i], g)
+				t.Errorf("%s was observed on %s, want the goroutine that made it", want[i], g)
 			}
 		}
 		for i, h := range made {
 			_, err := h.Response()
 			o := l.outcome(t, strings.SplitN(want[i], " ", 2)[1])
 			if err == nil || o.Err != err {
-				t.Errorf("%s settled with %v, of which the observer was told %v", want[i], err, o.Err)
+				t.Errorf("the outcome of %s has the error %v, want %v of its handle", want[i], o.Err, err)
 			}
 		}
 	})
 }
 
-// What an observer is told: exact times, the bytes of the body, and what the handle
-// settles with.
+// An Outcome has exact times, the number of bytes of the body, and the result
+// of the handle.
 func TestOutcome(t *testing.T) {
 	const (
-		latency  = 300 * time.Millisecond // of an answer
-		transfer = 500 * time.Millisecond // of the rest of a body
+		latency  = 300 * time.Millisecond // until the header
+		transfer = 500 * time.Millisecond // of the rest of the body
 		pace     = 100 * time.Millisecond // of Wait
 	)
-	type times struct{ Made, Sent, Done time.Duration } // since the start; -1: never
+	type times struct{ Made, Sent, Done time.Duration } // since the start; -1 means never
 	cases := map[string]struct {
 		client client.Client
 		path   string
 		opts   []parallel.Option
-		after  time.Duration // the making of it
+		after  time.Duration // when the request is made
 		end    func(*pending.Pending)
 		times  times
 		status int
@@ -228,30 +229,30 @@ func TestOutcome(t *testing.T) {
 					return at.Sub(start)
 				}
 				if diff := cmp.Diff(tc.times, times{since(o.Made), since(o.Sent), since(o.Done)}); diff != "" {
-					t.Errorf("the outcome's times (-want +got):\n%s", diff)
+					t.Errorf("times of the Outcome (-want +got):\n%s", diff)
 				}
 				if o.Bytes != tc.bytes {
-					t.Errorf("the outcome's Bytes = %d, want %d", o.Bytes, tc.bytes)
+					t.Errorf("Outcome.Bytes = %d, want %d", o.Bytes, tc.bytes)
 				}
 				resp, err := h.Response()
 				if o.Err != err || !errors.Is(o.Err, tc.is) {
-					t.Errorf("the outcome's Err = %v, the handle's %v, want both %v", o.Err, err, tc.is)
+					t.Errorf("Outcome.Err = %v, and the handle's error = %v; want both %v", o.Err, err, tc.is)
 				}
 				switch {
 				case tc.is != nil:
 					if o.Response != nil || resp != nil {
-						t.Errorf("the outcome's Response = %v beside an error", o.Response)
+						t.Errorf("Outcome.Response = %v beside an error, want nil", o.Response)
 					}
 				case o.Response == nil || o.Response.StatusCode != tc.status || resp.StatusCode != tc.status:
-					t.Errorf("the outcome's Response = %v, want one of status %d", o.Response, tc.status)
+					t.Errorf("Outcome.Response = %v, want one of status %d", o.Response, tc.status)
 				}
 			})
 		})
 	}
 }
 
-// The observer's function is the last thing before the handle is done: the handle
-// waits for it, and what it did is seen by who waited.
+// The function that Observe returned is called as the last step before the
+// handle is done. The handle waits for it.
 func TestObserve_endIsTheLastStep(t *testing.T) {
 	ways := map[string][]parallel.Option{
 		"sent": nil, "refused": {refuse[*parallel.Request]}, "waiting": {parallel.After(time.Hour)},
@@ -264,7 +265,7 @@ func TestObserve_endIsTheLastStep(t *testing.T) {
 				told := false
 				c := client.Client{HTTP: s.Client(), Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
 					return nil, func(pending.Outcome) {
-						made.check(t, "when the observer is told", 1)
+						made.check(t, "when the function of Observe is called", 1)
 						<-time.After(time.Second)
 						told = true
 					}
@@ -277,7 +278,7 @@ func TestObserve_endIsTheLastStep(t *testing.T) {
 					}
 					<-h.Done()
 					if d := time.Since(start); d != time.Second || !told {
-						t.Errorf("the handle was done after %v, the observer told: %v; want 1s and true", d, told)
+						t.Errorf("the handle was done after %v, the function of Observe called: %v; want 1s, true", d, told)
 					}
 					return nil
 				})
@@ -288,8 +289,9 @@ func TestObserve_endIsTheLastStep(t *testing.T) {
 
 type observedKey string
 
-// The context that Observe returns gives its values to the sending, over those of
-// the request's own and of the block's; its end is of no account.
+// The values of the context that Observe returns are visible while the request
+// is sent, before those of the request's own and of the block's context. The
+// end of that context has no effect.
 func TestObserve_contextValues(t *testing.T) {
 	values := func(ctx context.Context) (got []string) {
 		for _, k := range []observedKey{"block", "own", "observer", "all", "block and own", "nobody's"} {
@@ -328,7 +330,7 @@ func TestObserve_contextValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := p.Do(r).Response(); err != nil {
-			t.Errorf("a context of the observer's that has ended: %v", err)
+			t.Errorf("error with an ended context of Observe = %v, want nil", err)
 		}
 		return nil
 	})
@@ -344,7 +346,7 @@ func TestObserve_contextValues(t *testing.T) {
 	}
 }
 
-// An observer may return neither a context nor a function.
+// Observe may return a nil context and a nil function.
 func TestObserve_returnsNil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
@@ -354,15 +356,15 @@ func TestObserve_returnsNil(t *testing.T) {
 				t.Errorf("body = %q, want %q", got, "an answer")
 			}
 			if _, err := p.Get("http://h/%zz").Response(); err == nil {
-				t.Error("a bad URL has no error")
+				t.Error("Response() of a bad URL has no error")
 			}
 			return nil
 		})
 	})
 }
 
-// The request that an observer is given is a copy without a body: what it does to
-// it is of no consequence, and the options have been applied.
+// Observe gets a copy of the request without a body, after the options were
+// applied. Changes of the copy have no effect.
 func TestObserve_requestIsACopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -371,7 +373,7 @@ func TestObserve_requestIsACopy(t *testing.T) {
 		}))
 		c := client.Client{HTTP: s.Client(), Observe: func(r *http.Request) (context.Context, func(pending.Outcome)) {
 			if r.Body != nil || r.Header.Get("X-Own") != "own" || r.URL.RawQuery != "x=1" {
-				t.Errorf("observed: body %v, header %v, URL %v", r.Body, r.Header, r.URL)
+				t.Errorf("observed body %v, header %v, URL %v; want no body, and what the options set", r.Body, r.Header, r.URL)
 			}
 			r.Method, r.Host = "BREW", "elsewhere"
 			r.URL.Path = "/changed"
@@ -381,17 +383,17 @@ func TestObserve_requestIsACopy(t *testing.T) {
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			h := p.Post("http://h/", parallel.Header("X-Own", "own"), parallel.Query("x", "1"), parallel.Body("", strings.NewReader("content")))
 			if got, want := text(t, h), "POST h/?x=1 own content"; got != want {
-				t.Errorf("the server got %q, want %q", got, want)
+				t.Errorf("the server received %q, want %q", got, want)
 			}
 			if r := h.Request(); r.Method != "POST" || r.Header.Get("X-Own") != "own" {
-				t.Errorf("Request() = %v", r)
+				t.Errorf("Request() = %v, want it unchanged", r)
 			}
 			return nil
 		})
 	})
 }
 
-// A Race and a Go function are no requests: what they send is observed.
+// Go and Race are not observed; the requests in them are.
 func TestObserve_requestsOfGoAndRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
@@ -403,7 +405,7 @@ func TestObserve_requestsOfGoAndRace(t *testing.T) {
 			return nil
 		})
 		if diff := cmp.Diff([]string{"GET http://h/go", "GET http://h/race"}, l.asked); diff != "" {
-			t.Errorf("what was observed (-want +got):\n%s", diff)
+			t.Errorf("observed requests (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -21,9 +21,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What a program may give by mistake, and a transport too.
+// These tests pass values that programs and transports pass by mistake.
 
-// A block without a Config sends with http.DefaultClient, and has no limits.
+// A block with a zero Config sends with http.DefaultClient and has no limits.
 func TestConfig_zeroUsesDefaultClient(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "an answer")
@@ -31,26 +31,27 @@ func TestConfig_zeroUsesDefaultClient(t *testing.T) {
 	defer srv.Close()
 	parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {
 		if got := text(t, p.Get(srv.URL)); got != "an answer" {
-			t.Errorf("the body is %q", got)
+			t.Errorf("body = %q, want %q", got, "an answer")
 		}
 		return nil
 	})
 }
 
-// A Send that returns nothing fails its request, of which nothing is proved.
+// If Send returns nil and nil, the request fails, without a proof that it was
+// not sent.
 func TestConfig_sendReturnsNil(t *testing.T) {
 	cfg := parallel.Config{Send: func(*http.Request) (*http.Response, error) { return nil, nil }}
 	parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
 		err := failure(t, p.Get("http://h/"))
 		const want = `Get "http://h/": neither a response nor an error came back`
 		if err.Error() != want || errors.Is(err, pending.ErrNotSent) {
-			t.Errorf("Response = %v (ErrNotSent: %v); want %s", err, errors.Is(err, pending.ErrNotSent), want)
+			t.Errorf("Response() error = %v (ErrNotSent: %v), want %s (false)", err, errors.Is(err, pending.ErrNotSent), want)
 		}
 		return nil
 	})
 }
 
-// Nil items are none.
+// If items is nil, Each and Ordered yield nothing.
 func TestEach_nilItems(t *testing.T) {
 	get := func(string) *pending.Pending { t.Error("start was called"); return nil }
 	parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {
@@ -66,7 +67,8 @@ func TestEach_nilItems(t *testing.T) {
 	})
 }
 
-// sent makes a request with o, and returns how its body came to the transport.
+// sent makes a request with o, and returns the length and content of the body
+// that the transport got.
 func sent(t *testing.T, o parallel.Option) (length int64, content string, none bool) {
 	t.Helper()
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -89,7 +91,7 @@ func sent(t *testing.T, o parallel.Option) (length int64, content string, none b
 	return length, content, none
 }
 
-// A nil reader is an empty body, whatever its type.
+// A nil reader of any type is an empty body.
 func TestBody_nilReader(t *testing.T) {
 	for name, r := range map[string]io.Reader{
 		"nil":                   nil,
@@ -98,12 +100,13 @@ func TestBody_nilReader(t *testing.T) {
 		"a nil *strings.Reader": (*strings.Reader)(nil),
 	} {
 		if length, _, none := sent(t, parallel.Body("", r)); length != 0 || !none {
-			t.Errorf("%s: the body has length %d and is none: %v; want 0, true", name, length, none)
+			t.Errorf("%s: length = %d, no body = %v; want 0, true", name, length, none)
 		}
 	}
 }
 
-// A file that stands beyond its end is an empty body; its length is not negative.
+// If the offset of a file is beyond its end, the body is empty. Its length is
+// not negative.
 func TestBodyOfFile_offsetBeyondEnd(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	if err != nil {
@@ -113,14 +116,14 @@ func TestBodyOfFile_offsetBeyondEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	if length, content, none := sent(t, parallel.Body("", f)); length != 0 || content != "" || !none {
-		t.Errorf("the body has length %d, content %q and is none: %v; want 0, nothing and true", length, content, none)
+		t.Errorf("length = %d, content = %q, no body = %v; want 0, \"\", true", length, content, none)
 	}
 }
 
-// Promise 13: a method that is none doesn't come to the transport.
+// Promise 13: a request with an invalid method does not reach the transport.
 func TestMethod_invalid(t *testing.T) {
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-		t.Error("the request came to the transport")
+		t.Error("the request reached the transport")
 		return nil, errRefused
 	})}}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -128,38 +131,38 @@ func TestMethod_invalid(t *testing.T) {
 			req := httpGet(context.Background(), "http://h/")
 			req.Method = method
 			if err := failure(t, p.Do(req)); !errors.Is(err, pending.ErrNotSent) || !as[*url.Error](err) {
-				t.Errorf("method %q: %v; want a *url.Error that is ErrNotSent", method, err)
+				t.Errorf("method %q: error = %v, want a *url.Error that matches ErrNotSent", method, err)
 			}
 		}
 		return nil
 	})
 }
 
-// Promise 15: a body whose Read breaks its contract ends the request, and neither the
-// process nor the reading.
+// Promise 15: a Read of a response body that breaks the contract of io.Reader
+// fails the request. It does not end the process, and the reading ends.
 func TestBody_readReturnsWrongCount(t *testing.T) {
 	for name, tc := range map[string]struct {
 		read func([]byte) (int, error)
 		want string
 	}{
-		"more than there was room for": {func(b []byte) (int, error) { return len(b) + 1, nil }, "the response body's Read returned an impossible count"},
-		"less than nothing":            {func([]byte) (int, error) { return -1, nil }, "the response body's Read returned an impossible count"},
-		"nothing, for ever":            {func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress.Error()},
+		"more than fits":    {func(b []byte) (int, error) { return len(b) + 1, nil }, "the response body's Read returned an impossible count"},
+		"less than nothing": {func([]byte) (int, error) { return -1, nil }, "the response body's Read returned an impossible count"},
+		"nothing, forever":  {func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress.Error()},
 	} {
 		c := client.Client{HTTP: &http.Client{Transport: answering(http.Response{
 			StatusCode: http.StatusOK, ContentLength: -1, Body: io.NopCloser(readFunc(tc.read)),
 		})}}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			if got, want := failure(t, p.Get("http://h/")).Error(), `Get "http://h/": `+tc.want; got != want {
-				t.Errorf("a Read that returns %s: %s; want %s", name, got, want)
+				t.Errorf("Read that returns %s: error = %s, want %s", name, got, want)
 			}
 			return nil
 		})
 	}
 }
 
-// Promise 20: a transport's own timeout has the transport's text, and is
-// context.DeadlineExceeded all the same.
+// Promise 20: the error of a transport's own timeout has the transport's text,
+// and matches context.DeadlineExceeded.
 func TestTimeout_textOfTransport(t *testing.T) {
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return nil, os.ErrDeadlineExceeded
@@ -170,7 +173,7 @@ func TestTimeout_textOfTransport(t *testing.T) {
 			t.Errorf("text (-want +got):\n%s", diff)
 		}
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("%v is not both context.DeadlineExceeded and the transport's", err)
+			t.Errorf("error = %v, want it to match context.DeadlineExceeded and the transport's error", err)
 		}
 		return nil
 	})
