@@ -329,3 +329,50 @@ func TestErrNotSent_staysTrue(t *testing.T) {
 type panickingCloser struct{ io.Reader }
 
 func (panickingCloser) Close() error { panic("close") }
+
+// Promises 5, 10 and 11: a request that was canceled after it had got its slot,
+// and before its goroutine ran, failed with the end of the block, which came
+// later. And one that was canceled after the end of the context failed with the
+// cancel.
+func TestCancel_firstEndCounts(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // no goroutine runs before fn waits
+	errStop := errors.New("stop")
+	c := client.Client{Limit: 1, HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	})}}
+	for name, tc := range map[string]struct {
+		end  func(cancel context.CancelCauseFunc, hs ...*pending.Pending)
+		want error
+		not  error
+	}{
+		"Cancel, then the block's end": {func(_ context.CancelCauseFunc, hs ...*pending.Pending) {
+			for _, h := range hs {
+				h.Cancel()
+			}
+		}, context.Canceled, parallel.ErrEnded},
+		"the context's end, then Cancel": {func(cancel context.CancelCauseFunc, hs ...*pending.Pending) {
+			cancel(errStop)
+			for _, h := range hs {
+				h.Cancel()
+			}
+		}, errStop, parallel.ErrEnded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				var hs []*pending.Pending
+				c.Parallel(ctx, func(p *parallel.Parallel) error {
+					hs = []*pending.Pending{p.Get("http://h/"), p.Get("http://h/"), p.Get("http://h/", parallel.After(time.Hour))}
+					tc.end(cancel, hs...)
+					return nil
+				})
+				for i, h := range hs {
+					if _, err := h.Response(); !errors.Is(err, tc.want) || errors.Is(err, tc.not) {
+						t.Fatalf("request %d: %v; want %v, and not %v", i, err, tc.want, tc.not)
+					}
+				}
+			}
+		})
+	}
+}

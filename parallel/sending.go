@@ -98,6 +98,9 @@ func (s *sending) end(why error) {
 func (s *sending) withdraw(why error) bool {
 	s.p.queue.mu.Lock()
 	defer s.p.queue.mu.Unlock()
+	if s.p.ctx.Err() != nil { // that came first
+		why = exchange.EndOf(s.p.ctx)
+	}
 	if s.listed.Remove() {
 		s.unqueueLocked()
 		s.p.tasks.Go(func() { s.abandon(why) })

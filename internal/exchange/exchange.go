@@ -152,6 +152,9 @@ func (x *Exchange) begin(ctx context.Context, s *Settings) (context.Context, err
 // A context that context.AfterFunc ends is ended a moment after the one that it
 // follows, so alreadyEnded looks at the request's own context itself.
 func (x *Exchange) alreadyEnded(ctx context.Context) error {
+	if why := x.Doomed(); why != nil { // perhaps before ctx ended
+		return why
+	}
 	if ctx.Err() != nil {
 		return EndOf(ctx)
 	}
