@@ -2,9 +2,10 @@
 // HTTP, of blocks, or of goroutines: it is a data structure, and the lock of
 // its owner guards it.
 //
-// An entry is queued, then holds a slot, then is gone. Each host has its own
-// line, first in, first out. A slot goes to the oldest entry of all whose host
-// may have one more in flight, so a host at its limit holds back no other host.
+// An entry is queued, then holds a slot, then is gone or queued again. Each
+// host has its own line. A slot goes to the oldest entry of all whose host may
+// have one more in flight, so a host that is at its limit or paused holds back
+// no other host. The queues of a [Group] take turns.
 package slots
 
 import (
@@ -17,35 +18,47 @@ import (
 // alone gives out slots, at most limit at a time, and at most hostLimit at a
 // time to the entries of one host.
 //
-// A Queue is not safe for concurrent use.
+// A Queue is not safe for concurrent use, and neither are the queues of one
+// Group.
 type Queue[T any] struct {
-	limit, hostLimit int // 0 means no limit
+	limit, hostLimit int       // 0 means no limit
+	byHost           bool      // hosts are told apart
+	group            *Group[T] // nil without one
+	lender           *Entry[T] // of the group: see Borrow
 
-	pushed   uint64              // entries so far; dates them
-	inFlight int                 // slots given out
-	hosts    map[string]*host[T] // hosts with an entry that waits or holds a slot
-	all      host[T]             // stands for every host without a hostLimit
-	ready    byAge[T]            // hosts whose oldest entry may have a slot
+	pushed   uint64               // entries so far; dates them
+	inFlight int                  // slots given out
+	hosts    map[string]*host[T]  // hosts with an entry or a pause
+	all      host[T]              // stands for every host unless byHost
+	ready    byAge[T]             // hosts whose oldest entry may have a slot
+	turn     fifo.Node[*Queue[T]] // in group.turns
+	inLine   int                  // hosts in a line of the group
 }
 
-// A host is kept for as long as it has an entry. Only update changes whether it
-// is ready.
+// A host is kept for as long as it has an entry or is paused. Only update
+// changes whether it is ready.
 type host[T any] struct {
+	queue    *Queue[T]
 	name     string
 	line     fifo.Queue[*Entry[T]] // waiting for a slot, oldest first
 	hops     fifo.Queue[*Hop[T]]   // holding a slot and waiting for a place here
 	inFlight int                   // places taken
-	index    int                   // in Queue.ready, from 1; 0 means not ready
+	paused   bool
+	index    int // in Queue.ready, from 1; 0 means not ready
+
+	inLine fifo.Node[*host[T]] // for a place of the group
+	called bool                // a place of the group is kept for it
 }
 
 // An Entry is one request in a Queue. Set Item and Host before it is pushed.
 type Entry[T any] struct {
 	Item T
-	Host string // what hostLimit counts by; ignored without one
+	Host string // what hostLimit counts by; ignored if the queue has no use for it
 
 	age   uint64 // less is older
 	place fifo.Node[*Entry[T]]
-	at    *host[T] // where it waits or holds a place; nil during a Hop
+	at    *host[T]  // where it waits or holds a place; nil during a Hop
+	share *share[T] // of the group; nil without one
 }
 
 // A Hop is an entry that holds a slot and waits for a place at another host.
@@ -55,32 +68,47 @@ type Hop[T any] struct {
 
 	entry *Entry[T]
 	host  *host[T]
-	place fifo.Node[*Hop[T]]
+	place fifo.Node[*Hop[T]] // in the line of host, then of the group
 }
 
-// New returns an empty queue. Zero or less means no limit.
-func New[T any](limit, hostLimit int) *Queue[T] {
-	return &Queue[T]{limit: max(limit, 0), hostLimit: max(hostLimit, 0)}
+// New returns an empty queue. Zero or less means no limit. byHost says that
+// hosts are told apart even without a hostLimit, since they may be paused.
+func New[T any](limit, hostLimit int, byHost bool) *Queue[T] {
+	q := &Queue[T]{limit: max(limit, 0), hostLimit: max(hostLimit, 0)}
+	q.byHost = byHost || q.hostLimit > 0
+	q.all.queue = q
+	return q
 }
 
 // Limit returns the limit of slots, or 0 if there is none.
 func (q *Queue[T]) Limit() int { return q.limit }
 
-// LimitsHosts reports whether the queue has a limit per host.
-func (q *Queue[T]) LimitsHosts() bool { return q.hostLimit > 0 }
+// ByHost reports whether the entries need a Host.
+func (q *Queue[T]) ByHost() bool { return q.byHost }
 
 // Idle reports whether no entry waits, none holds a slot, and no host is kept.
 func (q *Queue[T]) Idle() bool {
-	return q.inFlight == 0 && len(q.hosts) == 0 && len(q.ready) == 0
+	return q.inFlight == 0 && len(q.hosts) == 0 && len(q.ready) == 0 && !q.turn.Queued()
 }
 
 // Push adds e, which is not in the queue and holds no slot, behind all others.
 func (q *Queue[T]) Push(e *Entry[T]) {
 	q.pushed++
 	e.age = q.pushed
-	e.at = q.host(e.Host)
+	if q.group != nil {
+		e.share = new(share[T])
+	}
 	e.place.Item = e
+	e.at = q.host(e.Host)
 	e.at.line.Push(&e.place)
+	q.update(e.at)
+}
+
+// Return adds e, which was pushed before and holds no slot now, where it was:
+// before all entries of its host that were pushed after it.
+func (q *Queue[T]) Return(e *Entry[T]) {
+	e.at = q.host(e.Host)
+	e.at.line.PushBefore(&e.place, func(other *Entry[T]) bool { return other.age > e.age })
 	q.update(e.at)
 }
 
@@ -94,12 +122,29 @@ func (q *Queue[T]) Remove(e *Entry[T]) {
 }
 
 // Take gives a slot to the oldest entry that may have one, takes it out of the
-// line and returns it. It returns nil if no entry may have a slot now.
+// line and returns it. It returns nil if no entry may have a slot now. In a
+// group, it returns an entry of the queue whose turn it is.
 func (q *Queue[T]) Take() *Entry[T] {
-	if len(q.ready) == 0 || q.limit > 0 && q.inFlight >= q.limit {
+	if e := q.borrow(); e != nil {
+		return e
+	}
+	if q.group != nil {
+		return q.group.take()
+	}
+	if !q.mayTake() {
 		return nil
 	}
-	h := q.ready[0]
+	return q.takeFrom(q.ready[0])
+}
+
+// mayTake reports whether an entry may have a slot, as far as this queue knows.
+func (q *Queue[T]) mayTake() bool {
+	return len(q.ready) > 0 && q.hasSlot()
+}
+
+func (q *Queue[T]) hasSlot() bool { return q.limit == 0 || q.inFlight < q.limit }
+
+func (q *Queue[T]) takeFrom(h *host[T]) *Entry[T] {
 	e := h.line.Pop().Item
 	q.inFlight++
 	h.inFlight++
@@ -112,6 +157,10 @@ func (q *Queue[T]) Take() *Entry[T] {
 func (q *Queue[T]) Release(e *Entry[T]) {
 	q.inFlight--
 	q.vacate(e)
+	if e.share != nil {
+		q.group.release(e)
+	}
+	q.takeTurns()
 }
 
 // Hop moves e, which holds a slot, to another host. e keeps its slot. It gives
@@ -122,18 +171,33 @@ func (q *Queue[T]) Release(e *Entry[T]) {
 // As with Release, other entries may have a slot now.
 func (q *Queue[T]) Hop(e *Entry[T], to string) *Hop[T] {
 	q.vacate(e)
+	if e.share != nil {
+		q.group.vacate(e)
+	}
 	e.Host = to
-	h := q.host(to)
-	if q.hasPlace(h) {
-		e.at = h
-		h.inFlight++
-		q.update(h)
+	w := &Hop[T]{Turn: make(chan struct{}), entry: e, host: q.host(to)}
+	w.place.Item = w
+	if !q.hasPlace(w.host) {
+		w.host.hops.Push(&w.place)
+		return w
+	}
+	if w.arrive() {
 		return nil
 	}
-	w := &Hop[T]{Turn: make(chan struct{}), entry: e, host: h}
-	w.place.Item = w
-	h.hops.Push(&w.place)
 	return w
+}
+
+// arrive takes a place at the host of w, which has one, and then one of the
+// group. It reports whether w has both.
+func (w *Hop[T]) arrive() bool {
+	w.entry.at = w.host
+	w.host.inFlight++
+	w.host.queue.update(w.host)
+	if w.entry.share != nil {
+		return w.host.queue.group.arrive(w)
+	}
+	close(w.Turn)
+	return true
 }
 
 // Leave takes w out of the line. An entry that has got its place by then keeps
@@ -143,31 +207,57 @@ func (q *Queue[T]) Leave(w *Hop[T]) {
 	q.update(w.host)
 }
 
-// vacate gives up the place of e, if it holds one. The oldest hop in line gets
-// it, before any entry without a slot: a hop holds a slot while it waits.
+// Pause sets a host aside: its entries and hops get no slot and no place until
+// Resume.
+func (q *Queue[T]) Pause(name string) {
+	h := q.host(name)
+	h.paused = true
+	q.update(h)
+}
+
+// Resume ends the pause of a host. As with Release, entries may have a slot
+// now.
+func (q *Queue[T]) Resume(name string) {
+	h := q.hosts[name]
+	if h == nil {
+		return
+	}
+	h.paused = false
+	q.admit(h)
+}
+
+// vacate gives up the place of e at its host, if it holds one.
 func (q *Queue[T]) vacate(e *Entry[T]) {
 	h := e.at
 	if h == nil {
 		return
 	}
 	e.at = nil
-	if n := h.hops.Pop(); n != nil {
-		n.Item.entry.at = h
-		close(n.Item.Turn)
-		return
-	}
 	h.inFlight--
+	q.admit(h)
+}
+
+// admit gives the places that are free at h to hops, before any entry without a
+// slot: a hop holds a slot while it waits.
+func (q *Queue[T]) admit(h *host[T]) {
+	for q.hasPlace(h) {
+		n := h.hops.Pop()
+		if n == nil {
+			break
+		}
+		n.Item.arrive()
+	}
 	q.update(h)
 }
 
 // host returns the host of this name, which is kept from now on.
 func (q *Queue[T]) host(name string) *host[T] {
-	if q.hostLimit == 0 {
+	if !q.byHost {
 		return &q.all
 	}
 	h := q.hosts[name]
 	if h == nil {
-		h = &host[T]{name: name}
+		h = &host[T]{queue: q, name: name}
 		if q.hosts == nil {
 			q.hosts = make(map[string]*host[T])
 		}
@@ -177,13 +267,23 @@ func (q *Queue[T]) host(name string) *host[T] {
 }
 
 func (q *Queue[T]) hasPlace(h *host[T]) bool {
-	return q.hostLimit == 0 || h.inFlight < q.hostLimit
+	return !h.paused && (q.hostLimit == 0 || h.inFlight < q.hostLimit)
 }
 
-// update makes h ready or not, as its line and its places now say, puts it
-// where its oldest entry belongs, and forgets a host without entries.
+// update does what a change of h calls for: settle, and a turn in the group.
 func (q *Queue[T]) update(h *host[T]) {
+	q.settle(h)
+	q.takeTurns()
+}
+
+// settle makes h ready or not, as its line and its places now say, puts it
+// where its oldest entry belongs, and forgets a host that is not used.
+func (q *Queue[T]) settle(h *host[T]) {
 	ready := h.line.Len() > 0 && q.hasPlace(h)
+	if !ready && q.group != nil {
+		q.group.leave(h)
+	}
+	ready = ready && (h.called || !h.inLine.Queued())
 	switch {
 	case ready && h.index > 0:
 		heap.Fix(&q.ready, h.index-1)
@@ -192,7 +292,7 @@ func (q *Queue[T]) update(h *host[T]) {
 	case h.index > 0:
 		heap.Remove(&q.ready, h.index-1)
 	}
-	if h != &q.all && h.inFlight == 0 && h.line.Len() == 0 && h.hops.Len() == 0 {
+	if h != &q.all && h.inFlight == 0 && h.line.Len() == 0 && h.hops.Len() == 0 && !h.paused {
 		delete(q.hosts, h.name)
 	}
 }

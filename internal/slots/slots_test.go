@@ -39,7 +39,7 @@ func TestTake_limits(t *testing.T) {
 		{0, 2, []string{"a1", "a2", "b1", "c1", "b2"}},
 		{4, 2, []string{"a1", "a2", "b1", "c1"}},
 	} {
-		q := New[string](test.limit, test.hostLimit)
+		q := New[string](test.limit, test.hostLimit, false)
 		push(q, "a1", "a2", "b1", "a3", "c1", "b2")
 		if diff := cmp.Diff(test.want, takeAll(q)); diff != "" {
 			t.Errorf("with limits %d and %d: -want +got\n%s", test.limit, test.hostLimit, diff)
@@ -48,7 +48,7 @@ func TestTake_limits(t *testing.T) {
 }
 
 func TestTake_oldestAfterRelease(t *testing.T) {
-	q := New[string](2, 1)
+	q := New[string](2, 1, false)
 	e := push(q, "a1", "a2", "a3", "b1", "a4", "b2")
 	var got []string
 	for _, done := range []string{"", "a1", "b1", "a2", "b2", "a3"} {
@@ -64,7 +64,7 @@ func TestTake_oldestAfterRelease(t *testing.T) {
 }
 
 func TestRemove_keepsOrder(t *testing.T) {
-	q := New[string](1, 1)
+	q := New[string](1, 1, false)
 	e := push(q, "a1", "b1", "a2", "b2")
 	q.Remove(e["a1"])
 	q.Remove(e["a1"]) // again
@@ -79,7 +79,7 @@ func TestRemove_keepsOrder(t *testing.T) {
 }
 
 func TestHop_waitsWithItsSlot(t *testing.T) {
-	q := New[string](3, 1)
+	q := New[string](3, 1, false)
 	e := push(q, "a1", "b1", "b2", "a2")
 	takeAll(q)
 	w := q.Hop(e["a1"], "b")
@@ -103,7 +103,7 @@ func TestHop_waitsWithItsSlot(t *testing.T) {
 }
 
 func TestHop_oppositeDirections(t *testing.T) {
-	q := New[string](2, 1)
+	q := New[string](2, 1, false)
 	e := push(q, "a1", "b1")
 	takeAll(q)
 	there := q.Hop(e["a1"], "b")
@@ -115,7 +115,7 @@ func TestHop_oppositeDirections(t *testing.T) {
 
 func TestLeave_returnsPlace(t *testing.T) {
 	for _, granted := range []bool{false, true} {
-		q := New[string](0, 1)
+		q := New[string](0, 1, false)
 		e := push(q, "a1", "b1", "b2")
 		takeAll(q)
 		w := q.Hop(e["a1"], "b")
@@ -151,7 +151,7 @@ func closed(c chan struct{}) bool {
 func TestQueue_model(t *testing.T) {
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
-		m := model{t: t, q: New[string](rnd.IntN(5), rnd.IntN(4)), at: make(map[string]int)}
+		m := model{t: t, q: New[string](rnd.IntN(5), rnd.IntN(4), rnd.IntN(2) == 0), at: make(map[string]int)}
 		for step := 0; step < 300 && !t.Failed(); step++ {
 			m.step(rnd, step)
 		}

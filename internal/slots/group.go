@@ -1,0 +1,250 @@
+package slots
+
+import "github.com/abreast-go/abreast/internal/fifo"
+
+// A Group limits the slots of several queues together. Queues that have an
+// entry which may have a slot take turns, one entry at a time.
+//
+// One lock guards a Group and its queues.
+type Group[T any] struct {
+	limit, hostLimit int // 0 means no limit
+
+	inFlight int                   // slots of the group in use
+	turns    fifo.Queue[*Queue[T]] // queues with an entry to take, the next in turn first
+	hosts    map[string]*common[T] // hosts with a place in use or kept
+}
+
+// A common host is what the queues of a group share for one host.
+//
+// The host of a queue whose entries find no place here waits in line. A place
+// that becomes free is kept for the first in line, which is called. Without
+// that, a queue that comes later could take the place first, again and again.
+//
+// A place is kept only for a queue that has a slot of its own, and not from a
+// hop. Otherwise a request could wait for a place that is kept for an entry
+// which waits for the slot of that request.
+type common[T any] struct {
+	name     string
+	inFlight int                  // places taken
+	hops     fifo.Queue[*Hop[T]]  // holding a slot and waiting for a place here
+	waiting  fifo.Queue[*host[T]] // the next to be called first
+	called   fifo.Queue[*host[T]] // a place is kept for each
+}
+
+// A share is what an entry has of its group.
+type share[T any] struct {
+	held   bool       // it holds a slot, of the group or of lender
+	lent   bool       // another entry runs on its slot
+	lender *Entry[T]  // the entry on whose slot it runs; nil if it has its own
+	at     *common[T] // where it holds a place
+}
+
+// NewGroup returns a group without queues. Zero or less means no limit.
+func NewGroup[T any](limit, hostLimit int) *Group[T] {
+	g := new(Group[T])
+	g.Set(limit, hostLimit)
+	return g
+}
+
+// Set changes the limits. Entries in flight keep their slots. Entries may have
+// a slot now: call Take of any queue.
+func (g *Group[T]) Set(limit, hostLimit int) {
+	g.limit, g.hostLimit = max(limit, 0), max(hostLimit, 0)
+	for _, c := range g.hosts {
+		g.admit(c)
+	}
+}
+
+// New returns a queue whose entries get the group's slots. If the entry lender,
+// of any queue of the group, holds a slot, one entry at a time of the new queue
+// runs on that slot, and waits for none of the group's limits. lender may be
+// nil.
+func (g *Group[T]) New(limit, hostLimit int, lender *Entry[T]) *Queue[T] {
+	q := New[T](limit, hostLimit, true)
+	q.group, q.lender = g, lender
+	return q
+}
+
+// Idle reports whether no entry holds a slot and nothing is kept.
+func (g *Group[T]) Idle() bool {
+	return g.inFlight == 0 && g.turns.Len() == 0 && len(g.hosts) == 0
+}
+
+// Take gives a slot to an entry of the queue whose turn it is: see Queue.Take.
+func (g *Group[T]) Take() *Entry[T] { return g.take() }
+
+func (g *Group[T]) take() *Entry[T] {
+	for g.limit == 0 || g.inFlight < g.limit {
+		n := g.turns.Pop()
+		if n == nil {
+			return nil
+		}
+		if e := n.Item.takeShared(); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// takeShared gives a slot of the group to the oldest entry of q whose host has
+// a place. Hosts without a place join the line for one. It puts q behind the
+// other queues if it has more entries.
+func (q *Queue[T]) takeShared() *Entry[T] {
+	for q.mayTake() {
+		h := q.ready[0]
+		c := q.group.host(h.name)
+		if !h.called && !q.group.hasPlace(c) {
+			h.inLine.Item = h
+			c.waiting.Push(&h.inLine)
+			q.inLine++
+			q.update(h)
+			continue
+		}
+		q.group.step(h)
+		e := h.line.First().Item
+		q.group.inFlight++
+		c.inFlight++
+		e.share.held, e.share.at = true, c
+		return q.takeFrom(h)
+	}
+	return nil
+}
+
+// takeTurns puts q among the queues that take turns, or takes it out, as its
+// entries and slots now say. A queue without a slot of its own leaves all
+// lines.
+func (q *Queue[T]) takeTurns() {
+	if q.group == nil {
+		return
+	}
+	if q.inLine > 0 && !q.hasSlot() {
+		for _, h := range q.hosts {
+			q.group.leave(h)
+			q.settle(h)
+		}
+	}
+	switch {
+	case !q.mayTake():
+		q.turn.Remove()
+	case !q.turn.Queued():
+		q.turn.Item = q
+		q.group.turns.Push(&q.turn)
+	}
+}
+
+// borrow gives the slot of the lender to the oldest entry of q, whatever the
+// group says of its host.
+func (q *Queue[T]) borrow() *Entry[T] {
+	if q.lender == nil || !q.lender.share.held || q.lender.share.lent || !q.hasSlot() {
+		return nil
+	}
+	var oldest *host[T]
+	for _, h := range q.hosts {
+		if n := h.line.First(); n != nil && q.hasPlace(h) && (oldest == nil || n.Item.age < oldest.line.First().Item.age) {
+			oldest = h
+		}
+	}
+	if oldest == nil {
+		return nil
+	}
+	q.lender.share.lent = true
+	e := oldest.line.First().Item
+	e.share.held, e.share.lender = true, q.lender
+	return q.takeFrom(oldest)
+}
+
+// release takes back the slot of e, which is the group's or its lender's.
+func (g *Group[T]) release(e *Entry[T]) {
+	if lender := e.share.lender; lender != nil {
+		lender.share.lent = false
+	} else {
+		g.inFlight--
+	}
+	g.vacate(e)
+	e.share.held, e.share.lender = false, nil
+}
+
+// vacate gives up the place of e, if it holds one.
+func (g *Group[T]) vacate(e *Entry[T]) {
+	c := e.share.at
+	if c == nil {
+		return
+	}
+	e.share.at = nil
+	c.inFlight--
+	g.admit(c)
+}
+
+// arrive takes a place for w, or puts it in line for one, and reports which. A
+// hop on a borrowed slot needs none.
+func (g *Group[T]) arrive(w *Hop[T]) bool {
+	if w.entry.share.lender != nil {
+		close(w.Turn)
+		return true
+	}
+	c := g.host(w.host.name)
+	c.hops.Push(&w.place)
+	g.admit(c)
+	return w.entry.share.at != nil
+}
+
+// admit gives the places that are free at c, or kept, to hops, and calls hosts
+// for those that are left. It forgets a host that is not used.
+func (g *Group[T]) admit(c *common[T]) {
+	for c.hops.Len() > 0 && (g.hostLimit == 0 || c.inFlight < g.hostLimit) {
+		w := c.hops.Pop().Item
+		c.inFlight++
+		w.entry.share.at = c
+		close(w.Turn)
+	}
+	for c.called.Len() > 0 && g.hostLimit > 0 && c.inFlight+c.called.Len() > g.hostLimit {
+		h := c.called.Pop().Item
+		h.called = false
+		c.waiting.PushFront(&h.inLine)
+		h.queue.update(h)
+	}
+	for c.waiting.Len() > 0 && g.hasPlace(c) {
+		h := c.waiting.Pop().Item
+		h.called = true
+		c.called.Push(&h.inLine)
+		h.queue.update(h)
+	}
+	if c.inFlight == 0 && c.called.Len() == 0 && c.hops.Len() == 0 && c.waiting.Len() == 0 {
+		delete(g.hosts, c.name)
+	}
+}
+
+// step takes h out of the line, if it is in one, and reports whether it was.
+func (g *Group[T]) step(h *host[T]) bool {
+	h.called = false
+	if !h.inLine.Remove() {
+		return false
+	}
+	h.queue.inLine--
+	return true
+}
+
+// leave takes h out of the line. The place that was kept for it goes to the
+// next.
+func (g *Group[T]) leave(h *host[T]) {
+	if g.step(h) {
+		g.admit(g.hosts[h.name])
+	}
+}
+
+func (g *Group[T]) hasPlace(c *common[T]) bool {
+	return g.hostLimit == 0 || c.inFlight+c.called.Len() < g.hostLimit
+}
+
+// host returns the common host of this name, which is kept from now on.
+func (g *Group[T]) host(name string) *common[T] {
+	c := g.hosts[name]
+	if c == nil {
+		c = &common[T]{name: name}
+		if g.hosts == nil {
+			g.hosts = make(map[string]*common[T])
+		}
+		g.hosts[name] = c
+	}
+	return c
+}
