@@ -18,7 +18,7 @@ func (s *sending) WaitHop(req *http.Request) error {
 	if host == hostOf(req.Response.Request.URL) {
 		return nil
 	}
-	if s.p.queue.slots.LimitsHosts() {
+	if s.p.queue.slots.ByHost() {
 		if err := s.p.queue.hop(req.Context(), s, host); err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 		panic("abreast: Parallel needs a function, and was given nil")
 	}
 	cfg = cfg.withDefaults()
-	p := newBlock(ctx, nil, cfg, &queue{slots: slots.New[*sending](cfg.Limit, cfg.HostLimit)})
+	p := newBlock(ctx, nil, cfg, &queue{slots: slots.New[*sending](cfg.Limit, cfg.HostLimit, false)})
 	err := p.run(func() error { return fn(p) })
 	p.guard.Raise()
 	return err

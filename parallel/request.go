@@ -280,7 +280,7 @@ func (p *Parallel) sending() *sending {
 func (s *sending) made(err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
 	s.Timeout, s.To = s.request.Timeout, s.request.To
-	if s.p.queue.slots.LimitsHosts() {
+	if s.p.queue.slots.ByHost() {
 		s.place.Host = hostOf(s.Ask.URL())
 	}
 	if s.p.cfg.Observe != nil {

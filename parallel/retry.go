@@ -1,0 +1,107 @@
+package parallel
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/abreast-go/abreast/pending"
+)
+
+// An Attempt is one send of a request that has just ended, for a Retry function
+// to judge.
+type Attempt struct {
+	N        int            // 1 for the first
+	Request  *http.Request  // a copy of the request as it was made, without its body
+	Response *http.Response // nil if the attempt failed; its body is in memory unless a writer received it
+	Err      error          // nil if there is a Response; of this attempt alone
+	Sent     time.Time      // when the attempt got its slot
+	Done     time.Time      // when it ended
+}
+
+// The pauses of Retries.
+const (
+	firstPause    = 100 * time.Millisecond // the longest before the second attempt
+	longestPause  = 10 * time.Second
+	mostRetryWait = time.Minute // of a Retry-After
+)
+
+// Retries returns a Retry function that sends a request again at most n times.
+// Zero or less means never. It sends a request again:
+//
+//   - after a failure that matches pending.ErrNotSent, with any method, since
+//     nothing was transmitted;
+//   - after any other failure of the transport and after a timeout, if the method is
+//     idempotent (RFC 9110, section 9.2.2) or the request has an Idempotency-Key or
+//     X-Idempotency-Key header;
+//   - after status 429 or 503, with any method, since the server did not process the
+//     request;
+//   - after status 408, 425, 502 or 504, if the method is idempotent or there is such
+//     a key.
+//
+// The pause is that of the response's Retry-After header (in seconds, or a date). If
+// that is more than a minute, the request is not sent again. Without the header the
+// pause is random, between 0 and 100 ms before the second attempt, and up to twice as
+// long before each further one, but at most 10 s.
+//
+// The function that Retries returns may be used by many requests at once.
+func Retries(n int) func(Attempt) (time.Duration, bool) {
+	return func(a Attempt) (time.Duration, bool) {
+		if a.N > n || !sendAgain(a) {
+			return 0, false
+		}
+		if wait, ok := retryAfter(a); ok {
+			return wait, wait <= mostRetryWait
+		}
+		most := longestPause
+		if doublings := a.N - 1; doublings < 7 {
+			most = min(most, firstPause<<max(doublings, 0))
+		}
+		return rand.N(most), true
+	}
+}
+
+// sendAgain reports whether the outcome of a allows another attempt.
+func sendAgain(a Attempt) bool {
+	if a.Err != nil {
+		return errors.Is(a.Err, pending.ErrNotSent) || isIdempotent(a.Request)
+	}
+	switch a.Response.StatusCode {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusBadGateway, http.StatusGatewayTimeout:
+		return isIdempotent(a.Request)
+	}
+	return false
+}
+
+// isIdempotent reports whether r may be processed twice with the effect of once,
+// by its method or by a key with which the server tells. (net/http goes by the same
+// headers.)
+func isIdempotent(r *http.Request) bool {
+	switch r.Method {
+	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return true
+	}
+	return r.Header.Get("Idempotency-Key") != "" || r.Header.Get("X-Idempotency-Key") != ""
+}
+
+// retryAfter returns the pause that the server asks for (RFC 9110, section
+// 10.2.3), never below 0, and whether it asks for one.
+func retryAfter(a Attempt) (wait time.Duration, ok bool) {
+	if a.Response == nil {
+		return 0, false
+	}
+	text := a.Response.Header.Get("Retry-After")
+	seconds, err := strconv.ParseUint(text, 10, 64) // the largest number, if it is out of range
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(seconds, uint64(24*time.Hour/time.Second))) * time.Second, true
+	}
+	date, err := http.ParseTime(text)
+	if err != nil {
+		return 0, false
+	}
+	return max(date.Sub(a.Done), 0), true
+}
