@@ -144,6 +144,34 @@ type Client struct {
 	// The second runs while the request holds its slot, and must not wait for
 	// another request of the block. Without Observe, no time is read.
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
+
+	// Retry is asked after each attempt whether the request is sent again, and after
+	// which pause. nil means no retries; parallel.Retries returns the usual function.
+	//
+	// It is called for a response of any status and for a failure of the transport,
+	// timeouts included, if the request can be sent again: the block has not ended, the
+	// request was not canceled, its body can be opened again with GetBody, and no byte
+	// was written to a To. It is not called for an error of Auth, Wait, CheckRedirect or
+	// a body's Read, for a body over MaxBody, or for a refused redirect.
+	//
+	// During the pause the request holds no slot and no goroutine. Then it is queued
+	// before requests that were made later, and Wait and Auth are called again. Each
+	// attempt has the whole Timeout. If the pause would end after the deadline of the
+	// block's context or of the request's own, the request is not sent again. The end of
+	// either ends the pause.
+	//
+	// Retry is called on many goroutines at once, while the request holds its slot. It
+	// must not wait for a request of the same block.
+	Retry func(parallel.Attempt) (time.Duration, bool)
+
+	// Shared limits the requests in flight over all blocks of all clients that have it.
+	// Limit and HostLimit apply to each block as well. nil means none.
+	Shared *parallel.Limits
+
+	// Ahead is how many items parallel.Each and parallel.Ordered may start before they
+	// yield one. A larger Ahead costs memory: with Ordered, what has come waits for the
+	// items before it. 0 or negative means twice Limit, or 200 without a limit.
+	Ahead int
 }
 
 // Parallel opens a block with a zero Client: see [Client.Parallel].
@@ -180,6 +208,9 @@ func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error
 		MaxBody:   orDefault(c.MaxBody, defaultMaxBody),
 		Wait:      c.Wait,
 		Observe:   c.Observe,
+		Retry:     c.Retry,
+		Shared:    c.Shared,
+		Ahead:     c.Ahead,
 	}
 	if c.BaseURL != "" {
 		cfg.Resolve = base.resolve

@@ -77,6 +77,9 @@ func (h *hop) prepare(req *http.Request) (*http.Request, error) {
 // answer returns the result of req from what the transport returned. It closes
 // the body of a response that it does not return.
 func (h *hop) answer(req *http.Request, resp *http.Response, err error) (*http.Response, error) {
+	if err != nil || resp == nil {
+		conns.Failed(req.Context())
+	}
 	switch {
 	case err != nil:
 		if resp != nil && resp.Body != nil {

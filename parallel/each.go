@@ -129,14 +129,16 @@ type place[T any] struct {
 }
 
 func newLoop[T any](p *Parallel, start func(T) *pending.Pending) *loop[T] {
-	l := &loop[T]{p: p, start: start, window: windowOf(p.queue.slots.Limit())}
+	l := &loop[T]{p: p, start: start, window: windowOf(p.queue.slots.Limit(), p.cfg.Ahead)}
 	l.more.L = &l.mu
 	return l
 }
 
 // windowOf returns how many items may be started ahead.
-func windowOf(limit int) int {
+func windowOf(limit, ahead int) int {
 	switch {
+	case ahead > 0:
+		return ahead
 	case limit == 0:
 		return 200
 	case limit > math.MaxInt/2:

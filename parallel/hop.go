@@ -1,9 +1,12 @@
 package parallel
 
 import (
+	"errors"
 	"net/http"
+	"time"
 
 	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/exchange"
 )
 
 // WaitHop waits until req, which follows a redirect of s, may be sent. Package
@@ -12,22 +15,32 @@ import (
 // A hop to another host gives up its place at the host before, waits for a
 // place at its own, and then for Wait. It keeps its slot and its goroutine
 // meanwhile, since its http.Client is in the middle of it. Its timeout runs: it
-// started before the redirect.
+// started before the redirect. If Wait returns a Later, the hop waits in the same way
+// until the host's pause is over, and then calls Wait again.
 func (s *sending) WaitHop(req *http.Request) error {
 	host := hostOf(req.URL)
 	if host == hostOf(req.Response.Request.URL) {
 		return nil
 	}
-	if s.p.queue.slots.ByHost() {
-		if err := s.p.queue.hop(req.Context(), s, host); err != nil {
+	q, wait := s.p.queue, s.p.cfg.Wait
+	for {
+		if q.slots.ByHost() {
+			if err := q.hop(req.Context(), s, host); err != nil {
+				return err
+			}
+		}
+		if wait == nil {
+			return nil
+		}
+		view := req.Clone(conns.Unwatched(req.Context())) // Wait may send requests of its own
+		view.Body = nil
+		err := wait(view)
+		var later exchange.Later
+		if !errors.As(err, &later) || later <= 0 {
 			return err
 		}
+		q.mu.Lock()
+		q.pauseLocked(host, time.Duration(later))
+		q.mu.Unlock()
 	}
-	wait := s.p.cfg.Wait
-	if wait == nil {
-		return nil
-	}
-	view := req.Clone(conns.Unwatched(req.Context())) // Wait may send requests of its own
-	view.Body = nil
-	return wait(view)
 }

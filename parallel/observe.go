@@ -30,9 +30,11 @@ func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.O
 
 // tell calls the function that Observe returned with the outcome of the
 // request.
-func (o *observation) tell(a *exchange.Answer) {
+func (o *observation) tell(a *exchange.Answer, attempts int) {
 	if o.done == nil {
 		return
 	}
-	o.done(pending.Outcome{Made: o.made, Sent: o.sent, Done: time.Now(), Response: a.Response, Bytes: a.Received, Err: a.Err})
+	o.done(pending.Outcome{
+		Made: o.made, Sent: o.sent, Done: time.Now(), Attempts: attempts, Response: a.Response, Bytes: a.Received, Err: a.Err,
+	})
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/internal/fifo"
-	"github.com/abreast-go/abreast/internal/slots"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -83,7 +82,8 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 		panic("abreast: Parallel needs a function, and was given nil")
 	}
 	cfg = cfg.withDefaults()
-	p := newBlock(ctx, nil, cfg, &queue{slots: slots.New[*sending](cfg.Limit, cfg.HostLimit, false)})
+	p := newBlock(ctx, nil, cfg, nil)
+	p.queue = newQueue(p.ctx, cfg)
 	err := p.run(func() error { return fn(p) })
 	p.guard.Raise()
 	return err
@@ -117,16 +117,10 @@ func (p *Parallel) leave() {
 	if r := p.tasks.WaitAndRecover(); r != nil {
 		p.guard.Caught(r)
 	}
-	p.handles.End(ErrEnded)
-}
-
-// watchLocked makes queued requests fail as soon as the context ends, not only
-// when a slot is free. It is called when a request is queued for the first
-// time, so that a block in which no request has to wait does not pay for it.
-func (p *Parallel) watchLocked() {
-	if p.unwatch == nil {
-		p.unwatch = context.AfterFunc(p.ctx, func() { p.abandonWaiting(false) })
+	if p.outer == nil {
+		p.queue.stop()
 	}
+	p.handles.End(ErrEnded)
 }
 
 // abandonWaiting removes the block's requests from the queue and fails them. If

@@ -3,7 +3,9 @@ package parallel
 import (
 	"context"
 	"sync"
+	"time"
 
+	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/internal/slots"
 )
 
@@ -14,8 +16,23 @@ import (
 // started when a request gets a slot, and goes on with the next request when it
 // is done, so a queued request has none.
 type queue struct {
-	mu    sync.Mutex // guards slots, and the fields of sending and Parallel that say so
-	slots *slots.Queue[*sending]
+	limits *Limits     // shared with other queues; nil if there are none
+	mu     *sync.Mutex // that of limits, or own; guards slots and pauses, and the fields of sending and Parallel that say so
+	own    sync.Mutex
+
+	slots  *slots.Queue[*sending]
+	pauses map[string]*pause // hosts that are set aside
+}
+
+// newQueue returns the queue of a block with the context ctx.
+func newQueue(ctx context.Context, cfg Config) *queue {
+	if cfg.Shared != nil {
+		return cfg.Shared.newQueue(ctx, cfg)
+	}
+	q := new(queue)
+	q.mu = &q.own
+	q.slots = slots.New[*sending](cfg.Limit, cfg.HostLimit, cfg.Wait != nil) // Wait may pause a host
+	return q
 }
 
 // Stats counts the requests of a block, including those of the blocks that Go
@@ -59,18 +76,22 @@ func (s *sending) moveLocked(to state) {
 		}
 	}
 	s.state = to
+	if s.held != nil && (to == succeeded || to == failed) {
+		s.held.place = nil
+	}
 	for p := s.p; p != nil; p = p.outer {
-		p.stats.Queued += c.Queued
-		p.stats.InFlight += c.InFlight
-		p.stats.Done += c.Done
-		p.stats.Failed += c.Failed
+		p.stats.add(c)
+	}
+	if l := s.p.queue.limits; l != nil {
+		l.stats.add(c)
 	}
 }
 
-// addLocked puts s, which its block has listed as waiting, behind all others.
-func (q *queue) addLocked(s *sending) {
-	q.slots.Push(&s.place)
-	q.dispatchLocked()
+func (s *Stats) add(c Stats) {
+	s.Queued += c.Queued
+	s.InFlight += c.InFlight
+	s.Done += c.Done
+	s.Failed += c.Failed
 }
 
 // dispatchLocked starts a goroutine for each request that may have a slot.
@@ -88,9 +109,14 @@ func (q *queue) takeLocked() *sending {
 		return nil
 	}
 	s := e.Item
+	s.takenLocked()
+	return s
+}
+
+// takenLocked records that s has got a slot.
+func (s *sending) takenLocked() {
 	s.listed.Remove()
 	s.moveLocked(inFlight)
-	return s
 }
 
 // done takes back the slot of s, whose state becomes to, and returns the
@@ -101,12 +127,103 @@ func (q *queue) done(s *sending, to state) (next *sending) {
 	defer q.mu.Unlock()
 	q.slots.Release(&s.place)
 	s.moveLocked(to)
-	next = q.takeLocked()
-	if next != nil && next.p != s.p {
+	return q.nextLocked(s.p)
+}
+
+// nextLocked returns the request that a goroutine of p goes on with, if any. (With
+// Limits, it may take several requests of other blocks to find one.)
+func (q *queue) nextLocked(p *Parallel) *sending {
+	next := q.takeLocked()
+	if next != nil && next.p != p {
 		next.workLocked()
 		next = nil
 	}
 	return next
+}
+
+// again takes back the slot of s, and queues it for another attempt with the exchange
+// x, after a pause. It returns the request that the goroutine goes on with.
+func (q *queue) again(s *sending, x *exchange.Exchange, pause time.Duration) (next *sending) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.returnLocked(s, x, pause)
+}
+
+// later takes back the slot of s, sets its host aside for d, and queues s with the
+// exchange x, to be sent then.
+func (q *queue) later(s *sending, x *exchange.Exchange, d time.Duration) (next *sending) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pauseLocked(s.place.Host, d)
+	return q.returnLocked(s, x, 0)
+}
+
+// returnLocked takes back the slot of s and returns s to its place in the queue, before
+// all requests of its host that were made later. If s or its block has ended meanwhile,
+// it is abandoned.
+func (q *queue) returnLocked(s *sending, x *exchange.Exchange, pause time.Duration) (next *sending) {
+	err := s.endedLocked()
+	q.slots.Release(&s.place)
+	s.moveLocked(queued)
+	s.Exchange = x
+	if err != nil {
+		s.p.tasks.Go(func() { s.abandon(err) }) // its goroutine is one of the block, which is still waited for
+	} else {
+		s.waitLocked(pause, q.slots.Return)
+	}
+	next = q.nextLocked(s.p)
+	s.watchLocked()
+	return next
+}
+
+// A pause sets a host aside.
+type pause struct {
+	until time.Time
+	timer *time.Timer
+}
+
+// pauseLocked sets a host aside for d, or until the end of its pause if that is later.
+func (q *queue) pauseLocked(host string, d time.Duration) {
+	until := time.Now().Add(d)
+	p := q.pauses[host]
+	switch {
+	case p == nil:
+		if q.pauses == nil {
+			q.pauses = make(map[string]*pause)
+		}
+		q.pauses[host] = &pause{until, time.AfterFunc(d, func() { q.resume(host) })}
+		q.slots.Pause(host)
+	case until.After(p.until):
+		p.until = until // resume looks at it
+	}
+}
+
+// resume ends the pause of a host, if it is over.
+func (q *queue) resume(host string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p := q.pauses[host]
+	if p == nil { // the block has ended
+		return
+	}
+	if rest := time.Until(p.until); rest > 0 {
+		p.timer.Reset(rest)
+		return
+	}
+	delete(q.pauses, host)
+	q.slots.Resume(host)
+	q.dispatchLocked()
+}
+
+// stop ends all pauses. It is called when the block has ended.
+func (q *queue) stop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for host, p := range q.pauses {
+		p.timer.Stop()
+		q.slots.Resume(host)
+	}
+	q.pauses = nil
 }
 
 // hop moves s, which holds a slot, to another host, and waits for its place

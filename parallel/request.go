@@ -41,6 +41,10 @@ type Request struct {
 	// if To were not set. One goroutine writes to To, and none after the handle
 	// is done. To is never closed. Racers must not share it.
 	To io.Writer
+
+	// Retry replaces the client's Retry for this request. nil means the client's. (The
+	// option Retry(nil) sets a function that returns false.)
+	Retry func(Attempt) (time.Duration, bool)
 }
 
 // Get makes a GET request and returns its handle. It never blocks and never
@@ -271,6 +275,7 @@ func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 // sending returns a new request of the block.
 func (p *Parallel) sending() *sending {
 	s := &sending{p: p}
+	s.Exchange = &s.first
 	s.Guard = p.guard
 	return s
 }
@@ -279,6 +284,9 @@ func (p *Parallel) sending() *sending {
 // request, and otherwise completes the handle with err.
 func (s *sending) made(err error) *pending.Pending {
 	s.place.Item, s.listed.Item = s, s
+	if s.p.queue.limits != nil {
+		s.held = &holding{&s.place}
+	}
 	s.Timeout, s.To = s.request.Timeout, s.request.To
 	if s.p.queue.slots.ByHost() {
 		s.place.Host = hostOf(s.Ask.URL())

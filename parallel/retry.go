@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -104,4 +105,31 @@ func retryAfter(a Attempt) (wait time.Duration, ok bool) {
 		return 0, false
 	}
 	return max(date.Sub(a.Done), 0), true
+}
+
+// Retry replaces the client's Retry for this request. nil means that the request is not
+// sent again.
+func Retry(decide func(Attempt) (time.Duration, bool)) Option {
+	if decide == nil {
+		decide = func(Attempt) (time.Duration, bool) { return 0, false }
+	}
+	return func(r *Request) error { r.Retry = decide; return nil }
+}
+
+// Later returns an error for Wait to return. The request then gives back its slot, its
+// host is set aside for d, and Wait is called again. Its place in the queue stays before
+// all requests of that host that were made later. Other hosts are served meanwhile, and
+// no goroutine waits.
+//
+// The host is set aside in the block and in the blocks within it. Requests that have
+// passed Wait go on. Of two pauses of a host the later end counts.
+//
+// A Wait that returns Later must first give back what it has reserved, for example with
+// Cancel of a rate.Reservation. Later may be wrapped. If d is 0 or negative, Later
+// returns nil, and the request is sent.
+func Later(d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	return exchange.Later(d)
 }

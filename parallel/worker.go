@@ -18,16 +18,26 @@ import (
 // and a goroutine that sends one request does not spend a tenth of its time on
 // growing its stack.
 type worker struct {
-	s        *sending        // nil once there is nothing more to send
-	a        exchange.Answer // of s
-	answered bool            // a is what s came to
-	returned bool            // Do has returned
+	s    *sending        // nil once there is nothing more to send
+	a    exchange.Answer // of the exchange of s
+	step step            // where s is on its way
 
-	// The worker does not use Guard.Run, which would put two more functions on
-	// the stack below net/http's, and make a closure for each request.
+	// The worker does not use Guard.Run, which would put two more functions on the
+	// stack below net/http's, and make a closure for each request.
 	catcher panics.Catcher
 	buf     exchange.Buffer
 }
+
+// A step is what the worker is doing. It is set before each thing that runs user
+// code, so that cutShort can do the rest.
+type step uint8
+
+const (
+	sends    step = iota // Do
+	closes               // Close: the answer is known
+	judges               // Retry
+	finishes             // the observer
+)
 
 // workLocked starts a goroutine of the block for s, which has a slot.
 func (s *sending) workLocked() {
@@ -46,26 +56,82 @@ const longBody = 2 << 20
 func (w *worker) run() {
 	defer w.cutShort()
 	for w.s != nil {
-		if w.s.watched != nil {
-			w.s.watched.sent = time.Now()
+		yields := false
+		w.send()
+		switch pause, again := w.judge(); {
+		case w.a.Later > 0:
+			w.s = w.s.p.queue.later(w.s, w.s.Resume(), w.a.Later)
+		case again:
+			w.s = w.s.p.queue.again(w.s, w.s.Next(), pause)
+		default:
+			w.step = finishes
+			w.s.finish(&w.a)
+			yields = len(w.a.Body) >= longBody
+			w.s = w.complete()
 		}
-		w.catcher.Try(func() {
-			w.s.Do(w.s.context(), &w.s.p.settings, w.s, &w.buf, &w.a)
-			w.returned = true
-		})
-		if !w.returned {
-			w.s.Abort(&w.a, w.s.Guard.Caught(w.catcher.Recovered()))
-			w.catcher = panics.Catcher{} // which keeps the first
-		}
-		w.answered = true
-		w.s.finish(&w.a)
-		yields := len(w.a.Body) >= longBody
-		w.s = w.complete()
-		w.a, w.answered, w.returned = exchange.Answer{}, false, false
+		w.a, w.step = exchange.Answer{}, sends
 		if yields && w.s != nil {
 			runtime.Gosched()
 		}
 	}
+}
+
+// send makes one attempt.
+func (w *worker) send() {
+	s, returned := w.s, false
+	if s.watched != nil && s.attempts == 0 {
+		s.watched.sent = time.Now()
+	}
+	if s.decide() != nil {
+		s.sent = time.Now()
+	}
+	w.catcher.Try(func() {
+		s.Do(s.context(), &s.p.settings, s, &w.buf, &w.a)
+		returned = true
+	})
+	if !returned {
+		s.Abort(&w.a, s.Guard.Caught(w.catcher.Recovered()))
+		w.catcher = panics.Catcher{} // which keeps the first
+	}
+	if w.a.Later > 0 {
+		if s.watched != nil && s.attempts == 0 {
+			s.watched.sent = time.Time{}
+		}
+		return
+	}
+	s.attempts++
+	w.step = closes
+	s.Close(&w.a)
+	w.step = judges
+}
+
+// judge reports whether the request is sent again, and after which pause. It asks Retry,
+// unless the request can't be sent again.
+func (w *worker) judge() (pause time.Duration, again bool) {
+	s := w.s
+	decide := s.decide()
+	if decide == nil || !w.a.Attempt || s.Ended(s.p.ctx) != nil {
+		return 0, false
+	}
+	if _, ok := s.Ask.Body(); !ok {
+		return 0, false
+	}
+	attempt := Attempt{
+		N: s.attempts, Request: s.View(s.context()), Response: w.a.Readable(), Err: w.a.Err, Sent: s.sent, Done: time.Now(),
+	}
+	s.Guard.Run(func() { pause, again = decide(attempt) }, func(err error) {
+		s.Fail(&w.a, err)
+		again = false
+	})
+	if !again {
+		return 0, false
+	}
+	pause = max(pause, 0)
+	if deadline, ok := s.Deadline(s.p.ctx); ok && time.Now().Add(pause).After(deadline) {
+		return 0, false
+	}
+	s.maybeSent = s.maybeSent || !w.a.NotSent
+	return pause, true
 }
 
 // complete decides the races that the request wins, gives back the slot,
@@ -82,7 +148,8 @@ func (w *worker) complete() (next *sending) {
 	return next
 }
 
-// cutShort does what is left to do after user code has ended the goroutine.
+// cutShort does what is left to do after user code has ended the goroutine. Each of
+// its deferred calls runs even if one before it ends the goroutine again.
 func (w *worker) cutShort() {
 	if w.s == nil {
 		return
@@ -94,8 +161,11 @@ func (w *worker) cutShort() {
 			next.p.queue.mu.Unlock()
 		}
 	}()
-	if !w.answered {
+	if w.step < finishes {
 		defer w.s.finish(&w.a)
+	}
+	if w.step < closes {
+		defer w.s.Close(&w.a)
 		w.s.Abort(&w.a, exchange.ErrGoexit)
 	}
 }

@@ -158,13 +158,8 @@ func (h *Pending) response() (*http.Response, error) {
 
 // readable returns a copy of resp whose Body reads body from the start.
 func readable(resp *http.Response, body []byte) *http.Response {
-	c := &struct {
-		resp http.Response
-		body ask.Memory
-	}{resp: *resp}
-	c.body.Set(body)
-	c.resp.Body = &c.body
-	return &c.resp
+	a := ask.Answer{Response: resp, Body: body}
+	return a.Readable()
 }
 
 // Bytes claims the handle, blocks until it is done, and returns the body of its

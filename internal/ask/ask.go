@@ -5,6 +5,7 @@ package ask
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -35,6 +36,21 @@ type Answer struct {
 // Succeeded reports whether a is a response with a 2xx status.
 func (a *Answer) Succeeded() bool {
 	return a.Err == nil && a.Response != nil && a.Response.StatusCode/100 == 2
+}
+
+// Readable returns a copy of the response whose Body reads from the start, or nil if
+// there is none.
+func (a *Answer) Readable() *http.Response {
+	if a.Response == nil {
+		return nil
+	}
+	c := &struct {
+		resp http.Response
+		body Memory
+	}{resp: *a.Response}
+	c.body.Set(a.Body)
+	c.resp.Body = &c.body
+	return &c.resp
 }
 
 // Of returns the Ask for r, which nobody may change from here on. r may be nil:
@@ -81,6 +97,16 @@ func (a Ask) URL() *url.URL {
 		return u
 	}
 	return nil
+}
+
+// Body returns how to open the body of the request again. It returns false if that
+// can't be done, and nil if the request has no body.
+func (a Ask) Body() (open func() (io.ReadCloser, error), ok bool) {
+	r := a.request
+	if r == nil || r.Body == nil || r.Body == http.NoBody {
+		return nil, true
+	}
+	return r.GetBody, r.GetBody != nil
 }
 
 // Trailer returns the Trailer of the request, which must not be changed.

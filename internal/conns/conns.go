@@ -59,6 +59,8 @@ type Conns struct {
 	got      bool     // a connection, ever
 	wrote    bool     // a header, on any connection, or that isn't known
 	answered bool     // a hop was answered
+	client   bool     // package client sends the hops
+	broke    bool     // the transport failed, as package client says
 
 	givenUp  bool                           // the request failed
 	dials    fifo.Queue[context.CancelFunc] // under way
@@ -172,6 +174,7 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 	if c.hop == nil { // the request is done
 		return
 	}
+	c.client = true
 	c.hop, c.to = hop, targetOf(hop.URL)
 	c.by, _ = rt.(*http.Transport)
 }
@@ -193,6 +196,25 @@ func Answered(ctx context.Context) {
 		defer c.mu.Unlock()
 		c.answered = true
 	}
+}
+
+// Failed says that the transport failed for a hop of the request that is sent with
+// ctx, and not code around it.
+func Failed(ctx context.Context) {
+	if c, ok := ctx.Value(key{}).(*Conns); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.broke = true
+	}
+}
+
+// TransportFailed reports whether the error of the request is one of its transport,
+// and not one of user code such as CheckRedirect or Auth. If the hops are not sent by
+// package client, that is not known, and it reports true.
+func (c *Conns) TransportFailed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broke || !c.client
 }
 
 // Unwatched returns a context that ends as ctx does, without the tracking of a

@@ -7,13 +7,16 @@ package exchange
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
 	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // Settings are what the exchanges of a block share.
@@ -24,8 +27,8 @@ type Settings struct {
 	MaxBody int64                     // 0 for no limit
 }
 
-// An Exchange sends one request, once. The caller sets the exported fields
-// before Do.
+// An Exchange sends a request once. Another attempt is another Exchange: see
+// Next. The caller sets the exported fields before Do.
 type Exchange struct {
 	Ask     ask.Outgoing
 	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
@@ -33,8 +36,8 @@ type Exchange struct {
 	Own     context.Context // the request's own context, or nil
 	Guard   *Guard          // of the block
 
-	uploads *uploads    // the bodies of the request, if it has any
-	unlink  func() bool // from the end of Own, if it can end
+	uploads *uploads // the bodies of the request, if it has any
+	linked  bool     // Own can end
 	conns   *conns.Conns
 
 	// End stores why before it loads armed, and arm stores armed before it
@@ -51,10 +54,25 @@ type Exchange struct {
 	cancelTimed context.CancelFunc
 }
 
-// An Answer is what a request came to.
+// An Answer is what an exchange came to.
 type Answer struct {
 	ask.Answer
 	Received int64 // bytes of the body
+
+	// Later is how long the host is to be set aside, if Wait returned a Later. Then
+	// nothing was sent, and the Answer has neither a response nor an error.
+	Later time.Duration
+
+	// Attempt says that the transport returned a response or failed, and that no byte
+	// was written to To: the request may be sent again.
+	Attempt bool
+}
+
+// A Later is the error with which Wait sets the host of a request aside.
+type Later time.Duration
+
+func (l Later) Error() string {
+	return "Wait returned Later(" + time.Duration(l).String() + ")"
 }
 
 // Do waits for the request's turn, sends it with a context that has the values
@@ -65,9 +83,12 @@ type Answer struct {
 //
 // owner is what the connections and the hops of the request are told of.
 func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
-	ctx, err := x.begin(ctx, s)
+	ctx, err := x.begin(ctx, s, a)
 	if err != nil {
 		x.Refuse(a, err)
+		return
+	}
+	if a.Later > 0 {
 		return
 	}
 	x.conns = conns.New(owner)
@@ -84,9 +105,16 @@ func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *
 
 // conclude makes the answer of what Send returned: it reads the response.
 func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Buffer, a *Answer) {
+	var to *recorded
 	switch {
 	case err == nil && resp != nil:
-		a.Body, a.Received, err = buf.receive(resp, x.Ask.Method(), s.MaxBody, x.To)
+		var w io.Writer
+		if x.To != nil {
+			to = &recorded{Writer: x.To}
+			w = to
+		}
+		a.Body, a.Received, err = buf.receive(resp, x.Ask.Method(), s.MaxBody, w)
+		a.Attempt = (to == nil || !to.used) && !refusal(err)
 		if err == nil {
 			// A server that sees its client go away may still end the body
 			// properly. So a body that ended well as the request was canceled
@@ -99,8 +127,13 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 		}
 	case err == nil:
 		err = errNoAnswer
-	case resp != nil && resp.Body != nil:
-		resp.Body.Close()
+		a.Attempt = x.conns.TransportFailed()
+	default:
+		if resp != nil && resp.Body != nil {
+			resp.Body.Close()
+		}
+		_, refused := err.(*fail.Refusal)
+		a.Attempt = x.conns.TransportFailed() && !refused && (x.uploads == nil || !x.uploads.readFailed())
 	}
 	notSent := resp == nil && (x.uploads == nil || !x.uploads.begun()) && x.conns.NotSent(err)
 	if !refusal(err) {
@@ -111,7 +144,7 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 		}
 	}
 	if panicked := x.conns.Panic(); panicked != nil {
-		err = panicked
+		err, a.Attempt = panicked, false
 	}
 	x.failAs(a, err, notSent)
 	x.conns.GiveUp()
@@ -120,7 +153,7 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 // begin waits for the request's turn and starts its time. It returns the
 // context that the request is sent with, which ends in Close. An error means
 // that the request is not sent.
-func (x *Exchange) begin(ctx context.Context, s *Settings) (context.Context, error) {
+func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.Context, error) {
 	timeout := x.Timeout
 	if timeout == 0 {
 		timeout = s.Timeout
@@ -129,12 +162,17 @@ func (x *Exchange) begin(ctx context.Context, s *Settings) (context.Context, err
 	// The context of the timeout is enough if there is a timeout, no Wait
 	// before it, and no context of the request's own, whose cause would be
 	// lost.
-	if s.Wait != nil || x.unlink != nil || timeout <= 0 {
+	if s.Wait != nil || x.linked || timeout <= 0 {
 		ctx, x.cancelCause = context.WithCancelCause(ctx)
 		x.arm()
 	}
 	if s.Wait != nil && x.alreadyEnded(ctx) == nil {
 		if err := s.Wait(x.View(ctx)); err != nil {
+			var later Later
+			if errors.As(err, &later) && later > 0 && x.alreadyEnded(ctx) == nil {
+				a.Later = time.Duration(later)
+				return nil, nil
+			}
 			why, _ := explain(ctx, err)
 			return nil, why
 		}
@@ -172,17 +210,73 @@ func (x *Exchange) View(ctx context.Context) *http.Request {
 	return r
 }
 
-// Link makes the end of the request's own context call end with its error. It
-// returns that error if the context has ended.
-func (x *Exchange) Link(end func(error)) error {
-	if x.Own == nil || x.Own.Done() == nil {
+// Link makes the end of the request's own context call end with its error, until
+// unlink is called. It returns that error if the context has ended. unlink is nil
+// if the context can't end.
+func (x *Exchange) Link(end func(error)) (unlink func() bool, err error) {
+	own := x.Own
+	if own == nil || own.Done() == nil {
+		return nil, nil
+	}
+	x.linked = true
+	unlink = context.AfterFunc(own, func() { end(ownEnd(own)) })
+	if own.Err() != nil {
+		err = ownEnd(own)
+	}
+	return unlink, err
+}
+
+// Next returns an Exchange for another attempt of the request, after the one of x
+// was closed. It opens the body again with GetBody. Next returns nil if the body
+// can't be opened again.
+func (x *Exchange) Next() *Exchange {
+	body, ok := x.Ask.Body()
+	if !ok {
 		return nil
 	}
-	x.unlink = context.AfterFunc(x.Own, func() { end(ownEnd(x.Own)) })
-	if x.Own.Err() != nil {
-		return ownEnd(x.Own)
+	next := x.copy()
+	if body != nil {
+		us := next.bodies()
+		us.body = us.add(&upload{open: body, likely: true})
 	}
-	return nil
+	return next
+}
+
+// Resume returns an Exchange in place of x, of which nothing was sent: Wait
+// returned a Later. It has the bodies of x.
+func (x *Exchange) Resume() *Exchange {
+	x.endContexts()
+	next := x.copy()
+	if x.uploads != nil {
+		next.uploads, x.uploads = x.uploads, nil
+		next.uploads.x = next
+	}
+	return next
+}
+
+func (x *Exchange) copy() *Exchange {
+	return &Exchange{Ask: x.Ask, Timeout: x.Timeout, To: x.To, Own: x.Own, Guard: x.Guard, linked: x.linked}
+}
+
+// Deadline returns the earlier of the deadlines of ctx and of the request's own
+// context.
+func (x *Exchange) Deadline(ctx context.Context) (deadline time.Time, ok bool) {
+	deadline, ok = ctx.Deadline()
+	if x.Own != nil {
+		if own, has := x.Own.Deadline(); has && (!ok || own.Before(deadline)) {
+			deadline, ok = own, true
+		}
+	}
+	return deadline, ok
+}
+
+// Ended returns the error of a request that was ended by itself, or whose own
+// context or ctx has ended. It returns nil if the request may be sent.
+func (x *Exchange) Ended(ctx context.Context) error {
+	if why := x.Doomed(); why != nil {
+		return why
+	}
+	return x.alreadyEnded(ctx)
 }
 
 // End ends the request with the error why. It may be called from any goroutine,
@@ -225,6 +319,7 @@ func (x *Exchange) interrupt(why error) {
 // Abort makes err the answer of a request in which user code didn't return.
 func (x *Exchange) Abort(a *Answer, err error) {
 	x.Fail(a, err)
+	a.Attempt, a.Later = false, 0
 	if x.conns != nil {
 		x.guarded(a, x.conns.GiveUp) // it may run the Close of a user's connection
 	}
@@ -237,15 +332,7 @@ func (x *Exchange) Close(a *Answer) {
 	if x.uploads != nil {
 		x.uploads.stopWatching()
 	}
-	if x.unlink != nil {
-		x.unlink()
-	}
-	if x.cancelTimed != nil {
-		x.cancelTimed()
-	}
-	if x.cancelCause != nil {
-		x.cancelCause(nil)
-	}
+	x.endContexts()
 	if x.conns != nil {
 		x.conns.Release()
 	}
@@ -253,8 +340,18 @@ func (x *Exchange) Close(a *Answer) {
 		x.guarded(a, func() {
 			if err := x.uploads.finish(); err != nil {
 				x.Fail(a, err)
+				a.Attempt = false
 			}
 		})
+	}
+}
+
+func (x *Exchange) endContexts() {
+	if x.cancelTimed != nil {
+		x.cancelTimed()
+	}
+	if x.cancelCause != nil {
+		x.cancelCause(nil)
 	}
 }
 
@@ -266,9 +363,24 @@ func (x *Exchange) Discard() {
 }
 
 // guarded calls f, which runs user code. If f doesn't return, the answer is an
-// error that says so.
+// error that says so, and the request is not sent again.
 func (x *Exchange) guarded(a *Answer, f func()) {
-	x.Guard.Run(f, func(err error) { x.Fail(a, err) })
+	x.Guard.Run(f, func(err error) {
+		x.Fail(a, err)
+		a.Attempt = false
+	})
+}
+
+// MaybeSent makes the error of a, if there is one, not match ErrNotSent: an
+// earlier attempt may have been sent.
+func (x *Exchange) MaybeSent(a *Answer) {
+	if !a.NotSent {
+		return
+	}
+	a.NotSent = false
+	if ue, ok := a.Err.(*url.Error); ok {
+		a.Err = named(&x.Ask, fail.Mark(ue.Err, false))
+	}
 }
 
 // Fail makes err the answer. A request that was not sent stays so, whatever

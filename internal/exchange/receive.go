@@ -75,3 +75,15 @@ func declaredLength(resp *http.Response, method string) int64 {
 	}
 	return max(resp.ContentLength, 0)
 }
+
+// recorded is a To that remembers whether it was used. (It hides a ReadFrom, which
+// could not tell an error of the writer from one of the body.)
+type recorded struct {
+	io.Writer
+	used bool
+}
+
+func (r *recorded) Write(p []byte) (int, error) {
+	r.used = true
+	return r.Writer.Write(p)
+}

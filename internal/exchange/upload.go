@@ -31,6 +31,7 @@ type uploads struct {
 	// Guarded by mu.
 	all     []*upload
 	unwatch func() bool // from the end of ctx; nil while nothing is to be closed
+	broken  bool        // a Read or GetBody failed
 	closed  bool
 	err     error // a panic or Goexit in a Read, a Close or GetBody
 }
@@ -319,7 +320,25 @@ func (us *uploads) guardErr(f func() error) (err error) {
 	if failed := us.guard(func() { err = f() }); failed != nil {
 		return failed
 	}
+	us.note(err)
 	return err
+}
+
+// note remembers that a Read or GetBody failed with err, which is the user's.
+func (us *uploads) note(err error) {
+	if err == nil || err == io.EOF || err == http.ErrBodyReadAfterClose {
+		return
+	}
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	us.broken = true
+}
+
+// readFailed reports whether a Read of a body or GetBody failed.
+func (us *uploads) readFailed() bool {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	return us.broken
 }
 
 var errPanicked = errors.New("the request's body panicked")
@@ -367,6 +386,7 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	}); failed != nil {
 		return 0, failed
 	}
+	u.all.note(err)
 	return n, err
 }
 

@@ -1,0 +1,91 @@
+package parallel
+
+import (
+	"context"
+	"sync"
+
+	"github.com/abreast-go/abreast/internal/slots"
+)
+
+// Limits limits the requests in flight over all blocks of all clients that share it,
+// in total and per host. A block's own Limit and HostLimit hold as well.
+//
+// Blocks that have a request waiting are served in turn, one request at a time. A block
+// and the blocks of its Go functions take one turn together.
+//
+// A request may need another one before it can be sent: Auth may fetch a token through a
+// client with the same Limits. If a block is opened with the context of a request that
+// holds a slot, one request of that block at a time runs on that slot, and waits for
+// none of these limits. So nothing waits for itself.
+//
+// The zero Limits has no limits. All methods are safe for use by multiple goroutines.
+type Limits struct {
+	mu sync.Mutex // guards the fields below, and the queues of all blocks that share the Limits
+
+	group slots.Group[*sending]
+	stats Stats
+}
+
+// NewLimits returns Limits with at most total requests in flight, and at most perHost for
+// one host (name and port). 0 or negative means no limit.
+func NewLimits(total, perHost int) *Limits {
+	l := new(Limits)
+	l.group.Set(total, perHost)
+	return l
+}
+
+// Set changes the limits, at any time. Requests in flight keep their slots: after a limit
+// was lowered, slots are withdrawn as they become free. 0 or negative means no limit.
+func (l *Limits) Set(total, perHost int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.group.Set(total, perHost)
+	for e := l.group.Take(); e != nil; e = l.group.Take() {
+		e.Item.takenLocked()
+		e.Item.workLocked()
+	}
+}
+
+// Stats counts the requests of all blocks that have shared l, including blocks that have
+// ended.
+func (l *Limits) Stats() Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats
+}
+
+// newQueue returns the queue of a block with the context ctx that shares l.
+func (l *Limits) newQueue(ctx context.Context, cfg Config) *queue {
+	q := &queue{limits: l, mu: &l.mu}
+	held, _ := ctx.Value(heldKey{l}).(*holding)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var lender *slots.Entry[*sending]
+	if held != nil {
+		lender = held.place
+	}
+	q.slots = l.group.New(cfg.Limit, cfg.HostLimit, lender)
+	return q
+}
+
+// A holding is what the contexts of a request know of its slot. The mutex of its Limits
+// guards it.
+type holding struct {
+	place *slots.Entry[*sending] // nil once the request is done: its contexts may be kept
+}
+
+// A heldContext is the context of a request of a block with Limits.
+type heldContext struct {
+	context.Context
+	limits *Limits
+	held   *holding
+}
+
+type heldKey struct{ *Limits }
+
+func (c *heldContext) Value(key any) any {
+	if key == (heldKey{c.limits}) {
+		return c.held
+	}
+	return c.Context.Value(key)
+}
