@@ -69,6 +69,16 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 	return err, notSent
 }
 
+// refused reports whether err, with which a transport came back, means that the
+// request was refused before it reached the transport.
+func refused(err error) bool {
+	if ue, ok := err.(*url.Error); ok {
+		err = ue.Err
+	}
+	_, ok := err.(*fail.Refusal)
+	return ok
+}
+
 // EndOf returns the error of a request that ended because ctx did. It matches
 // ctx.Err() and the cause.
 func EndOf(ctx context.Context) error {

@@ -10,13 +10,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 	"time"
 
 	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/conns"
-	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // Settings are what the exchanges of a block share.
@@ -58,6 +56,7 @@ type Exchange struct {
 type Answer struct {
 	ask.Answer
 	Received int64 // bytes of the body
+	why      error // Err, as it was before it named the request
 
 	// Later is how long the host is to be set aside, if Wait returned a Later. Then
 	// nothing was sent, and the Answer has neither a response nor an error.
@@ -132,14 +131,13 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 		if resp != nil && resp.Body != nil {
 			resp.Body.Close()
 		}
-		_, refused := err.(*fail.Refusal)
-		a.Attempt = x.conns.TransportFailed() && !refused && (x.uploads == nil || !x.uploads.readFailed())
+		a.Attempt = x.conns.TransportFailed() && !refused(err) && (x.uploads == nil || !x.uploads.readFailed())
 	}
 	notSent := resp == nil && (x.uploads == nil || !x.uploads.begun()) && x.conns.NotSent(err)
 	if !refusal(err) {
-		var refused bool
-		err, refused = explain(x.conns.Context, err)
-		if notSent = notSent || refused; !notSent && resp == nil {
+		var proved bool
+		err, proved = explain(x.conns.Context, err)
+		if notSent = notSent || proved; !notSent && resp == nil {
 			err = unanswered(err)
 		}
 	}
@@ -374,12 +372,8 @@ func (x *Exchange) guarded(a *Answer, f func()) {
 // MaybeSent makes the error of a, if there is one, not match ErrNotSent: an
 // earlier attempt may have been sent.
 func (x *Exchange) MaybeSent(a *Answer) {
-	if !a.NotSent {
-		return
-	}
-	a.NotSent = false
-	if ue, ok := a.Err.(*url.Error); ok {
-		a.Err = named(&x.Ask, fail.Mark(ue.Err, false))
+	if a.NotSent {
+		x.failAs(a, a.why, false)
 	}
 }
 
@@ -391,5 +385,5 @@ func (x *Exchange) Fail(a *Answer, err error) { x.failAs(a, err, a.NotSent) }
 func (x *Exchange) Refuse(a *Answer, err error) { x.failAs(a, err, true) }
 
 func (x *Exchange) failAs(a *Answer, err error, notSent bool) {
-	a.Answer = failAs(x.Guard, &x.Ask, err, notSent)
+	a.Answer, a.why = failAs(x.Guard, &x.Ask, err, notSent), err
 }
