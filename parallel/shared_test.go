@@ -1,0 +1,290 @@
+package parallel_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// Promise 29.
+
+// A crowd is a server that knows how many requests it has at a time.
+type crowd struct {
+	takes time.Duration
+
+	mu      sync.Mutex
+	now     int
+	most    int
+	hosts   map[string]int
+	mostOf  int // of one host
+	served  int
+	pending []string // what came, in order
+}
+
+func newCrowd(takes time.Duration) *crowd { return &crowd{takes: takes, hosts: make(map[string]int)} }
+
+func (s *crowd) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.now++
+	s.hosts[r.Host]++
+	s.most, s.mostOf = max(s.most, s.now), max(s.mostOf, s.hosts[r.Host])
+	s.pending = append(s.pending, r.URL.Path)
+	s.mu.Unlock()
+	select {
+	case <-time.After(s.takes):
+	case <-r.Context().Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now--
+	s.hosts[r.Host]--
+	s.served++
+}
+
+func TestLimits_holdOverBlocks(t *testing.T) {
+	for _, test := range []struct{ total, perHost, most, mostOf int }{
+		{8, 0, 8, 8}, {0, 2, 6, 2}, {5, 2, 5, 2}, {0, 0, 600, 200}, {-1, -1, 600, 200},
+	} {
+		t.Run(fmt.Sprintf("%d, %d per host", test.total, test.perHost), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newCrowd(time.Second)
+				shared := parallel.NewLimits(test.total, test.perHost)
+				transport := testnet.New(t, s).Client()
+				var blocks sync.WaitGroup
+				for range 200 {
+					blocks.Go(func() {
+						c := client.Client{HTTP: transport, Shared: shared} // each block with a client of its own
+						c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+							for i := range 3 {
+								p.Get(fmt.Sprintf("http://host%d/", i))
+							}
+							for _, err := range readAllOf(p) {
+								t.Error(err)
+							}
+							return nil
+						})
+					})
+				}
+				blocks.Wait()
+				if s.most != test.most || s.mostOf != test.mostOf || s.served != 600 {
+					t.Errorf("the server had %d at a time, %d for one host, %d in all; want %d, %d, 600", s.most, s.mostOf, s.served, test.most, test.mostOf)
+				}
+				if diff := cmp.Diff(parallel.Stats{Done: 600}, shared.Stats()); diff != "" {
+					t.Errorf("Stats(): -want +got\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// A block with 10,000 queued requests delays a block with three by no more than their
+// turns.
+func TestLimits_takeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		c := client.Client{HTTP: testnet.New(t, s).Client(), Shared: parallel.NewLimits(1, 0)}
+		ctx, cancel := context.WithCancel(t.Context())
+		var long sync.WaitGroup
+		long.Go(func() {
+			c.Parallel(ctx, func(p *parallel.Parallel) error {
+				for range 10_000 {
+					p.Get("http://h/long")
+				}
+				readAllOf(p)
+				return nil
+			})
+		})
+		synctest.Wait()
+		start := time.Now()
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Go(func(p *parallel.Parallel) (*http.Response, error) { return p.Get("http://h/short").Response() })
+			p.Get("http://h/short")
+			p.Get("http://h/short")
+			for _, err := range readAllOf(p) {
+				t.Error(err)
+			}
+			return nil
+		})
+		// Two of the long block come first: the one in flight, and one whose turn it was.
+		if took := time.Since(start); took != 7*time.Second {
+			t.Errorf("the short block took %v; want 7s, its requests by turns with the other block's", took)
+		}
+		cancel()
+		long.Wait()
+	})
+}
+
+func TestLimits_set(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(10 * time.Second)
+		shared := parallel.NewLimits(2, 0)
+		c := client.Client{HTTP: testnet.New(t, s).Client(), Shared: shared}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for range 30 {
+				p.Get("http://h/")
+			}
+			for _, step := range []struct{ total, perHost, after, now int }{
+				{2, 0, 0, 2}, {5, 0, 0, 5}, {5, 7, 0, 5}, {0, 7, 0, 7}, {3, 7, 0, 7}, {3, 7, 10, 3}, {3, 1, 10, 1}, {0, 0, 0, 20},
+			} {
+				shared.Set(step.total, step.perHost)
+				time.Sleep(time.Duration(step.after) * time.Second)
+				synctest.Wait()
+				if got := p.Stats().InFlight; got != step.now {
+					t.Errorf("%d in flight after Set(%d, %d) and %d s; want %d", got, step.total, step.perHost, step.after, step.now)
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// Auth fetches a token through a client with the same Limits, while its request holds the
+// only slot, at the only place of the host.
+func TestLimits_authFetchesToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		shared := parallel.NewLimits(1, 1)
+		tokens := client.Client{HTTP: testnet.New(t, s).Client(), Shared: shared}
+		api := tokens
+		api.Auth = func(r *http.Request) error {
+			return tokens.Parallel(r.Context(), func(p *parallel.Parallel) error {
+				_, err := pending.All(p.Get("http://h/token"), p.Get("http://other/token"))
+				return err
+			})
+		}
+		start := time.Now()
+		api.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Get("http://h/1")
+			p.Get("http://h/2")
+			for _, err := range readAllOf(p) {
+				t.Error(err)
+			}
+			return nil
+		})
+		if took := time.Since(start); took != 6*time.Second || s.most != 1 {
+			t.Errorf("it took %v with %d at a time; want 6s and 1", took, s.most)
+		}
+	})
+}
+
+// A context that is kept after its request lends nothing.
+func TestLimits_keptContextLendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		shared := parallel.NewLimits(1, 0)
+		c := client.Client{HTTP: testnet.New(t, s).Client(), Shared: shared}
+		var kept context.Context
+		first := c
+		first.Auth = func(r *http.Request) error { kept = context.WithoutCancel(r.Context()); return nil }
+		first.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, err := p.Get("http://h/").Response()
+			return err
+		})
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Get("http://h/")
+			c.Parallel(kept, func(p *parallel.Parallel) error {
+				_, err := p.Get("http://h/").Response()
+				return err
+			})
+			return nil
+		})
+		if s.most != 1 {
+			t.Errorf("%d at a time; want 1", s.most)
+		}
+	})
+}
+
+// A redirect counts at the shared limit of the host that it leads to.
+func TestLimits_holdAlongRedirects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		mux := http.NewServeMux()
+		mux.Handle("busy/", s)
+		mux.Handle("/", http.RedirectHandler("http://busy/", http.StatusFound))
+		shared := parallel.NewLimits(0, 2)
+		transport := testnet.New(t, mux).Client()
+		start := time.Now()
+		var blocks sync.WaitGroup
+		for i := range 10 {
+			blocks.Go(func() {
+				c := client.Client{HTTP: transport, Shared: shared}
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					_, err := p.Get(fmt.Sprintf("http://link%d/", i)).Response()
+					if err != nil {
+						t.Error(err)
+					}
+					return nil
+				})
+			})
+		}
+		blocks.Wait()
+		if took := time.Since(start); s.most != 2 || took != 5*time.Second {
+			t.Errorf("%d at a time, %v in all; want 2 and 5s", s.most, took)
+		}
+	})
+}
+
+// The block's own limits hold as well.
+func TestLimits_besideOwnLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		c := client.Client{HTTP: testnet.New(t, s).Client(), Limit: 3, HostLimit: 2, Shared: parallel.NewLimits(10, 10)}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for i := range 20 {
+				p.Get(fmt.Sprintf("http://host%d/", i%2))
+			}
+			readAllOf(p)
+			return nil
+		})
+		if s.most != 3 || s.mostOf != 2 {
+			t.Errorf("%d at a time, %d for one host; want 3 and 2", s.most, s.mostOf)
+		}
+	})
+}
+
+// What is queued in a block that ends is not sent, and the other blocks go on.
+func TestLimits_blockEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		c := client.Client{HTTP: testnet.New(t, s).Client(), Shared: parallel.NewLimits(1, 1)}
+		var others sync.WaitGroup
+		for range 3 {
+			others.Go(func() {
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					p.Get("http://h/other")
+					p.Get("http://h/other")
+					for _, err := range readAllOf(p) {
+						t.Error(err)
+					}
+					return nil
+				})
+			})
+		}
+		var queued []*pending.Pending
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for range 5 {
+				queued = append(queued, p.Get("http://h/ended"))
+			}
+			time.Sleep(1500 * time.Millisecond)
+			return nil
+		})
+		others.Wait()
+		for _, h := range queued[1:] {
+			if _, err := h.Response(); !errors.Is(err, parallel.ErrEnded) {
+				t.Errorf("Response() = %v; want ErrEnded", err)
+			}
+		}
+	})
+}
