@@ -89,7 +89,10 @@ func TestLater_otherHostsAreServed(t *testing.T) {
 					if got := p.Stats(); got.Queued != 50 || got.InFlight != 0 {
 						t.Errorf("Stats() = %+v; want 50 queued", got)
 					}
-					if calls := w.calls["paused"]; calls > limit {
+					w.mu.Lock()
+					calls := w.calls["paused"]
+					w.mu.Unlock()
+					if calls > limit {
 						t.Errorf("Wait was called %d times for the paused host; want no more than fit in flight", calls)
 					}
 					for _, err := range readAllOf(p) {

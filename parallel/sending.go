@@ -25,7 +25,6 @@ type sending struct {
 	watched  *observation // nil without an observer
 	unlink   func() bool  // from the end of the request's own context; nil if it can't end
 	attempts int          // that have ended
-	sent     time.Time    // when the attempt began, if there is a Retry
 	held     *holding     // what its contexts know of its slot, with Limits
 
 	// One of the attempts was not certainly not sent. Then the error of the handle

@@ -21,6 +21,7 @@ type worker struct {
 	s    *sending        // nil once there is nothing more to send
 	a    exchange.Answer // of the exchange of s
 	step step            // where s is on its way
+	sent time.Time       // when the attempt got its slot, if there is a Retry
 
 	// The worker does not use Guard.Run, which would put two more functions on the
 	// stack below net/http's, and make a closure for each request.
@@ -83,7 +84,7 @@ func (w *worker) send() {
 		s.watched.sent = time.Now()
 	}
 	if s.decide() != nil {
-		s.sent = time.Now()
+		w.sent = time.Now()
 	}
 	w.catcher.Try(func() {
 		s.Do(s.context(), &s.p.settings, s, &w.buf, &w.a)
@@ -117,7 +118,7 @@ func (w *worker) judge() (pause time.Duration, again bool) {
 		return 0, false
 	}
 	attempt := Attempt{
-		N: s.attempts, Request: s.View(s.context()), Response: w.a.Readable(), Err: w.a.Err, Sent: s.sent, Done: time.Now(),
+		N: s.attempts, Request: s.View(s.context()), Response: w.a.Readable(), Err: w.a.Err, Sent: w.sent, Done: time.Now(),
 	}
 	s.Guard.Run(func() { pause, again = decide(attempt) }, func(err error) {
 		s.Fail(&w.a, err)
