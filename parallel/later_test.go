@@ -86,6 +86,7 @@ func TestLater_otherHostsAreServed(t *testing.T) {
 					if took := time.Since(w.start); took != 0 {
 						t.Errorf("the other host was served after %v; want at once", took)
 					}
+					synctest.Wait()
 					if got := p.Stats(); got.Queued != 50 || got.InFlight != 0 {
 						t.Errorf("Stats() = %+v; want 50 queued", got)
 					}
