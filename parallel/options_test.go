@@ -22,7 +22,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What each option, and several in turn, make of a request as the server sees it.
+// The effect of each option, and of several, on the request that the server
+// receives.
 func TestOptions(t *testing.T) {
 	from := func(r io.ReadSeeker, at int64) io.Reader {
 		if _, err := r.Seek(at, io.SeekStart); err != nil {
@@ -61,9 +62,9 @@ func TestOptions(t *testing.T) {
 
 	for _, test := range []struct {
 		name string
-		url  string // "/x" if empty
+		url  string // empty means "/x"
 		opts []parallel.Option
-		want arrival // of method POST, to h, and to url, if it doesn't say
+		want arrival // defaults: POST to h and url
 	}{
 		{"none", "", nil, arrival{}},
 
@@ -106,20 +107,20 @@ func TestOptions(t *testing.T) {
 		{"a length after none", "", []parallel.Option{parallel.Body("", io.MultiReader(strings.NewReader("body"))), parallel.Body("text/plain", strings.NewReader("last"))}, arrival{Header: plain, Body: "last", Length: 4}},
 		{"none after a length", "", []parallel.Option{parallel.JSON(1), parallel.Body("text/plain", io.MultiReader(strings.NewReader("last")))}, arrival{Header: plain, Body: "last", Length: -1}},
 		{"nil after a body", "", []parallel.Option{parallel.JSON(1), parallel.Body("text/plain", nil)}, arrival{Header: plain}},
-		{"one's own", "", []parallel.Option{parallel.Header("A", "1"), func(r *parallel.Request) error {
+		{"an own option", "", []parallel.Option{parallel.Header("A", "1"), func(r *parallel.Request) error {
 			r.Method, r.URL.Path, r.Host = "BREW", "/y", "pot"
 			r.Header.Add("A", r.Header.Get("A")+"1")
 			return nil
 		}, parallel.Query("a", "1")}, arrival{Method: "BREW", URL: "/y?a=1", Host: "pot", Header: http.Header{"A": {"1", "11"}}}},
-		{"one's own in place of all", "", []parallel.Option{func(r *parallel.Request) error {
+		{"an own option replaces the request", "", []parallel.Option{func(r *parallel.Request) error {
 			r.Request = &http.Request{Method: "PUT", URL: &url.URL{Scheme: "http", Host: "else", Path: "/z"}}
 			return nil
 		}, parallel.Header("A", "1")}, arrival{Method: "PUT", URL: "/z", Host: "else", Header: http.Header{"A": {"1"}}}},
-		{"one's own body", "", []parallel.Option{func(r *parallel.Request) error {
+		{"an own option sets a body", "", []parallel.Option{func(r *parallel.Request) error {
 			r.Request.Body, r.ContentLength = io.NopCloser(strings.NewReader("own")), 3
 			return nil
 		}}, arrival{Body: "own", Length: 3}},
-		{"one's own without a header", "", []parallel.Option{func(r *parallel.Request) error {
+		{"an own option sets a nil Header", "", []parallel.Option{func(r *parallel.Request) error {
 			r.Request.Header = nil
 			return nil
 		}, parallel.Header("A", "1")}, arrival{Header: http.Header{"A": {"1"}}}},
@@ -145,7 +146,7 @@ func TestOptions(t *testing.T) {
 					t.Errorf("arrived (-want +got):\n%s", diff)
 				}
 				if r := h.Request(); r.Method != want.Method || r.URL.RequestURI() != want.URL {
-					t.Errorf("Request() = %s %s, want what arrived", r.Method, r.URL)
+					t.Errorf("Request() = %s %s, want the request that arrived", r.Method, r.URL)
 				}
 				return nil
 			})
@@ -153,7 +154,7 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-// With Do, options are applied to the request as it was given.
+// With Do, options are applied to a copy of the request.
 func TestDo_options(t *testing.T) {
 	req, err := http.NewRequest("PUT", "http://h/x?a=1", strings.NewReader("body"))
 	if err != nil {
@@ -174,8 +175,8 @@ func TestDo_options(t *testing.T) {
 	})
 }
 
-// Promise 14: an Option may be used for many requests, at once too, and through a
-// redirect: each has a reader of its own.
+// Promise 14: an Option may be used for many requests at once, and with a
+// redirect. Each request gets its own reader.
 func TestOption_reusable(t *testing.T) {
 	echo := echo(t)
 	for _, test := range []struct {
@@ -198,13 +199,13 @@ func TestOption_reusable(t *testing.T) {
 				making.Go(func() {
 					got := arrived(t, p.Post("http://h"+path, test.opt))
 					if got.Body != test.want || got.Length != int64(len(test.want)) {
-						t.Errorf("%s: request %d has the body %q of %d bytes, want %q", test.name, i, got.Body, got.Length, test.want)
+						t.Errorf("%s: request %d has body %q and length %d, want %q", test.name, i, got.Body, got.Length, test.want)
 					}
 					if test.name == "Query" && i < 2 && got.URL != path+"?a=1" {
-						t.Errorf("request %d is of %s", i, got.URL)
+						t.Errorf("request %d has the URL %s, want %s?a=1", i, got.URL, path)
 					}
 					if i >= 2 && !strings.HasPrefix(got.URL, "/redirected") {
-						t.Errorf("the redirect led to %s", got.URL)
+						t.Errorf("the redirect led to %s, want /redirected", got.URL)
 					}
 				})
 			}
@@ -214,8 +215,8 @@ func TestOption_reusable(t *testing.T) {
 	}
 }
 
-// Promise 14: the content is what it is as the option is made; the reader stays as
-// it was.
+// Promise 14: the content is that at the time when the option is made. The
+// reader is not advanced.
 func TestOption_copiesItsArguments(t *testing.T) {
 	buffer := bytes.NewBufferString("before")
 	reader := strings.NewReader("before")
@@ -231,7 +232,7 @@ func TestOption_copiesItsArguments(t *testing.T) {
 	opts["efore"] = parallel.Body("", reader)
 
 	if buffer.Len() != 6 || reader.Len() != 5 {
-		t.Errorf("Body has read of its reader: %d and %d bytes are left, want 6 and 5", buffer.Len(), reader.Len())
+		t.Errorf("Body advanced its reader: %d and %d bytes are unread, want 6 and 5", buffer.Len(), reader.Len())
 	}
 	buffer.Reset()
 	buffer.WriteString("after!")
@@ -242,18 +243,18 @@ func TestOption_copiesItsArguments(t *testing.T) {
 	echo.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		for want, opt := range opts {
 			if got := arrived(t, p.Post("http://h/", opt)); got.Body != want {
-				t.Errorf("the body is %q, want %q", got.Body, want)
+				t.Errorf("body = %q, want %q", got.Body, want)
 			}
 		}
 		return nil
 	})
 }
 
-// once is a body that can be read once.
+// once returns a body that can be read once.
 func once(text string) *memo { return &memo{Reader: strings.NewReader(text)} }
 
-// Promise 14: any other reader is good for one request. The second says so, is not
-// sent, and does the first no harm.
+// Promise 14: any other reader works for one request. A second request fails,
+// is not sent, and does not affect the first.
 func TestBody_readerForOneRequest(t *testing.T) {
 	body := once("body")
 	opt := parallel.Body("text/plain", body)
@@ -262,29 +263,29 @@ func TestBody_readerForOneRequest(t *testing.T) {
 		first, second := p.Post("http://h/", opt), p.Post("http://h/", opt)
 		err := failure(t, second)
 		if !strings.Contains(err.Error(), "read once") || !errors.Is(err, pending.ErrNotSent) {
-			t.Errorf("the second use: %v, want an error that says why, and ErrNotSent", err)
+			t.Errorf("second use: error = %v, want ErrNotSent and \"read once\"", err)
 		}
 		if got := arrived(t, first); got.Body != "body" {
-			t.Errorf("the first use has the body %q", got.Body)
+			t.Errorf("first use: body = %q, want it whole", got.Body)
 		}
 		<-first.Done()
 		if n := body.closes.Load(); n != 1 {
 			t.Errorf("the reader was closed %d times, want once", n)
 		}
 		if err := failure(t, p.Do(first.Request())); !strings.Contains(err.Error(), "cannot be read again") {
-			t.Errorf("sent again: %v, want an error that says why it cannot be", err)
+			t.Errorf("sent again: error = %v, want \"cannot be read again\"", err)
 		}
 		return nil
 	})
 }
 
-// Promise 17: a body that an option puts another in the place of is closed too.
+// Promise 17: a body that an option replaces is closed.
 func TestBody_replacedIsClosed(t *testing.T) {
 	errOption := errors.New("failing option")
 	for _, test := range []struct {
 		name string
 		make func(p *parallel.Parallel, body *memo) *pending.Pending
-		want string // "": it fails
+		want string // the body that arrives; empty if the request fails
 	}{
 		{"of Do by JSON", func(p *parallel.Parallel, body *memo) *pending.Pending {
 			r, _ := http.NewRequest("POST", "http://h/", body)
@@ -302,7 +303,7 @@ func TestBody_replacedIsClosed(t *testing.T) {
 				return errOption
 			})
 		}, ""},
-		{"by an option that takes the request away", func(p *parallel.Parallel, body *memo) *pending.Pending {
+		{"by an option that removes the request", func(p *parallel.Parallel, body *memo) *pending.Pending {
 			return p.Post("http://h/", parallel.Body("", body), func(r *parallel.Request) error {
 				r.Request = nil
 				return nil
@@ -317,10 +318,10 @@ func TestBody_replacedIsClosed(t *testing.T) {
 				if test.want == "" {
 					failure(t, h)
 				} else if got := arrived(t, h); got.Body != test.want {
-					t.Errorf("the body that arrived is %q, want %q", got.Body, test.want)
+					t.Errorf("body = %q, want %q", got.Body, test.want)
 				}
 				if n := body.closes.Load(); n != 1 {
-					t.Errorf("the body that was replaced was closed %d times, want once", n)
+					t.Errorf("the replaced body was closed %d times, want once", n)
 				}
 				return nil
 			})
@@ -328,16 +329,16 @@ func TestBody_replacedIsClosed(t *testing.T) {
 	}
 }
 
-// Options are applied in the order given, on the goroutine that makes the request,
-// and also after one that fails: the body that an option holds is to be closed. The
-// first error counts.
+// Options are applied in the order given, on the goroutine that makes the
+// request. They are applied even after one has failed, so that the body that an
+// option holds is closed. The first error is reported.
 func TestOptions_appliedInOrder(t *testing.T) {
 	errStop := errors.New("stop")
 	var applied []string
 	opt := func(name string, err error) parallel.Option {
 		return func(r *parallel.Request) error {
 			if r.Header == nil || !r.URL.IsAbs() {
-				t.Errorf("%s was given a request with header %v and URL %s", name, r.Header, r.URL)
+				t.Errorf("option %s got header %v and URL %s", name, r.Header, r.URL)
 			}
 			applied = append(applied, name+" on "+goroutine())
 			return err
@@ -352,30 +353,31 @@ func TestOptions_appliedInOrder(t *testing.T) {
 			t.Errorf("applied (-want +got):\n%s", diff)
 		}
 		if err := failure(t, h); !errors.Is(err, errStop) {
-			t.Errorf("Response: %v, want %v", err, errStop)
+			t.Errorf("Response() error = %v, want %v", err, errStop)
 		}
 		return nil
 	})
 }
 
-// What Timeout and After set, an option after them sees and may change.
+// Timeout and After set fields of the Request, which later options can see and
+// change.
 func TestTimeoutAndAfter(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		opts    []parallel.Option
-		timeout time.Duration // the client's
+		timeout time.Duration // of the client
 		want    time.Duration // how long a request of two minutes takes
 		fails   bool
 	}{
 		{"the client's", nil, time.Second, time.Second, true},
-		{"Timeout in its place", []parallel.Option{parallel.Timeout(time.Minute)}, time.Second, time.Minute, true},
+		{"Timeout replaces it", []parallel.Option{parallel.Timeout(time.Minute)}, time.Second, time.Minute, true},
 		{"the default", nil, 0, 30 * time.Second, true},
 		{"Timeout 0 is the client's", []parallel.Option{parallel.Timeout(0)}, time.Second, time.Second, true},
-		{"negative: none", []parallel.Option{parallel.Timeout(-1)}, time.Second, 2 * time.Minute, false},
-		{"After counts from the making", []parallel.Option{parallel.After(time.Hour), parallel.Timeout(time.Second)}, 0, time.Hour + time.Second, true},
+		{"negative means none", []parallel.Option{parallel.Timeout(-1)}, time.Second, 2 * time.Minute, false},
+		{"After starts when the request is made", []parallel.Option{parallel.After(time.Hour), parallel.Timeout(time.Second)}, 0, time.Hour + time.Second, true},
 		{"After 0", []parallel.Option{parallel.After(0)}, -1, 2 * time.Minute, false},
 		{"After, negative", []parallel.Option{parallel.After(-time.Hour)}, -1, 2 * time.Minute, false},
-		{"one's own", []parallel.Option{parallel.After(time.Second), parallel.Timeout(time.Second), func(r *parallel.Request) error {
+		{"an own option", []parallel.Option{parallel.After(time.Second), parallel.Timeout(time.Second), func(r *parallel.Request) error {
 			r.After, r.Timeout = 2*r.After, 3*r.Timeout
 			return nil
 		}}, 0, 5 * time.Second, true},
@@ -384,16 +386,16 @@ func TestTimeoutAndAfter(t *testing.T) {
 			inBlock(t, client.Client{Timeout: test.timeout}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
 				start := time.Now()
 				_, err := p.Get("/2m0s", test.opts...).Response()
-				took(t, "it settled", start, test.want)
+				took(t, "the request was done", start, test.want)
 				if errors.Is(err, context.DeadlineExceeded) != test.fails {
-					t.Errorf("Response: %v", err)
+					t.Errorf("Response() error = %v, want nil", err)
 				}
 			})
 		})
 	}
 }
 
-// What To names gets the body, in place of the handle.
+// The writer of the last To receives the body, which the handle does not keep.
 func TestTo(t *testing.T) {
 	echo := echo(t)
 	echo.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -401,7 +403,7 @@ func TestTo(t *testing.T) {
 		h := p.Get("http://h/", parallel.To(&first), parallel.To(&second))
 		b, err := h.Bytes()
 		if len(b) != 0 || err != nil || first.Len() != 0 || second.String() != "ok" {
-			t.Errorf("Bytes() = %q, %v, and the writers have %q and %q; want the last to have it all", b, err, &first, &second)
+			t.Errorf("Bytes() = %q, %v, and the writers have %q and %q; want all in the last", b, err, &first, &second)
 		}
 		return nil
 	})

@@ -21,14 +21,14 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A place is one where a request runs what is not this library's.
+// A place is a point at which a request runs user code.
 type place struct {
 	name   string
-	upload bool // an upload's: net/http runs it, on goroutines of its own
-	caller bool // run on the goroutine of who makes the request
+	upload bool // in an upload: net/http runs it on its own goroutines
+	caller bool // on the goroutine that makes the request
 
-	// start puts run at this place of c, or of the request itself, and returns how
-	// to make a request that comes there. Other requests don't.
+	// start puts run at this place of c, or of the request. It returns a function that
+	// makes a request that runs it. Other requests do not run it.
 	start func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending
 }
 
@@ -126,7 +126,7 @@ func atThePlace(r *http.Request, run func()) {
 
 func getPlace(p *parallel.Parallel) *pending.Pending { return p.Get("/place") }
 
-// A stream calls read and close, unless nil, before each Read and Close.
+// A stream calls read and close, if not nil, before each Read and Close.
 type stream struct {
 	io.ReadCloser
 	read, close func()
@@ -146,30 +146,31 @@ func (s *stream) Close() error {
 	return s.ReadCloser.Close()
 }
 
-// A writer is called at each Write.
+// A writer calls a function at each Write.
 type writer func()
 
 func (w writer) Write(b []byte) (int, error) { w(); return len(b), nil }
 
 var errBang = errors.New("bang")
 
-// explode is to be found in the stack of where it happened.
+// explode panics. Its name must appear in the stack of the panic.
 func explode() { panic(errBang) }
 
-// isExplosion fails the test unless raised is what explode panicked with, as it is
-// raised for the owner of a block.
+// isExplosion fails the test unless raised is the panic of explode, as the
+// owner of a block gets it.
 func isExplosion(t testing.TB, raised any) {
 	t.Helper()
 	r, ok := raised.(*panics.Recovered)
 	if !ok || r.Value != errBang {
-		t.Fatalf("raised %T %v; want a *panics.Recovered of %v", raised, raised, errBang)
+		t.Fatalf("raised %T %v, want a *panics.Recovered of %v", raised, raised, errBang)
 	}
 	if text := r.String(); !strings.Contains(text, "bang") || !strings.Contains(text, "parallel_test.explode(") {
-		t.Errorf("the text of what is raised has not where it happened:\n%s", text)
+		t.Errorf("the text of the raised value does not have the original stack:\n%s", text)
 	}
 }
 
-// Promise 6.
+// Promise 6: a panic fails its handle, cancels the block, and is raised when fn
+// has returned.
 func TestPanic_cancelsBlockAndReraises(t *testing.T) {
 	for _, at := range places {
 		t.Run(at.name, func(t *testing.T) {
@@ -193,19 +194,19 @@ func TestPanic_cancelsBlockAndReraises(t *testing.T) {
 						for i, h := range append(siblings, p.Get("/late")) {
 							err := failure(t, h)
 							if !errors.Is(err, context.Canceled) || errors.Is(err, parallel.ErrEnded) || !strings.Contains(err.Error(), "panic in the block: bang") {
-								t.Errorf("sibling %d: error %v; want a cancellation whose cause says what panicked", i, err)
+								t.Errorf("sibling %d: error = %v, want context.Canceled with a cause that has the panic", i, err)
 							}
 						}
 						cause := context.Cause(p.Context())
 						if cause == nil || !strings.Contains(cause.Error(), "panic") || !strings.Contains(cause.Error(), "bang") {
-							t.Errorf("the cause of the block's context is %v; want one that says so", cause)
+							t.Errorf("context.Cause() of the block's context = %v, want it to have the panic", cause)
 						}
 						<-time.After(time.Second) // nothing is raised before fn returns
 						return io.EOF
 					})
 				})
 				if d := time.Since(began); d != time.Second {
-					t.Errorf("the block took %v; want 1s, which fn stayed", d)
+					t.Errorf("the block took %v, want 1s, as long as fn", d)
 				}
 				isExplosion(t, got.raised)
 				if st := kept.Stats(); st.Queued != 0 || st.InFlight != 0 {
@@ -216,7 +217,8 @@ func TestPanic_cancelsBlockAndReraises(t *testing.T) {
 	}
 }
 
-// Promise 6: net/http's server knows it by identity.
+// Promise 6: http.ErrAbortHandler is raised as itself, because net/http's
+// server compares it by identity.
 func TestPanic_abortHandlerIsRaisedAsItself(t *testing.T) {
 	for _, at := range places {
 		t.Run(at.name, func(t *testing.T) {
@@ -229,21 +231,21 @@ func TestPanic_abortHandlerIsRaisedAsItself(t *testing.T) {
 							t.Errorf("the error of its handle is %v; want one of %v", err, http.ErrAbortHandler)
 						}
 						if p.Context().Err() == nil {
-							t.Error("the block goes on")
+							t.Error("the block was not canceled")
 						}
 						return nil
 					})
 				})
 				if got.raised != http.ErrAbortHandler {
-					t.Errorf("raised %T %v; want http.ErrAbortHandler itself", got.raised, got.raised)
+					t.Errorf("raised %T %v, want http.ErrAbortHandler itself", got.raised, got.raised)
 				}
 			})
 		})
 	}
 }
 
-// Promise 6: what is not read by anyone, or comes when fn is through, is raised all
-// the same.
+// Promise 6: a panic is raised even if nobody reads its handle, or if it
+// happens after fn has returned.
 func TestPanic_asTheBlockEnds(t *testing.T) {
 	for _, at := range places {
 		if at.caller {
@@ -271,7 +273,8 @@ func TestPanic_asTheBlockEnds(t *testing.T) {
 	}
 }
 
-// Promise 6: some of what a request runs is run although it is never sent.
+// Promise 6: a request that is never sent runs some user code. Its panic is
+// raised.
 func TestPanic_neverSent(t *testing.T) {
 	for _, at := range places {
 		if at.name != "Observe's function" && at.name != "the Close of an upload" {
@@ -299,7 +302,8 @@ func TestPanic_neverSent(t *testing.T) {
 	}
 }
 
-// Promise 6.
+// Promise 6: if fn panics or calls Goexit, that wins over the panic of a
+// request.
 func TestPanic_fnsOwnExitWins(t *testing.T) {
 	for _, way := range waysOut {
 		if way.want.returned {
@@ -323,8 +327,9 @@ func TestPanic_fnsOwnExitWins(t *testing.T) {
 	}
 }
 
-// Promise 6: whatever the value is. The cause of the block's context can be compared
-// with the errors that it led to, also where the value cannot.
+// Promise 6: a panic with any value is raised. The cause of the block's context
+// can be compared with the errors of its requests, even if the value cannot be
+// compared.
 func TestPanic_anyValue(t *testing.T) {
 	for _, value := range []any{"text", 7, nil, []string{"incomparable"}, incomparable{"error"}, panics.NewRecovered(0, "a copy"), errBang} {
 		t.Run(fmt.Sprintf("%T", value), func(t *testing.T) {
@@ -336,7 +341,7 @@ func TestPanic_anyValue(t *testing.T) {
 						sibling := p.Get("/slow")
 						failure(t, start(p))
 						if err := failure(t, sibling); !errors.Is(err, context.Cause(p.Context())) {
-							t.Errorf("the sibling's error is %v; want one of the cause, %v", err, context.Cause(p.Context()))
+							t.Errorf("error of the sibling = %v, want it to match the cause %v", err, context.Cause(p.Context()))
 						}
 						return nil
 					})
@@ -347,18 +352,18 @@ func TestPanic_anyValue(t *testing.T) {
 				}
 				if value == nil {
 					if _, ok := r.Value.(*runtime.PanicNilError); !ok {
-						t.Errorf("raised a Recovered of %#v; want a *runtime.PanicNilError", r.Value)
+						t.Errorf("raised a Recovered of %#v, want a *runtime.PanicNilError", r.Value)
 					}
 				} else if !reflect.DeepEqual(r.Value, value) {
-					t.Errorf("raised a Recovered of %#v; want %#v", r.Value, value)
+					t.Errorf("raised a Recovered of %#v, want %#v", r.Value, value)
 				}
 			})
 		})
 	}
 }
 
-// Promise 6: a function that used conc itself raises a Recovered already, which has
-// the stack of where it happened.
+// Promise 6: code that uses conc panics with a Recovered, which has the
+// original stack. It is raised as it is.
 func TestPanic_recoveredIsNotWrappedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		got := depart(func() error {
@@ -376,8 +381,8 @@ func TestPanic_recoveredIsNotWrappedAgain(t *testing.T) {
 	})
 }
 
-// Promise 6: of several the first is raised; it is what happened, the others may
-// come of the canceling.
+// Promise 6: of several panics the first is raised. The others may be a result
+// of the cancellation.
 func TestPanic_firstIsRaised(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -401,9 +406,9 @@ func TestPanic_firstIsRaised(t *testing.T) {
 	})
 }
 
-// Promises 6 and 18: the panic in a block of Go's is raised on its function's
-// goroutine, is then the function's, and so on outwards. What arrives is the first
-// Recovered, with the stack of where it happened.
+// Promises 6 and 18: a panic in the block of a Go function is raised on the
+// goroutine of the function. It is then the function's panic, and so on
+// outward. The first Recovered arrives, with the original stack.
 func TestPanic_throughNestedBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -415,36 +420,36 @@ func TestPanic_throughNestedBlocks(t *testing.T) {
 					h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
 						failure(t, start(p))
 						if sibling := p.Context(); sibling.Err() == nil {
-							t.Error("the block that it happened in goes on")
+							t.Error("the block of the panic was not canceled")
 						}
 						<-time.After(time.Second)
 						return nil, nil
 					})
 					if p.Context().Err() != nil {
-						t.Error("the block around it has ended before the function has")
+						t.Error("the outer block was canceled before the function returned")
 					}
 					failure(t, h)
 					return nil, nil
 				})
 				err := failure(t, h)
 				if n := strings.Count(err.Error(), "parallel_test.explode("); n != 1 || !errors.Is(err, errBang) {
-					t.Errorf("the handle's error has the stack %d times; want once:\n%v", n, err)
+					t.Errorf("the handle's error has the stack %d times, want once:\n%v", n, err)
 				}
 				if err := failure(t, sibling); !strings.Contains(err.Error(), "panic in the block: bang") {
-					t.Errorf("the sibling's error is %v", err)
+					t.Errorf("error of the sibling = %v, want the panic in it", err)
 				}
 				return nil
 			})
 		})
 		isExplosion(t, got.raised)
 		if n := strings.Count(got.raised.(*panics.Recovered).String(), "parallel_test.explode("); n != 1 {
-			t.Errorf("the text of what is raised has the stack %d times; want once", n)
+			t.Errorf("the text of the raised value has the stack %d times, want once", n)
 		}
 	})
 }
 
-// Promise 6: a function that panics after one of its requests did wins over that,
-// as fn does.
+// Promise 6: the panic of a Go function wins over the panic of one of its
+// requests, as for fn.
 func TestPanic_ofGoFunctionWins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -463,7 +468,8 @@ func TestPanic_ofGoFunctionWins(t *testing.T) {
 	})
 }
 
-// Promise 6: nothing may wait for ever, neither for the handle nor for its slot.
+// Promise 6: after a Goexit nothing waits forever, neither for the handle nor
+// for its slot.
 func TestGoexit_failsItsHandleOnly(t *testing.T) {
 	for _, at := range places {
 		if at.caller {
@@ -485,14 +491,14 @@ func TestGoexit_failsItsHandleOnly(t *testing.T) {
 					}
 					for _, h := range behind {
 						if got := text(t, h); got != "ok" {
-							t.Errorf("what was queued behind it reads %q; want ok", got)
+							t.Errorf("body of a request that was queued behind it = %q, want ok", got)
 						}
 					}
 					if d := time.Since(began); d != 0 {
-						t.Errorf("took %v; want no time: some of it ran into a timeout", d)
+						t.Errorf("the block took %v, want 0, which means no timeout", d)
 					}
 					if err := context.Cause(p.Context()); err != nil {
-						t.Errorf("the block was canceled: %v", err)
+						t.Errorf("Err() of the block's context = %v, want nil", err)
 					}
 					if st := p.Stats(); st.Queued != 0 || st.InFlight != 0 {
 						t.Errorf("Stats = %+v; want nothing queued or in flight", st)
@@ -500,14 +506,15 @@ func TestGoexit_failsItsHandleOnly(t *testing.T) {
 					return nil
 				})
 				if err != nil {
-					t.Errorf("Parallel = %v; want nil", err)
+					t.Errorf("Parallel() = %v, want nil", err)
 				}
 			})
 		})
 	}
 }
 
-// Promise 6: on leaving, too, one goroutine settles many.
+// Promise 6: at the end of a block one goroutine completes many requests. A
+// Goexit in one does not keep it from the others.
 func TestGoexit_neverSent(t *testing.T) {
 	for _, at := range places {
 		if at.name != "Observe's function" && at.name != "the Close of an upload" {
@@ -536,9 +543,9 @@ func TestGoexit_neverSent(t *testing.T) {
 	}
 }
 
-// Promises 6 and 17: a request may have several bodies, here the one it was made with
-// and the one that GetBody opened, whose Read ends with its Close. A Goexit in the
-// Close of the first is no reason to leave the second open, and to wait for ever.
+// Promises 6 and 17: a request may have several bodies, here its own, and one
+// that GetBody opened, whose Read ends with its Close. A Goexit in the Close of
+// the first must not keep the second open, or the block would wait forever.
 func TestGoexit_inCloseClosesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -565,14 +572,14 @@ func TestGoexit_inCloseClosesTheRest(t *testing.T) {
 			t.Error("the second body was not closed")
 		}
 		if d := time.Since(start); d != 0 {
-			t.Errorf("leaving took %v; want no time", d)
+			t.Errorf("the end of the block took %v, want 0", d)
 		}
 		failure(t, h)
 	})
 }
 
-// Promises 1 and 6: Observe runs on the goroutine of who makes the request, so that
-// a Goexit there is a way out of fn like any other.
+// Promises 1 and 6: Observe runs on the goroutine that makes the request. A
+// Goexit in it ends fn, like any other Goexit.
 func TestGoexit_inObserveIsFns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var transport slow
@@ -591,12 +598,13 @@ func TestGoexit_inObserveIsFns(t *testing.T) {
 			})
 		})
 		if d := time.Since(start); got != (departure{}) || d != 3*time.Second || transport.left.Load() != 1 {
-			t.Errorf("came out as %+v after %v, with %d of 1 RoundTrips ended; want a Goexit after 3s", got, d, transport.left.Load())
+			t.Errorf("Parallel ended with %+v after %v, with %d of 1 RoundTrips returned; want a Goexit after 3s", got, d, transport.left.Load())
 		}
 	})
 }
 
-// Promise 6: fn may look at the failed handle like at any other, before it is raised.
+// Promise 6: fn can read the failed handle like any other, before the panic is
+// raised.
 func TestPanic_yieldedByNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)
@@ -612,7 +620,7 @@ func TestPanic_yieldedByNext(t *testing.T) {
 		})
 		isExplosion(t, got.raised)
 		if yielded != 2 {
-			t.Errorf("Arrivals yielded %d; want 2", yielded)
+			t.Errorf("Arrivals yielded %d handles, want 2", yielded)
 		}
 	})
 }

@@ -16,15 +16,15 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// idle reports whether q has no request and keeps no host.
+// idle reports whether q has no request and no state of a host.
 func idle(q *queue) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.slots.Idle()
 }
 
-// Promise 19: what is kept for a host is gone with its last request, however that
-// ended.
+// Promise 19: the state of a host is freed with its last request, however that
+// request ends.
 func TestQueue_idleHostsAreFreed(t *testing.T) {
 	send := func(r *http.Request) (*http.Response, error) {
 		select {
@@ -67,7 +67,7 @@ func TestQueue_idleHostsAreFreed(t *testing.T) {
 							}
 							want := Stats{InFlight: 1 + 2 + 2 + 2, Queued: 1 + 3}
 							if diff := cmp.Diff(want, p.Stats()); diff != "" {
-								t.Errorf("Stats: -want +got\n%s", diff)
+								t.Errorf("Stats() (-want +got):\n%s", diff)
 							}
 						}
 						if end == "the function they are of is left" {
@@ -90,7 +90,7 @@ func TestQueue_idleHostsAreFreed(t *testing.T) {
 							t.Error("the queue is not idle once every request is done")
 						}
 						if n := p.waiting.Len(); n != 0 {
-							t.Errorf("%d are listed as waiting", n)
+							t.Errorf("%d requests are listed as waiting, want 0", n)
 						}
 						return nil
 					})
@@ -100,7 +100,7 @@ func TestQueue_idleHostsAreFreed(t *testing.T) {
 	}
 }
 
-// Whoever waited for a handle finds its slot free and its request counted.
+// When a handle is done, its slot is free and its request is counted.
 func TestQueue_slotIsFreedBeforeDone(t *testing.T) {
 	send := func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
@@ -110,13 +110,13 @@ func TestQueue_slotIsFreedBeforeDone(t *testing.T) {
 		var at Stats
 		var free bool
 		told := make(chan struct{})
-		p.handles.Claim(h, 0, func(int) { // called as it settles
+		p.handles.Claim(h, 0, func(int) { // called when h is done
 			at, free = p.Stats(), idle(p.queue)
 			close(told)
 		})
 		<-told
 		if at != (Stats{Done: 1}) || !free {
-			t.Errorf("as the handle settles, Stats = %+v, idle = %v; want one Done, and true", at, free)
+			t.Errorf("when the handle is done, Stats() = %+v, idle = %v; want one Done, true", at, free)
 		}
 		return nil
 	})

@@ -27,10 +27,10 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 15, clause by clause. (How memory grows is in receive_internal_test.go.)
+// These tests are of promise 15. (internal/exchange tests how memory grows.)
 
-// raw is a handler that answers with the bytes of answer, as they are, and closes
-// the connection.
+// raw returns a handler that writes the response as it is and closes the
+// connection.
 func raw(answer string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -50,8 +50,7 @@ func gzipped(content []byte) []byte {
 	return b.Bytes()
 }
 
-// A memo is the body of a response from a transport of a test's own, and tells what
-// was done to it.
+// A memo is a response body that counts its Reads and Closes.
 type memo struct {
 	io.Reader
 	reads, closes atomic.Int32
@@ -60,7 +59,8 @@ type memo struct {
 func (m *memo) Read(p []byte) (int, error) { m.reads.Add(1); return m.Reader.Read(p) }
 func (m *memo) Close() error               { m.closes.Add(1); return nil }
 
-// answering is a transport of which every request gets a copy of resp.
+// answering returns a transport that responds to every request with a copy of
+// resp.
 func answering(resp http.Response) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		own := resp
@@ -87,18 +87,18 @@ func TestResponse_outlivesItsBlock(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n := s.Dials(); n != 1 {
-			t.Errorf("3 requests in a row took %d connections, want 1", n)
+			t.Errorf("3 requests in a row used %d connections, want 1", n)
 		}
 		s.Transport.CloseIdleConnections()
 		for i, h := range hs {
 			if got := text(t, h); got != fmt.Sprint(long, "/", i) {
-				t.Errorf("body %d has %d bytes after the block, or others; want %d", i, len(got), len(long)+2)
+				t.Errorf("body %d has %d bytes after the block, or other bytes; want %d", i, len(got), len(long)+2)
 			}
 		}
 	})
 }
 
-// A response counts as complete once the last byte is there, not with its headers.
+// A response is complete with its last byte, not with its header.
 func TestResponse_completeWithLastByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -116,15 +116,14 @@ func TestResponse_completeWithLastByte(t *testing.T) {
 				t.Errorf("done after %v, want 300ms", d)
 			}
 			if got := text(t, h); got != "a beginning and an end" {
-				t.Errorf("the body is %q", got)
+				t.Errorf("body = %q, want %q", got, "a beginning and an end")
 			}
 			return nil
 		})
 	})
 }
 
-// A body that is cut off is never a short success, neither in memory nor in what To
-// named.
+// A truncated body is never a short success, neither in memory nor with To.
 func TestResponse_truncatedBody(t *testing.T) {
 	packed := string(gzipped(bytes.Repeat([]byte("content "), 1000)))
 	const ok = "HTTP/1.1 200 OK\r\n"
@@ -154,7 +153,7 @@ func TestResponse_truncatedBody(t *testing.T) {
 				resp, err := h.Response()
 				var ue *url.Error
 				if resp != nil || !errors.Is(err, io.ErrUnexpectedEOF) || !errors.As(err, &ue) {
-					t.Errorf("a cut body, %s: %v, %v; want a *url.Error that is io.ErrUnexpectedEOF", name, resp, err)
+					t.Errorf("truncated body, %s: Response() = %v, %v; want a *url.Error that matches io.ErrUnexpectedEOF", name, resp, err)
 				}
 			}
 			return nil
@@ -181,7 +180,7 @@ func TestResponse_truncatedBody(t *testing.T) {
 	}
 }
 
-// Over HTTP/2 it is the stream that ends too soon.
+// The same over HTTP/2, where a stream ends too early.
 func TestResponse_truncatedBodyHTTP2(t *testing.T) {
 	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "10")
@@ -192,7 +191,7 @@ func TestResponse_truncatedBodyHTTP2(t *testing.T) {
 	c := client.Client{HTTP: srv.Client()}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		if resp, err := p.Get(srv.URL).Response(); err == nil {
-			t.Errorf("a stream that was reset gave a response of %v", resp.Proto)
+			t.Errorf("Response() of a stream that was reset has no error (%v)", resp.Proto)
 		}
 		return nil
 	})
@@ -218,13 +217,13 @@ func TestResponse_resetInBody(t *testing.T) {
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 		resp, err := p.Get(srv.URL).Response()
 		if resp != nil || !errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("a reset in the body: %v, %v; want the transport's error", resp, err)
+			t.Errorf("Response() = %v, %v after a reset; want the transport's error", resp, err)
 		}
 		return nil
 	})
 }
 
-// allocated is how many bytes f and what it starts allocate.
+// allocated returns the number of bytes that f, and what it starts, allocates.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -233,7 +232,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Memory follows the bytes that came, whatever length was declared.
+// Memory grows with the bytes received, regardless of the declared length.
 func TestResponse_declaredLengthNotAllocated(t *testing.T) {
 	c := client.Client{MaxBody: -1, HTTP: &http.Client{Transport: answering(http.Response{
 		StatusCode: 200, ContentLength: 1 << 40, Body: io.NopCloser(strings.NewReader("0123456789")),
@@ -241,18 +240,19 @@ func TestResponse_declaredLengthNotAllocated(t *testing.T) {
 	n := allocated(func() {
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			if _, err := p.Get("http://h/").Response(); !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("10 bytes of 1 TiB: %v, want io.ErrUnexpectedEOF", err)
+				t.Errorf("10 bytes of 1 TiB: error = %v, want io.ErrUnexpectedEOF", err)
 			}
 			return nil
 		})
 	})
 	if n > 1<<20 {
-		t.Errorf("10 bytes of 1 TiB took %d bytes of memory, want less than 1 MiB", n)
+		t.Errorf("10 bytes of 1 TiB allocated %d bytes, want less than 1 MiB", n)
 	}
 }
 
-// MaxBody is of the decompressed body, whatever the status: exactly as much is kept,
-// one byte more is an error with status and header.
+// MaxBody applies to the decompressed body of any status. A body of exactly
+// that length is kept. One more byte is an error with the status and the
+// header.
 func TestMaxBody(t *testing.T) {
 	const limit = 1000
 	encodings := map[string]func(w http.ResponseWriter, status int, content []byte){
@@ -287,7 +287,7 @@ func TestMaxBody(t *testing.T) {
 							h := p.Get("http://h/")
 							if length <= limit {
 								if got := text(t, h); got != string(content) {
-									t.Errorf("the body has %d bytes, or others; want %d", len(got), length)
+									t.Errorf("the body has %d bytes, or other bytes; want %d", len(got), length)
 								}
 								return nil
 							}
@@ -307,7 +307,7 @@ func checkTooLarge(t *testing.T, err error, limit int64, status int) {
 	var ue *url.Error
 	var tooLarge *pending.BodyTooLargeError
 	if !errors.As(err, &ue) || !errors.As(ue, &tooLarge) {
-		t.Fatalf("the error is %v, want a *url.Error around a *BodyTooLargeError", err)
+		t.Fatalf("error = %v, want a *url.Error that wraps a *BodyTooLargeError", err)
 	}
 	type answer struct {
 		Limit     int64
@@ -316,14 +316,15 @@ func checkTooLarge(t *testing.T, err error, limit int64, status int) {
 	}
 	got := answer{tooLarge.Limit, tooLarge.Response.StatusCode, tooLarge.Response.Header.Get("X-Request-Id")}
 	if diff := cmp.Diff(answer{limit, status, "7"}, got); diff != "" {
-		t.Errorf("the error's limit and response (-want +got):\n%s", diff)
+		t.Errorf("limit and response of the error (-want +got):\n%s", diff)
 	}
 	if b, err := io.ReadAll(tooLarge.Response.Body); len(b) != 0 || err != nil {
-		t.Errorf("the body of the error's response reads %d bytes, %v; want none", len(b), err)
+		t.Errorf("body of the error's Response: %d bytes, %v; want 0", len(b), err)
 	}
 }
 
-// What is declared to be too long is refused at once: no byte of it is read.
+// If the declared length is over MaxBody, the response is refused at once and
+// no byte is read.
 func TestMaxBody_declaredLengthRefused(t *testing.T) {
 	body := &memo{Reader: strings.NewReader(strings.Repeat("x", 1001))}
 	c := client.Client{MaxBody: 1000, HTTP: &http.Client{Transport: answering(http.Response{
@@ -356,23 +357,23 @@ func TestMaxBody_gzipBomb(t *testing.T) {
 			})
 		})
 		if n > 2<<20 {
-			t.Errorf("20 MiB in gzip took %d bytes of memory under a MaxBody of 64 KiB, want less than 2 MiB", n)
+			t.Errorf("20 MiB in gzip allocated %d bytes with a MaxBody of 64 KiB, want less than 2 MiB", n)
 		}
 	})
 }
 
-// A 101 has no end: it is refused, and its body, which is the connection, is closed
-// unread.
+// A 101 response has no end. It is refused, and its body, which is the
+// connection, is closed unread.
 func TestResponse_switchingProtocolsRefused(t *testing.T) {
 	refused := func(t *testing.T, h *pending.Pending) {
 		t.Helper()
 		resp, err := h.Response()
 		var ue *url.Error
 		if resp != nil || !errors.As(err, &ue) || !strings.Contains(err.Error(), "101") {
-			t.Errorf("a 101 gave %v, %v; want a *url.Error that says so", resp, err)
+			t.Errorf("Response() of a 101 = %v, %v; want a *url.Error with \"101\"", resp, err)
 		}
 		if errors.Is(err, pending.ErrNotSent) {
-			t.Errorf("a 101 is said not to be sent: %v", err)
+			t.Errorf("error of a 101 = %v, want it not to match ErrNotSent", err)
 		}
 	}
 	t.Run("net/http's transport", func(t *testing.T) {
@@ -396,12 +397,12 @@ func TestResponse_switchingProtocolsRefused(t *testing.T) {
 			})
 			for range 2 {
 				if err := <-closed; err != io.EOF {
-					t.Errorf("the server's connection reads %v, want io.EOF", err)
+					t.Errorf("Read of the server's connection = %v, want io.EOF", err)
 				}
 			}
 		})
 	})
-	t.Run("a transport of one's own", func(t *testing.T) {
+	t.Run("another transport", func(t *testing.T) {
 		body := &memo{Reader: strings.NewReader("x")}
 		c := client.Client{HTTP: &http.Client{Transport: answering(http.Response{StatusCode: 101, Body: body})}}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -414,7 +415,8 @@ func TestResponse_switchingProtocolsRefused(t *testing.T) {
 	})
 }
 
-// What has no body is complete without one, whatever length it declares.
+// A response that can have no body is complete without one, whatever length it
+// declares.
 func TestResponse_lengthWithoutBody(t *testing.T) {
 	cases := map[string]struct {
 		method string
@@ -428,7 +430,7 @@ func TestResponse_lengthWithoutBody(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			const length = 20 << 20 // more than MaxBody, too
+			const length = 20 << 20 // more than MaxBody
 			check := func(t *testing.T, c client.Client) {
 				t.Helper()
 				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -443,7 +445,7 @@ func TestResponse_lengthWithoutBody(t *testing.T) {
 						}
 						b, err := io.ReadAll(resp.Body)
 						if resp.StatusCode != tc.status || len(b) != 0 || err != nil {
-							t.Errorf("status %d, %d bytes, %v; want %d and none", resp.StatusCode, len(b), err, tc.status)
+							t.Errorf("status %d, %d bytes, %v; want %d, 0 bytes", resp.StatusCode, len(b), err, tc.status)
 						}
 						if tc.method == http.MethodHead && resp.ContentLength != length {
 							t.Errorf("ContentLength = %d, want %d", resp.ContentLength, length)
@@ -463,7 +465,7 @@ func TestResponse_lengthWithoutBody(t *testing.T) {
 	}
 }
 
-// A Send of one's own need not set Response.Request, nor a body.
+// Send need not set Response.Request or Body.
 func TestResponse_incompleteFromTransport(t *testing.T) {
 	for name, tc := range map[string]struct {
 		method string
@@ -484,11 +486,11 @@ func TestResponse_incompleteFromTransport(t *testing.T) {
 			}
 			resp, err := p.Do(r).Response()
 			if !errors.Is(err, tc.err) {
-				t.Errorf("%s: %v, want %v", name, err, tc.err)
+				t.Errorf("%s: Response() error = %v, want %v", name, err, tc.err)
 			}
 			if err == nil {
 				if b, err := io.ReadAll(resp.Body); len(b) != 0 || err != nil {
-					t.Errorf("%s: the body reads %d bytes, %v; want none", name, len(b), err)
+					t.Errorf("%s: the body has %d bytes, %v; want 0", name, len(b), err)
 				}
 			}
 			return nil
@@ -506,21 +508,21 @@ func TestResponse_noBodyOrLength(t *testing.T) {
 		"a body and length -1": {
 			http.Response{StatusCode: 200, ContentLength: -1, Body: io.NopCloser(strings.NewReader("here"))}, "here",
 		},
-		"what it decompressed, and the length of what came": {
+		"decompressed, with the compressed length": {
 			http.Response{StatusCode: 200, Uncompressed: true, ContentLength: 50, Body: io.NopCloser(strings.NewReader("here"))}, "here",
 		},
 	} {
 		c := client.Client{HTTP: &http.Client{Transport: answering(tc.resp)}}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			if got := text(t, p.Get("http://h/")); got != tc.want {
-				t.Errorf("%s: %q, want %q", name, got, tc.want)
+				t.Errorf("%s: body = %q, want %q", name, got, tc.want)
 			}
 			return nil
 		})
 	}
 }
 
-// A target is a writer for To that tells what was done to it.
+// A target is a writer for To that counts its Closes.
 type target struct {
 	bytes.Buffer
 	closes int
@@ -528,8 +530,8 @@ type target struct {
 
 func (w *target) Close() error { w.closes++; return nil }
 
-// To takes the body of a 2xx response, of any length; any other is kept as if To
-// were not there.
+// To receives the body of a 2xx response of any length. The body of any other
+// status is kept as if To were not set.
 func TestTo_receives2xxOnly(t *testing.T) {
 	const limit = 1000
 	for _, status := range []int{200, 201, 206, 299, 300, 304, 400, 404, 500} {
@@ -552,26 +554,26 @@ func TestTo_receives2xxOnly(t *testing.T) {
 					switch {
 					case status/100 == 2:
 						if kept != "" || short.String() != "short" {
-							t.Errorf("%q was kept and %q written, want all written", kept, short.String())
+							t.Errorf("kept %q and wrote %q, want all written", kept, short.String())
 						}
 						if err != nil || long.Len() != limit+1 {
-							t.Errorf("%d bytes were written, %v; want %d", long.Len(), err, limit+1)
+							t.Errorf("wrote %d bytes, %v; want %d", long.Len(), err, limit+1)
 						}
 					case status == 304: // has no body
 						if kept != "" || short.Len() != 0 {
-							t.Errorf("%q was kept and %q written of a 304", kept, short.String())
+							t.Errorf("kept %q and wrote %q of a 304, want nothing", kept, short.String())
 						}
 					default:
 						if kept != "short" || short.Len() != 0 {
-							t.Errorf("%q was kept and %q written, want all kept", kept, short.String())
+							t.Errorf("kept %q and wrote %q, want all kept", kept, short.String())
 						}
 						if resp != nil || long.Len() != 0 {
-							t.Errorf("%v came back and %d bytes were written of an error page", resp, long.Len())
+							t.Errorf("Response() = %v, and %d bytes of an error page were written; want an error, and 0", resp, long.Len())
 						}
 						checkTooLarge(t, err, limit, status)
 					}
 					if short.closes+long.closes != 0 {
-						t.Error("what To named was closed")
+						t.Error("To was closed")
 					}
 					return nil
 				})
@@ -580,7 +582,7 @@ func TestTo_receives2xxOnly(t *testing.T) {
 	}
 }
 
-// The body that To took is not there again.
+// The handle does not keep a body that To received.
 func TestTo_bytesAreEmpty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "body") }))
@@ -588,14 +590,14 @@ func TestTo_bytesAreEmpty(t *testing.T) {
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			var w target
 			if b, err := p.Get("http://h/", parallel.To(&w)).Bytes(); len(b) != 0 || err != nil || w.String() != "body" {
-				t.Errorf("Bytes() = %q, %v, with %q written", b, err, w.String())
+				t.Errorf("Bytes() = %q, %v, and wrote %q; want an empty body, and all written", b, err, w.String())
 			}
 			return nil
 		})
 	})
 }
 
-// A full disk, say.
+// A fullDisk is a writer that fails after some bytes.
 type fullDisk struct {
 	room int
 	err  error
@@ -610,7 +612,7 @@ func (w *fullDisk) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// An error of To's writer is the request's, and ends the transfer.
+// An error of To fails the request and ends the transfer.
 func TestTo_writeError(t *testing.T) {
 	full := errors.New("disk full")
 	for name, tc := range map[string]struct{ given, want error }{
@@ -632,10 +634,10 @@ func TestTo_writeError(t *testing.T) {
 					resp, err := h.Response()
 					var ue *url.Error
 					if resp != nil || !errors.As(err, &ue) || ue.Op != "Post" || !errors.Is(err, tc.want) {
-						t.Errorf("Response() = %v, %v; want a *url.Error that is %v", resp, err, tc.want)
+						t.Errorf("Response() = %v, %v; want a *url.Error that matches %v", resp, err, tc.want)
 					}
 					if errors.Is(err, context.Canceled) {
-						t.Errorf("a failing To counts as canceled: %v", err)
+						t.Errorf("error = %v, want it not to match context.Canceled", err)
 					}
 					return nil
 				})

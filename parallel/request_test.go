@@ -26,8 +26,9 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 13: what is wrong with a request comes out of its handle, as a *url.Error
-// with what was asked for and no password in its text, and nothing is sent.
+// Promise 13: the handle reports what is wrong with a request. The error is a
+// *url.Error with the method and URL of the request, and no password. Nothing
+// is sent.
 func TestRequest_cannotBeSent(t *testing.T) {
 	errOwn := errors.New("the option's own error")
 	badURL := "http://me:secret@h/%zz"
@@ -83,8 +84,8 @@ func TestRequest_cannotBeSent(t *testing.T) {
 			return err
 		}), "Get", "http://h/x", nil},
 		{"nil option", get("http://h/x", nil), "Get", "http://h/x", nil},
-		{"option that takes the request away", get("http://h/x", option(func(r *parallel.Request) { r.Request = nil })), "Get", "http://h/x", nil},
-		{"option that takes the URL away", get("http://h/x", option(func(r *parallel.Request) { r.URL = nil })), "Get", "", nil},
+		{"option that removes the request", get("http://h/x", option(func(r *parallel.Request) { r.Request = nil })), "Get", "http://h/x", nil},
+		{"option that removes the URL", get("http://h/x", option(func(r *parallel.Request) { r.URL = nil })), "Get", "", nil},
 		{"option that sets RequestURI", get("http://h/x", option(func(r *parallel.Request) { r.RequestURI = "/" })), "Get", "http://h/x", nil},
 		{"unmarshalable value", get("http://h/x", parallel.JSON(make(chan int))), "Get", "http://h/x", new(*json.UnsupportedTypeError)},
 		{"nil writer", get("http://h/x", parallel.To(nil)), "Get", "http://h/x", nil},
@@ -110,49 +111,49 @@ func TestRequest_cannotBeSent(t *testing.T) {
 				select {
 				case <-h.Done():
 				default:
-					t.Error("what cannot be sent has not settled")
+					t.Error("the handle is not done")
 				}
-				for range 2 { // and once more, as it came back
+				for range 2 { // Response is repeatable
 					err := failure(t, h)
 					ue, ok := err.(*url.Error)
 					if !ok || ue.Op != test.op || ue.URL != test.url {
-						t.Errorf("error %#v, want a *url.Error of %s %q", err, test.op, test.url)
+						t.Errorf("error = %#v, want a *url.Error of %s %q", err, test.op, test.url)
 					}
 					if !errors.Is(err, pending.ErrNotSent) {
-						t.Errorf("%v is not ErrNotSent", err)
+						t.Errorf("error = %v, want it to match ErrNotSent", err)
 					}
 					text := err.Error() + errors.Unwrap(err).Error()
-					for _, part := range []string{"secret", "%se", ":sec"} { // net/url quotes the part that is bad
+					for _, part := range []string{"secret", "%se", ":sec"} { // net/url quotes the bad part
 						if strings.Contains(text, part) {
-							t.Errorf("the password is in the text of the error: %s", text)
+							t.Errorf("error = %s, which shows the password", text)
 						}
 					}
 					if target, ok := test.as.(error); ok && target == errOwn {
 						if !errors.Is(err, target) {
-							t.Errorf("%v is not %v", err, target)
+							t.Errorf("error = %v, want it to match %v", err, target)
 						}
 					} else if test.as != nil && !errors.As(err, test.as) {
-						t.Errorf("%v is no %T", err, test.as)
+						t.Errorf("error = %v, want a %T", err, test.as)
 					}
 					if _, err := h.Bytes(); err == nil {
 						t.Error("Bytes has no error")
 					}
 					if got, err := p.Next(); got != nil || err != parallel.ErrNonePending {
-						t.Errorf("Next() = %v, %v; want ErrNonePending: the handle was claimed", got, err)
+						t.Errorf("Next() = %v, %v; want ErrNonePending, since the handle is claimed", got, err)
 					}
 				}
 				return nil
 			})
 			if sent != 0 {
-				t.Errorf("%d requests were sent", sent)
+				t.Errorf("%d requests were sent, want 0", sent)
 			}
 		})
 	}
 }
 
-// Promise 13, 21: what could not be built the first time can't the second time
-// either. In particular nothing is sent with the text that stands in an error for a
-// password.
+// Promises 13 and 21: a request that could not be built fails again. In
+// particular, nothing is sent to the text that stands for a password in an
+// error.
 func TestRequest_badRequestSentAgain(t *testing.T) {
 	for _, u := range []string{"http://h/%zz", "http://me:100%secret@h/", "m%e:secret@h/", "http://h/\x7f", "", "//h/x", "a/../b"} {
 		var sent []string
@@ -161,31 +162,31 @@ func TestRequest_badRequestSentAgain(t *testing.T) {
 			return nil, errors.New("sent")
 		})}}
 		api.Parallel(t.Context(), func(p *parallel.Parallel) error {
-			h := p.Get(u, parallel.Header("X", "\n")) // which is what is wrong with ""
+			h := p.Get(u, parallel.Header("X", "\n")) // makes "" fail
 			if err := failure(t, h); !errors.Is(err, pending.ErrNotSent) {
-				t.Errorf("%q: %v, want ErrNotSent", u, err)
+				t.Errorf("%q: error = %v, want ErrNotSent", u, err)
 			}
 			again := p.Do(h.Request())
 			if err := failure(t, again); !errors.Is(err, pending.ErrNotSent) {
-				t.Errorf("%q, sent again: %v, want ErrNotSent", u, err)
+				t.Errorf("%q, sent again: error = %v, want ErrNotSent", u, err)
 			}
 			return nil
 		})
 		if len(sent) != 0 {
-			t.Errorf("for %q, %q was sent", u, sent)
+			t.Errorf("%q: %q was sent, want nothing", u, sent)
 		}
 	}
 }
 
-// Promise 20: nor is a password shown that stands where net/url sees none. Without
-// its "http://" it parses, the user's name being the scheme.
+// Promise 20: no password is shown if net/url does not see one. A URL without
+// its "http://" parses, with the user name as the scheme.
 func TestErrors_noPasswordOfOpaqueURL(t *testing.T) {
 	for _, u := range []string{"me:secret@h/x", "http:me:secret@h/x"} {
 		client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			err := failure(t, p.Get(u))
 			for e := err; e != nil; e = errors.Unwrap(e) {
 				if strings.Contains(e.Error(), "secret") {
-					t.Errorf("%q: the password is in the text of a %T: %v", u, e, e)
+					t.Errorf("%q: %T = %v, which shows the password", u, e, e)
 				}
 			}
 			return nil
@@ -193,7 +194,8 @@ func TestErrors_noPasswordOfOpaqueURL(t *testing.T) {
 	}
 }
 
-// Promise 13: with a full limit, a Wait that takes its time and a deep queue.
+// Promise 13: making a request never blocks, here with a full limit, a slow
+// Wait and a long queue.
 func TestGet_neverBlocks(t *testing.T) {
 	inBlock(t, client.Client{Limit: 1, Wait: func(r *http.Request) error { <-r.Context().Done(); return nil }}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) {
 		start := time.Now()
@@ -208,7 +210,7 @@ func TestGet_neverBlocks(t *testing.T) {
 	})
 }
 
-// everything is a request with all that a caller can set.
+// everything returns a request with every field that a caller can set.
 func everything(ctx context.Context) *http.Request {
 	r, err := http.NewRequestWithContext(ctx, "PUT", "http://me:pw@h/a%2Fb/x?q=1#f", strings.NewReader("body"))
 	if err != nil {
@@ -224,7 +226,7 @@ func everything(ctx context.Context) *http.Request {
 	return r
 }
 
-// wreck changes whatever it can reach of a request in place.
+// wreck changes everything in a request that it can reach.
 func wreck(r *http.Request) {
 	for _, m := range []map[string][]string{r.Header, r.Trailer, r.Form, r.PostForm, r.MultipartForm.Value} {
 		for _, values := range m {
@@ -242,7 +244,7 @@ func wreck(r *http.Request) {
 	r.Method, r.Host, r.Close = "WRECKED", "wrecked", true
 }
 
-// difference compares all of two requests but their bodies.
+// difference compares two requests without their bodies.
 func difference(want, got *http.Request) string {
 	return cmp.Diff(want, got,
 		cmpopts.IgnoreUnexported(http.Request{}), cmpopts.IgnoreFields(http.Request{}, "Body", "GetBody"),
@@ -250,8 +252,9 @@ func difference(want, got *http.Request) string {
 		cmp.Diff(want.PathValue("name"), got.PathValue("name"))
 }
 
-// Promise 14: the caller's request is never changed, nor what a handle gives copies
-// of, whoever changes the request that was handed to him.
+// Promise 14: the caller's request is never changed, and neither is the request
+// that the handle returns copies of. It does not matter who changes the request
+// that was passed to it.
 func TestDo_requestUnchanged(t *testing.T) {
 	for _, who := range []string{"nobody", "Option", "Auth", "Wait", "Observe", "transport", "its owner"} {
 		t.Run(who, func(t *testing.T) {
@@ -273,14 +276,14 @@ func TestDo_requestUnchanged(t *testing.T) {
 				HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					defer r.Body.Close()
 					if b, err := io.ReadAll(r.Body); string(b) != "body" {
-						t.Errorf("the transport has read %q, %v", b, err)
+						t.Errorf("the transport read %q, %v; want the body", b, err)
 					}
 					sent = append(sent, r.Clone(r.Context()))
 					at("transport", r)
 					return &http.Response{StatusCode: 200, Request: r}, nil
 				})},
 			}
-			if who == "Auth" { // without it the transport's request is not one copy more
+			if who == "Auth" { // without Auth, the transport's request is not copied once more
 				api.Auth = func(r *http.Request) error { wreck(r); return nil }
 			}
 			api.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -303,7 +306,7 @@ func TestDo_requestUnchanged(t *testing.T) {
 						wreck(h.Request())
 					}
 					if diff := difference(asked, h.Request()); diff != "" {
-						t.Errorf("Request() is not what was asked for (-want +got):\n%s", diff)
+						t.Errorf("Request() (-want +got):\n%s", diff)
 					}
 				}
 				return nil
@@ -315,21 +318,21 @@ func TestDo_requestUnchanged(t *testing.T) {
 				t.Error("two sends share a body")
 			}
 			if who == "Option" || who == "Auth" {
-				return // whose changes are to be sent
+				return // their changes are sent
 			}
 			want := everything(ctx)
-			want.Header.Set("Authorization", "Basic bWU6cHc=") // net/http makes it of the URL
+			want.Header.Set("Authorization", "Basic bWU6cHc=") // net/http sets it from the URL
 			for _, r := range sent {
 				if diff := difference(want, r); diff != "" {
-					t.Errorf("what was sent is not what was asked for (-want +got):\n%s", diff)
+					t.Errorf("the request that was sent (-want +got):\n%s", diff)
 				}
 			}
 		})
 	}
 }
 
-// Promise 14: what a Get was asked for stays what it was, whoever changes the request that
-// was handed to him, and whatever URL Resolve gives out, be it the same twice.
+// Promise 14: the request of a Get does not change, whoever changes the request
+// that was passed to it, and even if Resolve returns one URL twice.
 func TestGet_requestUnchanged(t *testing.T) {
 	shared := &url.URL{Scheme: "http", User: url.User("me"), Host: "h", Path: "/a/b", RawPath: "/a%2Fb", RawQuery: "q=1"}
 	for name, resolve := range map[string]func(string) (*url.URL, error){
@@ -380,14 +383,15 @@ func TestGet_requestUnchanged(t *testing.T) {
 				})
 				const as = "GET http://me@h/a%2Fb?q=1 hmap[]"
 				if diff := cmp.Diff([]string{as, as}, sent); diff != "" {
-					t.Errorf("what was sent (-want +got):\n%s", diff)
+					t.Errorf("requests that were sent (-want +got):\n%s", diff)
 				}
 			})
 		}
 	}
 }
 
-// A URL whose text is no URL, or another one, is what Resolve says all the same.
+// The URL of a handle is the one that Resolve returned, even if its text does
+// not parse, or parses to another URL.
 func TestGet_resolvedURLIsNotText(t *testing.T) {
 	for _, u := range []*url.URL{
 		{Scheme: "http", Host: "h:http", Path: "/x", User: url.UserPassword("me", "secret")},
@@ -412,8 +416,8 @@ func TestGet_resolvedURLIsNotText(t *testing.T) {
 	}
 }
 
-// Promise 14: the end of a request's own context cancels that request alone, at
-// once, wherever it is on its way, with the context's error and cause.
+// Promise 14: the end of a request's own context cancels only that request, at
+// once, in any state, with the context's error and cause.
 func TestDo_contextEnds(t *testing.T) {
 	errCause := errors.New("the request's own cause")
 	const d = 100 * time.Millisecond
@@ -446,8 +450,8 @@ func TestDo_contextEnds(t *testing.T) {
 		name    string
 		path    string
 		opts    []parallel.Option
-		queue   bool // behind a full limit
-		late    bool // made when the context has ended
+		queue   bool // the limit is full
+		late    bool // made after the context has ended
 		notSent bool
 	}{
 		{name: "in flight", path: "/1h"},
@@ -497,29 +501,29 @@ func TestDo_contextEnds(t *testing.T) {
 							select {
 							case <-h.Done():
 							default:
-								t.Error("it has not settled at once")
+								t.Error("the handle is not done at once")
 							}
 						}
 						err := failure(t, h)
-						took(t, "it settled", start, d)
+						took(t, "the handle was done", start, d)
 						var ue *url.Error
 						if !errors.As(err, &ue) || ue.Timeout() != end.timeout {
-							t.Errorf("%v, want a *url.Error with Timeout() %t", err, end.timeout)
+							t.Errorf("error = %v, want a *url.Error with Timeout() = %t", err, end.timeout)
 						}
 						for _, is := range end.is {
 							if !errors.Is(err, is) {
-								t.Errorf("%v is not %v", err, is)
+								t.Errorf("error = %v, want it to match %v", err, is)
 							}
 						}
 						if end.timeout && errors.Is(err, context.Canceled) {
-							t.Errorf("%v is context.Canceled, and nobody canceled", err)
+							t.Errorf("error = %v, want it not to match context.Canceled", err)
 						}
 						if errors.Is(err, pending.ErrNotSent) != place.notSent {
-							t.Errorf("%v: ErrNotSent is %t, want %t", err, !place.notSent, place.notSent)
+							t.Errorf("errors.Is(%v, ErrNotSent) = %t, want %t", err, !place.notSent, place.notSent)
 						}
 						for _, h := range others {
 							if _, err := h.Response(); err != nil {
-								t.Errorf("another request: %v", err)
+								t.Errorf("error of another request = %v, want nil", err)
 							}
 						}
 						return nil
@@ -530,7 +534,8 @@ func TestDo_contextEnds(t *testing.T) {
 	}
 }
 
-// Promise 14: a request's own values are seen first, then the block's.
+// Promise 14: the values of a request's own context are looked up before the
+// block's.
 func TestDo_contextValues(t *testing.T) {
 	type other struct{}
 	type both struct{}
@@ -565,7 +570,7 @@ func TestDo_contextValues(t *testing.T) {
 				t.Error(err)
 			}
 			if h.Request().Context() != test.ctx {
-				t.Error("Request().Context() is not the caller's own")
+				t.Error("Request().Context() is not the request's own context")
 			}
 			return nil
 		})
@@ -576,8 +581,8 @@ func TestDo_contextValues(t *testing.T) {
 	}
 }
 
-// Promise 14: net/http sets GetBody for bytes and strings, and such a request may be
-// passed to Do many times, at once too.
+// Promise 14: a request with GetBody, which net/http sets for bytes and
+// strings, may be passed to Do many times at once.
 func TestDo_sameRequestManyTimes(t *testing.T) {
 	api := echo(t)
 	for name, body := range map[string]io.Reader{
@@ -594,7 +599,7 @@ func TestDo_sameRequestManyTimes(t *testing.T) {
 					for range 4 {
 						h := p.Do(req, parallel.Query("a", "b"))
 						if got := arrived(t, h); got.Body != "body" || got.Length != 4 || got.URL != "/"+name+"?a=b" {
-							t.Errorf("%s: what arrived is %+v", name, got)
+							t.Errorf("%s: arrived %+v, want the request with its body", name, got)
 						}
 					}
 				})
@@ -605,7 +610,8 @@ func TestDo_sameRequestManyTimes(t *testing.T) {
 	}
 }
 
-// Promise 14: one without GetBody is good for once, and is sent as net/http would.
+// Promise 14: a request without GetBody works once, and is sent as net/http
+// sends it.
 func TestDo_withoutGetBody(t *testing.T) {
 	echo := echo(t)
 	echo.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -619,7 +625,7 @@ func TestDo_withoutGetBody(t *testing.T) {
 		if diff := cmp.Diff(arrival{Method: "POST", URL: "/", Host: "h", Body: "body", Length: 4}, arrived(t, h)); diff != "" {
 			t.Errorf("arrived (-want +got):\n%s", diff)
 		}
-		// The handle's copy says why it has no body.
+		// The body of the handle's copy is spent.
 		if err := failure(t, p.Do(h.Request())); !strings.Contains(err.Error(), "cannot be read again") {
 			t.Errorf("sent again: %v, want an error that says why it cannot be", err)
 		}
@@ -627,8 +633,8 @@ func TestDo_withoutGetBody(t *testing.T) {
 	})
 }
 
-// Promise 14: what Request gives may be passed to Do, again and again. Timeout,
-// After and To are given anew.
+// Promise 14: the request that Request returns may be passed to Do any number
+// of times. Timeout, After and To must be given again.
 func TestDo_resendsRequest(t *testing.T) {
 	base := echo(t)
 	base.BaseURL = "http://h/v1"
@@ -649,17 +655,17 @@ func TestDo_resendsRequest(t *testing.T) {
 				}
 				h = p.Do(h.Request())
 				if diff := cmp.Diff(want, arrived(t, h)); diff != "" {
-					t.Errorf("sent again, %s arrived differently (-first +again):\n%s", want.URL, diff)
+					t.Errorf("%s sent again (-first +again):\n%s", want.URL, diff)
 				}
 			}
 		}
 		var w bytes.Buffer
 		first := p.Get("/to", parallel.To(&w))
 		if b, err := first.Bytes(); len(b) != 0 || err != nil || w.String() != "ok" {
-			t.Errorf("To was given %q, and the handle has %q, %v", &w, b, err)
+			t.Errorf("To received %q, and Bytes() = %q, %v; want all in To", &w, b, err)
 		}
 		if b, err := p.Do(first.Request()).Bytes(); string(b) != "ok" || err != nil || w.String() != "ok" {
-			t.Errorf("sent again without To, the handle has %q, %v and To %q", b, err, &w)
+			t.Errorf("sent again without To: Bytes() = %q, %v, and To received %q; want ok in both", b, err, &w)
 		}
 		return nil
 	})
@@ -667,17 +673,17 @@ func TestDo_resendsRequest(t *testing.T) {
 		start := time.Now()
 		h := p.Get("/300ms", parallel.After(time.Second), parallel.Timeout(100*time.Millisecond))
 		if err := failure(t, h); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%v, want context.DeadlineExceeded", err)
+			t.Errorf("error = %v, want context.DeadlineExceeded", err)
 		}
-		took(t, "it timed out", start, 1100*time.Millisecond)
+		took(t, "the request timed out", start, 1100*time.Millisecond)
 		if got := text(t, p.Do(h.Request())); got != "/300ms" {
-			t.Errorf("sent again, the body is %q", got)
+			t.Errorf("sent again: body = %q, want it whole", got)
 		}
-		took(t, "sent again, it came", start, 1400*time.Millisecond)
+		took(t, "the second send was done", start, 1400*time.Millisecond)
 	})
 }
 
-// Do resolves a relative URL as Get does, and leaves the request's Host alone.
+// Do resolves a relative URL as Get does, and keeps the request's Host.
 func TestDo_relativeURL(t *testing.T) {
 	api := echo(t)
 	api.BaseURL = "http://base/v1"
@@ -700,7 +706,7 @@ func TestDo_relativeURL(t *testing.T) {
 	})
 }
 
-// Each method is what it says, with the URL, headers and no body.
+// Each method sends its HTTP method, with the URL, the headers and no body.
 func TestMethods(t *testing.T) {
 	echo := echo(t)
 	echo.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -720,20 +726,21 @@ func TestMethods(t *testing.T) {
 	})
 }
 
-// An arrival is what of a request came to the server.
+// An arrival describes a request as the server received it.
 type arrival struct {
 	Method, URL, Host string
 	Header            http.Header // without those of the connection; nil if there is none
 	Body              string
-	Length            int64 // -1: chunked
+	Length            int64 // -1 means chunked
 }
 
-// echo is a client of a server that answers "ok" and with what arrived.
+// echo returns a client of a server that responds "ok", and with a description
+// of the request.
 func echo(t testing.TB) client.Client {
 	s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
-			panic(http.ErrAbortHandler) // the client has broken it off
+			panic(http.ErrAbortHandler) // the client has aborted it
 		}
 		for _, name := range []string{"User-Agent", "Accept-Encoding", "Content-Length"} {
 			r.Header.Del(name)
@@ -755,16 +762,16 @@ func echo(t testing.TB) client.Client {
 	return client.Client{HTTP: s.Client()}
 }
 
-// arrived is what of h's request came to echo's server.
+// arrived returns h's request as echo's server received it.
 func arrived(t testing.TB, h *pending.Pending) (a arrival) {
 	t.Helper()
 	resp, err := h.Response()
 	if err != nil {
-		t.Errorf("Response: %v", err)
+		t.Errorf("Response() error = %v, want nil", err)
 		return a
 	}
 	if err := json.Unmarshal([]byte(resp.Header.Get("X-Arrived")), &a); err != nil {
-		t.Errorf("reading what arrived: %v", err)
+		t.Errorf("decoding the response: %v", err)
 	}
 	return a
 }

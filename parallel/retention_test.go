@@ -13,8 +13,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// What is unread is kept; but what is kept, be it a handle, a response or an error,
-// keeps nothing of the block's other requests.
+// A handle, a response or an error that a program keeps does not keep other
+// requests of its block alive.
 func TestHandle_retainsNoOtherRequest(t *testing.T) {
 	cfg := parallel.Config{Send: func(r *http.Request) (*http.Response, error) {
 		if r.URL.Path == "/fails" {
@@ -41,11 +41,11 @@ func TestHandle_retainsNoOtherRequest(t *testing.T) {
 			<-h.Done()
 			return h
 		}},
-		{"a handle that was asked for its Request", func(p *parallel.Parallel) any {
+		{"a handle whose Request was called", func(p *parallel.Parallel) any {
 			h := p.Post("http://h/", parallel.Body("", strings.NewReader("body")))
 			return []any{h, h.Request()}
 		}},
-		{"a handle that nobody claimed or waited for", func(p *parallel.Parallel) any {
+		{"a handle that is unclaimed and was not waited for", func(p *parallel.Parallel) any {
 			return p.Get("http://h/")
 		}},
 		{"a canceled handle", func(p *parallel.Parallel) any {
@@ -96,14 +96,14 @@ func TestHandle_retainsNoOtherRequest(t *testing.T) {
 			var other weak.Pointer[pending.Pending]
 			parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
 				h := p.Get("http://h/other")
-				<-h.Done() // and nobody takes it
+				<-h.Done() // it stays unclaimed
 				other = weak.Make(h)
 				kept = test.keep(p)
 				return nil
 			})
 			runtime.GC()
 			if other.Value() != nil {
-				t.Error("another request of the block is kept too")
+				t.Error("another request of the block is kept alive")
 			}
 			runtime.KeepAlive(kept)
 		})

@@ -20,8 +20,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 21: requests that had been done were said not to be sent, because somebody sent
-// another request with the same context, whose dial was refused.
+// Promise 21: errors of requests that were carried out matched ErrNotSent,
+// because another request with the same context had a refused dial.
 func TestErrNotSent_aboutThisRequest(t *testing.T) {
 	const order = "http://shop/orders"
 	through := func(addr string) func(*http.Request) (*url.URL, error) {
@@ -36,7 +36,7 @@ func TestErrNotSent_aboutThisRequest(t *testing.T) {
 		return err
 	}
 	for name, tc := range map[string]struct {
-		transport func(network *http.Transport) http.RoundTripper // whose dials are all refused
+		transport func(network *http.Transport) http.RoundTripper // all dials of network are refused
 		proxy     func(*http.Request) (*url.URL, error)
 		body      string
 		want      bool
@@ -48,7 +48,7 @@ func TestErrNotSent_aboutThisRequest(t *testing.T) {
 		"something around the network": {transport: func(n *http.Transport) http.RoundTripper {
 			return roundTrip(func(r *http.Request) (*http.Response, error) { return n.RoundTrip(r.Clone(r.Context())) })
 		}, body: "an order", want: true},
-		"something around, through a proxy that isn't known": {transport: func(n *http.Transport) http.RoundTripper {
+		"something around, through an unknown proxy": {transport: func(n *http.Transport) http.RoundTripper {
 			return roundTrip(n.RoundTrip)
 		}, proxy: through("proxy:3128")},
 		"a handler in the process": {transport: func(n *http.Transport) http.RoundTripper {
@@ -80,7 +80,7 @@ func TestErrNotSent_aboutThisRequest(t *testing.T) {
 		"another port of the host": {transport: func(n *http.Transport) http.RoundTripper {
 			return roundTrip(func(r *http.Request) (*http.Response, error) { return nil, tell(n, r, "http://shop:8080/") })
 		}},
-		"a second way, once the body was read": {transport: func(n *http.Transport) http.RoundTripper {
+		"a second way, after the body was read": {transport: func(n *http.Transport) http.RoundTripper {
 			return roundTrip(func(r *http.Request) (*http.Response, error) {
 				io.Copy(io.Discard, r.Body)
 				r.Body, _ = r.GetBody()
@@ -113,7 +113,7 @@ func TestErrNotSent_aboutThisRequest(t *testing.T) {
 					t.Errorf("Response() = %v, ErrNotSent: %v; want %v", err, errors.Is(err, pending.ErrNotSent), tc.want)
 				}
 				if strings.Contains(err.Error(), "secret") {
-					t.Errorf("Response() = %v, which tells the proxy's password", err)
+					t.Errorf("Response() error = %v, which shows the proxy's password", err)
 				}
 				return nil
 			})
@@ -121,8 +121,8 @@ func TestErrNotSent_aboutThisRequest(t *testing.T) {
 	}
 }
 
-// Promise 21: an http.Client of the user's own, without package client, was said not to
-// have sent a request that it had followed a redirect of.
+// Promise 21: with a user's http.Client and without package client, the error
+// of a request that followed a redirect matched ErrNotSent.
 func TestErrNotSent_afterRedirect(t *testing.T) {
 	for name, tc := range map[string]struct {
 		location string
@@ -154,8 +154,8 @@ func TestErrNotSent_afterRedirect(t *testing.T) {
 	}
 }
 
-// Promise 21: a dial that looks its host up over HTTP, with the context that it is given,
-// got a connection, which was taken for that of its request.
+// Promise 21: a dial that looks up its host over HTTP, with the context that it
+// gets, got a connection, which was taken for the connection of the request.
 func TestErrNotSent_lookupInDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -182,18 +182,19 @@ func TestErrNotSent_lookupInDial(t *testing.T) {
 			return nil
 		})
 		if traced != 2 {
-			t.Errorf("the caller's trace saw %d connections wanted, want 2: its lookup is the caller's own", traced)
+			t.Errorf("the caller's trace has %d GetConns, want 2, since the lookup has the caller's context", traced)
 		}
 	})
 }
 
-// Promise 21: POSTs failed with nothing written, because the server had closed a kept
-// connection, and were not ErrNotSent. net/http doesn't mark this error (golang/go 15723).
+// Promise 21: POSTs failed with nothing written, because the server had closed
+// an idle connection, and their errors did not match ErrNotSent. net/http does
+// not mark this error (golang/go issue 15723).
 func TestErrNotSent_closedWhileIdle(t *testing.T) {
 	long := strings.Repeat("x", 1000)
 	around := func(tr *http.Transport) http.RoundTripper { return roundTrip(tr.RoundTrip) }
 	for name, tc := range map[string]struct {
-		send   func(p *parallel.Parallel, url string) *pending.Pending // nil: POST
+		send   func(p *parallel.Parallel, url string) *pending.Pending // nil means POST
 		path   string
 		buffer int
 		around func(*http.Transport) http.RoundTripper
@@ -237,7 +238,7 @@ func TestErrNotSent_closedWhileIdle(t *testing.T) {
 					hc.Transport = tc.around(s.Transport)
 				}
 				c := client.Client{HTTP: hc}
-				// The connection ends as the request has got it.
+				// The connection ends when the request has got it.
 				ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 					if info.Reused && info.Conn == kept && !tc.reads {
 						theirs.Close()
@@ -257,7 +258,7 @@ func TestErrNotSent_closedWhileIdle(t *testing.T) {
 					_, err := h.Response()
 					if tc.ok {
 						if err != nil {
-							t.Errorf("Response() = %v; want net/http to send it again", err)
+							t.Errorf("Response() error = %v, want nil, since net/http sends the request again", err)
 						}
 						return nil
 					}
@@ -266,7 +267,7 @@ func TestErrNotSent_closedWhileIdle(t *testing.T) {
 					}
 					const text = "the server closed the connection before it answered: "
 					if said := strings.Contains(err.Error(), text); said == tc.want {
-						t.Errorf("Response() = %v; says %q: %v, want %v", err, text, said, !tc.want)
+						t.Errorf("Response() error = %v; has %q: %v, want %v", err, text, said, !tc.want)
 					}
 					return nil
 				})

@@ -19,15 +19,15 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 17, clause by clause.
+// These tests are of promise 17.
 
-// A ledger makes bodies of requests, and knows how often each was closed.
+// A ledger makes request bodies and counts the Closes of each.
 type ledger struct {
 	mu     sync.Mutex
 	closes []int // by body
 }
 
-// body is a new one, of a type that net/http doesn't know.
+// body returns a new body, of a type that net/http does not know.
 func (l *ledger) body(content string) io.ReadCloser {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -48,8 +48,8 @@ func (b *entered) Close() error {
 	return nil
 }
 
-// request is a POST of url whose body is new, and whose GetBody, if wanted, makes
-// new ones.
+// request returns a POST to url with a new body. With GetBody, each call of it
+// returns another new body.
 func (l *ledger) request(t testing.TB, url string, withGetBody bool) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, url, l.body("content"))
@@ -63,14 +63,14 @@ func (l *ledger) request(t testing.TB, url string, withGetBody bool) *http.Reque
 	return r
 }
 
-// check fails the test unless each body was closed once, and there were at least as
-// many as that.
+// check fails the test unless each body was closed once, and there were at
+// least atLeast of them.
 func (l *ledger) check(t testing.TB, when string, atLeast int) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.closes) < atLeast {
-		t.Errorf("%s: %d bodies were taken or opened, want %d at least", when, len(l.closes), atLeast)
+		t.Errorf("%s: %d bodies were taken or opened, want at least %d", when, len(l.closes), atLeast)
 	}
 	for n, closes := range l.closes {
 		if closes != 1 {
@@ -79,8 +79,8 @@ func (l *ledger) check(t testing.TB, when string, atLeast int) {
 	}
 }
 
-// Every body that was taken is closed once by the time its handle settles, sent or
-// not.
+// Every body that the library takes is closed once, no later than its handle is
+// done, whether or not the request is sent.
 func TestUpload_closedOnceByDone(t *testing.T) {
 	refused := errors.New("refused")
 	ended := func(t testing.TB) *parallel.Parallel {
@@ -107,7 +107,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 		client client.Client
 		ask    func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending
 		fails  bool
-		bodies int // at least
+		bodies int // at least this many
 	}{
 		"sent": {ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Post("http://h/", parallel.Body("", l.body("content")))
@@ -133,7 +133,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 		"redirected with 303": {ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Do(l.request(t, "http://h/303", false))
 		}},
-		"redirected without an end": {fails: true, bodies: 10, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
+		"redirected endlessly": {fails: true, bodies: 10, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Do(l.request(t, "http://h/loop", true))
 		}},
 		"GetBody fails": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
@@ -148,7 +148,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 			return p.Do(l.request(t, "http://h/", true), func(*parallel.Request) error { return refused })
 		}},
 		"a failing option before that of the body": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
-			// Body's own is not applied, so its reader is not taken.
+			// The reader of the later option is closed as well.
 			return p.Do(l.request(t, "http://h/", false), func(*parallel.Request) error { return refused },
 				parallel.Body("", strings.NewReader("another")))
 		}},
@@ -158,7 +158,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 		"replaced by an empty one": {ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Do(l.request(t, "http://h/", false), parallel.Body("", nil))
 		}},
-		"taken away by an option": {ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
+		"removed by an option": {ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Do(l.request(t, "http://h/", false), func(r *parallel.Request) error {
 				r.Body, r.ContentLength = nil, 0
 				return nil
@@ -170,10 +170,10 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 		"wrapped by an option, with Do": {ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Do(l.request(t, "http://h/", false), wrap)
 		}},
-		"an option takes the request away": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
+		"an option removes the request": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Do(l.request(t, "http://h/", false), func(r *parallel.Request) error { r.Request = nil; return nil })
 		}},
-		"an option puts another request in its place": {bodies: 2, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
+		"an option replaces the request": {bodies: 2, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			return p.Do(l.request(t, "http://h/", false), func(r *parallel.Request) error {
 				r.Request = l.request(t, "http://h/", false)
 				return nil
@@ -201,7 +201,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 			h.Cancel()
 			return h
 		}},
-		"its own context over": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
+		"its own context has ended": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			return p.Do(l.request(t, "http://h/", true).WithContext(ctx))
@@ -209,7 +209,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 		"the block ended": {fails: true, ask: func(t testing.TB, _ *parallel.Parallel, l *ledger) *pending.Pending {
 			return ended(t).Do(l.request(t, "http://h/", true))
 		}},
-		"left in the queue by the block": {fails: true, ask: func(t testing.TB, _ *parallel.Parallel, l *ledger) (h *pending.Pending) {
+		"in the queue when the block ends": {fails: true, ask: func(t testing.TB, _ *parallel.Parallel, l *ledger) (h *pending.Pending) {
 			client.Parallel(t.Context(), func(p *parallel.Parallel) error {
 				h = p.Do(l.request(t, "http://h/", true), parallel.After(time.Hour))
 				return nil
@@ -264,7 +264,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					switch r.URL.Path {
 					case "/never":
-						io.Copy(io.Discard, r.Body) // or else the end of the connection isn't noticed
+						io.Copy(io.Discard, r.Body) // otherwise the server does not notice the end of the connection
 						<-r.Context().Done()
 					case "/unread":
 					case "/307":
@@ -288,19 +288,19 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 					<-h.Done()
 					l.check(t, "when the handle is done", max(tc.bodies, 1))
 					if _, err := h.Response(); (err != nil) != tc.fails {
-						t.Errorf("Response: %v, want an error: %v", err, tc.fails)
+						t.Errorf("Response() error = %v, want an error: %v", err, tc.fails)
 					}
 					return nil
 				})
 				l.check(t, "after the block", 1)
-				<-time.After(time.Second) // net/http's server lingers on a connection that it didn't read to the end
+				<-time.After(time.Second) // net/http's server waits on a connection that it did not read to the end
 			})
 		})
 	}
 }
 
-// A reader that one request took is not another's: the second fails, and the first
-// goes on with it.
+// A reader that one request has taken is not given to another. The second
+// request fails, and the first continues with the reader.
 func TestUpload_oneUseReaderClosedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
@@ -310,10 +310,10 @@ func TestUpload_oneUseReaderClosedOnce(t *testing.T) {
 			body := parallel.Body("", l.body("content"))
 			first, second := p.Post("http://h/", body), p.Post("http://h/", body)
 			if _, err := second.Response(); err == nil {
-				t.Error("a reader was given to two requests, and both took it")
+				t.Error("two requests took the same reader")
 			}
 			if got := text(t, first); got != "content" {
-				t.Errorf("the first sent %q", got)
+				t.Errorf("the first request sent %q, want the content", got)
 			}
 			return nil
 		})
@@ -321,8 +321,8 @@ func TestUpload_oneUseReaderClosedOnce(t *testing.T) {
 	})
 }
 
-// An upload whose Read blocks, and ends when it is closed, holds up neither the exit
-// nor a Cancel.
+// An upload whose Read blocks, and ends with its Close, delays neither the end
+// of the block nor a Cancel.
 func TestUpload_blockedReadDoesntDelayEnd(t *testing.T) {
 	ways := map[string]func(p *parallel.Parallel, h *pending.Pending, cancel context.CancelFunc){
 		"leaving": func(*parallel.Parallel, *pending.Pending, context.CancelFunc) {},
@@ -362,7 +362,7 @@ func TestUpload_blockedReadDoesntDelayEnd(t *testing.T) {
 	}
 }
 
-// The same over HTTP/2, which reads a body in its own way.
+// The same over HTTP/2, which reads a body in another way.
 func TestUpload_blockedReadHTTP2(t *testing.T) {
 	began := make(chan struct{})
 	srv := http2Server(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -380,8 +380,8 @@ func TestUpload_blockedReadHTTP2(t *testing.T) {
 	}) // would not return
 }
 
-// A timeout ends such an upload, and the request, when it is over: the client's own
-// and that of the user's http.Client.
+// A timeout ends a blocked upload and its request on time. This holds for the
+// client's Timeout and for that of the user's http.Client.
 func TestUpload_timeoutEndsBlockedRead(t *testing.T) {
 	for name, c := range map[string]client.Client{
 		"Timeout":      {HTTP: &http.Client{}, Timeout: 300 * time.Millisecond},
@@ -398,7 +398,7 @@ func TestUpload_timeoutEndsBlockedRead(t *testing.T) {
 					body, _ := io.Pipe()
 					_, err := p.Post("http://h/", parallel.Body("", body)).Response()
 					if d := time.Since(start); d != 300*time.Millisecond || !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("%v after %v; want context.DeadlineExceeded after 300ms", err, d)
+						t.Errorf("error = %v after %v, want context.DeadlineExceeded after 300ms", err, d)
 					}
 					return nil
 				})
@@ -407,15 +407,16 @@ func TestUpload_timeoutEndsBlockedRead(t *testing.T) {
 	}
 }
 
-// A stubborn body's Read and Close go their own way: Read takes as long as it takes.
+// A stubborn body's Read takes a fixed time. Its Close does not end a Read.
 type stubborn struct{ readTakes time.Duration }
 
 func (b stubborn) Read([]byte) (int, error) { <-time.After(b.readTakes); return 0, io.EOF }
 func (stubborn) Close() error               { return nil }
 
-// An upload whose Read doesn't end with its Close is waited for, exactly as long as
-// it takes, whatever the deadline; so are a To, an Auth, a Wait, a transport and a
-// Go function that do not heed their context.
+// The block waits for an upload's Read that does not end with its Close,
+// exactly as long as it takes and regardless of any deadline. It also waits for
+// a To, an Auth, a Wait, a transport and a Go function that do not honor their
+// context.
 func TestEnd_waitsForCodeIgnoringContext(t *testing.T) {
 	const takes = time.Hour
 	slow := func(*http.Request) error { <-time.After(takes); return nil }
@@ -471,8 +472,8 @@ type writeFunc func([]byte) (int, error)
 
 func (f writeFunc) Write(b []byte) (int, error) { return f(b) }
 
-// The handle of a request whose body's Read goes on settles when that has ended, and
-// no other begins.
+// If a Read of a request's body is still running, the handle is done only when
+// the Read has returned, and no other Read begins.
 func TestUpload_doneAfterLastRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -491,19 +492,19 @@ func TestUpload_doneAfterLastRead(t *testing.T) {
 			h.Cancel()
 			<-h.Done()
 			if d := time.Since(start); d != time.Minute {
-				t.Errorf("the handle settled after %v, want 1m0s", d)
+				t.Errorf("the handle was done after %v, want 1m0s", d)
 			}
 			<-time.After(time.Hour)
 			if n := len(reads); n != 1 {
-				t.Errorf("%d Reads, want 1", n)
+				t.Errorf("%d Reads began, want 1", n)
 			}
 			return nil
 		})
 	})
 }
 
-// It does so too with a transport that doesn't wait for that Read, as net/http's
-// HTTP/1 does.
+// The same holds if the transport does not wait for that Read, as net/http does
+// not for HTTP/1.
 func TestUpload_doneAfterAbandonedRead(t *testing.T) {
 	reading, returned := make(chan struct{}), make(chan struct{})
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -517,7 +518,7 @@ func TestUpload_doneAfterAbandonedRead(t *testing.T) {
 		h := p.Post("http://h/", parallel.Body("", readFunc(func([]byte) (int, error) {
 			close(reading)
 			<-returned
-			for range 1000 { // give the handle a chance to settle too early
+			for range 1000 { // enough time for the handle to complete too early
 				runtime.Gosched()
 			}
 			ended = true
@@ -525,14 +526,14 @@ func TestUpload_doneAfterAbandonedRead(t *testing.T) {
 		})))
 		<-h.Done()
 		if !ended {
-			t.Error("the handle settled while its body was being read")
+			t.Error("the handle was done while its body was being read")
 		}
 		return nil
 	})
 }
 
-// A transport that reads on when it has long returned gets an error, and the user's
-// reader is not asked. (Promise 10.)
+// Promise 10: a transport that reads the body after the handle is done gets an
+// error, and the user's reader is not called.
 func TestUpload_noReadOnceDone(t *testing.T) {
 	var body io.ReadCloser
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -544,7 +545,7 @@ func TestUpload_noReadOnceDone(t *testing.T) {
 		h := p.Post("http://h/", parallel.Body("", readFunc(func([]byte) (int, error) { reads++; return 0, io.EOF })))
 		<-h.Done()
 		if n, err := body.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF || reads != 0 {
-			t.Errorf("a Read after the handle was done: %d, %v, and %d of the user's reader; want an error and none", n, err, reads)
+			t.Errorf("Read after the handle was done = %d, %v, with %d Reads of the user's reader; want an error, and 0", n, err, reads)
 		}
 		return nil
 	})
@@ -554,8 +555,8 @@ type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(b []byte) (int, error) { return f(b) }
 
-// A body's type is hidden from net/http, but not what it says of it: an upload of
-// known length is not sent chunked, and an empty one has no body.
+// The type of a body is hidden from net/http, but its length is not. An upload
+// of known length is not sent chunked, and an empty one has no body.
 func TestUpload_keepsItsLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -581,7 +582,7 @@ func TestUpload_keepsItsLength(t *testing.T) {
 				{p.Post("http://h/"), "0 []  <nil>"},
 			} {
 				if got := text(t, tc.h); got != tc.want {
-					t.Errorf("the server got %q, want %q", got, tc.want)
+					t.Errorf("the server received %q, want %q", got, tc.want)
 				}
 			}
 			return nil

@@ -17,8 +17,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promises 6, 17 and 25: what is hung up on, in its handshake, may be a connection of the
-// user's own.
+// Promises 6, 17 and 25: a connection that is closed in its handshake may be
+// the user's own, and its Close may panic.
 func TestClose_guardedLikeTransport(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic("in Close") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
@@ -40,24 +40,24 @@ func TestClose_guardedLikeTransport(t *testing.T) {
 						synctest.Wait()
 						h.Cancel()
 						if _, err := h.Response(); err == nil || told.Load() != 1 || closed.Load() != 1 {
-							t.Errorf("as the handle settles: error %v, the observer told %d times, the body closed %d times; want an error, once, once",
+							t.Errorf("when the handle is done: error = %v, %d outcomes, the body closed %d times; want an error, 1, 1",
 								err, told.Load(), closed.Load())
 						}
 						if ended := p.Context().Err() != nil; ended != (name == "panic") {
-							t.Errorf("the block was canceled: %v; want it of a panic", ended)
+							t.Errorf("the block was canceled: %v, want it only after a panic", ended)
 						}
 						return nil
 					})
 				})
 				if (d.raised != nil) != (name == "panic") {
-					t.Errorf("raised %v; want what panicked", d.raised)
+					t.Errorf("raised %v, want the panic of Close", d.raised)
 				}
 			})
 		})
 	}
 }
 
-// closedBy is a connection whose first Close ends in a way of its own.
+// A closedBy is a connection whose first Close calls a function.
 type closedBy struct {
 	net.Conn
 	closed atomic.Bool
@@ -65,7 +65,7 @@ type closedBy struct {
 }
 
 func (c *closedBy) Close() error {
-	first := c.closed.CompareAndSwap(false, true) // before net/http sees it closed, and closes it too
+	first := c.closed.CompareAndSwap(false, true) // before net/http sees the connection closed, and closes it as well
 	c.Conn.Close()
 	if first {
 		c.end()
@@ -73,25 +73,26 @@ func (c *closedBy) Close() error {
 	return nil
 }
 
-// onClose is an empty body.
+// An onClose is an empty body whose Close calls a function.
 type onClose struct{ f func() }
 
 func (*onClose) Read([]byte) (int, error) { return 0, io.EOF }
 func (b *onClose) Close() error           { b.f(); return nil }
 
-// answeredWith answers every request with what body makes.
+// answeredWith returns a Send that responds with the body that body returns.
 func answeredWith(body func(*http.Request) io.ReadCloser) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: body(r), ContentLength: -1, Request: r}, nil
 	}
 }
 
-// The goroutine that closes a body whose Read blocks is for a request that is canceled.
+// A body is closed on its own goroutine only if the request is canceled,
+// because its Read may block.
 func TestUpload_closedOnWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var stacks string
 		body := &onClose{func() {
-			synctest.Wait() // for whoever else would close it
+			synctest.Wait() // for any other goroutine that would close it
 			b := make([]byte, 1<<20)
 			stacks = string(b[:runtime.Stack(b, true)])
 		}}
@@ -106,8 +107,8 @@ func TestUpload_closedOnWorker(t *testing.T) {
 	})
 }
 
-// The context that a request is sent with has ended when its handle settles, whatever
-// became of it.
+// The context with which a request was sent has ended when its handle is done,
+// whatever the result.
 func TestRequest_contextEndsWithIt(t *testing.T) {
 	ends := map[string]struct {
 		send    func(*http.Request) (*http.Response, error)
@@ -136,7 +137,7 @@ func TestRequest_contextEndsWithIt(t *testing.T) {
 						h := p.Get("http://h/")
 						h.Response()
 						if sent.Err() == nil {
-							t.Error("the context goes on after the handle has settled")
+							t.Error("the context has not ended when the handle is done")
 						}
 						return nil
 					})
@@ -146,11 +147,11 @@ func TestRequest_contextEndsWithIt(t *testing.T) {
 	}
 }
 
-// A body whose Read heeds its context may have another Read going on under it, which
-// must not write into what comes after.
+// A Read of a body that honors its context may run another Read in the
+// background. That Read must not write into the memory of a later body.
 func TestUpload_lateReadReachesNoOtherBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		want := bytes.Repeat([]byte("a"), 100<<10) // which begins where others do
+		want := bytes.Repeat([]byte("a"), 100<<10) // begins in the same memory as other bodies
 		late, written := make(chan struct{}), make(chan struct{})
 		cfg := parallel.Config{Limit: 1, Send: func(r *http.Request) (*http.Response, error) {
 			resp := &http.Response{StatusCode: http.StatusOK, ContentLength: int64(len(want)), Request: r}
@@ -166,7 +167,7 @@ func TestUpload_lateReadReachesNoOtherBody(t *testing.T) {
 			p.Get("http://h/hasty", parallel.Timeout(time.Second))
 			got, err := p.Get("http://h/good").Bytes()
 			if err != nil || !bytes.Equal(got, want) {
-				t.Errorf("Bytes: %d of %d are another's, %v", bytes.Count(got, []byte("x")), len(got), err)
+				t.Errorf("Bytes() has %d of %d bytes from another body, %v", bytes.Count(got, []byte("x")), len(got), err)
 			}
 			return nil
 		})
@@ -196,10 +197,10 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Promise 15: long bodies are taken as they come, also where nothing makes their worker
-// wait: it doesn't read one after the other while the first is not taken.
+// Promise 15: a worker that never has to wait lets the loop consume a long body
+// before it reads the next one.
 func TestWorker_yieldsAfterLongBody(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // or it might be taken by chance
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // with more, the body might be consumed by chance
 	const n, size = 20, 2 << 20
 	var sent atomic.Int32
 	cfg := parallel.Config{Limit: 1, Send: func(r *http.Request) (*http.Response, error) {
@@ -214,7 +215,7 @@ func TestWorker_yieldsAfterLongBody(t *testing.T) {
 		}
 		for h := range p.Arrivals() {
 			if b, err := h.Bytes(); err != nil || len(b) != size {
-				t.Errorf("Bytes returned %d bytes and %v", len(b), err)
+				t.Errorf("Bytes() = %d bytes, %v; want the body", len(b), err)
 			}
 			most = max(most, sent.Load()-taken)
 			taken++
@@ -222,6 +223,6 @@ func TestWorker_yieldsAfterLongBody(t *testing.T) {
 		return nil
 	})
 	if most > 4 {
-		t.Errorf("%d bodies were read or being read that nobody had taken yet; want 2, and a few at most", most)
+		t.Errorf("%d bodies were read and not consumed, want about 2", most)
 	}
 }

@@ -30,8 +30,8 @@ func TestName(t *testing.T) {
 	}
 }
 
-// The URL of a bare GET may be handed to a transport, which may change it.
-// Nothing else may see that.
+// The URL of a bare GET may be passed to a transport, which may change it.
+// Nothing else may see the change.
 func TestSend_urlIsNotShared(t *testing.T) {
 	at := func(path string) *url.URL { return &url.URL{Scheme: "http", Host: "h", Path: path} }
 	for name, out := range map[string]ask.Outgoing{
@@ -45,11 +45,11 @@ func TestSend_urlIsNotShared(t *testing.T) {
 			view.URL.Path = "/viewed"
 			sent := out.Send(t.Context())
 			if sent.URL.Path != "/x" {
-				t.Errorf("%s: sent %s", name, sent.URL)
+				t.Errorf("%s: sent %s, want the path /x", name, sent.URL)
 			}
 			sent.URL.Path = "/changed"
 			if got := out.Request().URL.Path; got != "/x" {
-				t.Errorf("%s: the request has the path %s after it was sent", name, got)
+				t.Errorf("%s: the request has the path %s after it was sent, want /x", name, got)
 			}
 		}
 	}
@@ -65,7 +65,7 @@ func TestInMemory(t *testing.T) {
 	}
 	resp.Body = io.NopCloser(strings.NewReader("another's"))
 	if body, ok := ask.InMemory(resp); ok {
-		t.Errorf("InMemory() = %q, true for another's response", body)
+		t.Errorf("InMemory() = %q, true for the response of another library, want false", body)
 	}
 }
 
@@ -73,7 +73,7 @@ func TestFresh(t *testing.T) {
 	r := &http.Request{Body: io.NopCloser(strings.NewReader("once"))}
 	body := ask.Fresh(r)
 	if _, err := io.ReadAll(body); !errors.Is(err, ask.ErrSpent) || !ask.IsSpent(body) {
-		t.Errorf("reading a spent body: %v; want %v", err, ask.ErrSpent)
+		t.Errorf("Read of a spent body = %v, want %v", err, ask.ErrSpent)
 	}
 	opened := 0
 	r.GetBody = func() (io.ReadCloser, error) {
@@ -82,9 +82,9 @@ func TestFresh(t *testing.T) {
 	}
 	body = ask.Fresh(r)
 	if opened != 0 {
-		t.Error("a body was opened that nobody reads")
+		t.Error("GetBody was called before the first Read")
 	}
 	if b, err := io.ReadAll(body); string(b) != "again" || err != nil || opened != 1 {
-		t.Errorf("read %q, %v, opened %d times; want it opened once", b, err, opened)
+		t.Errorf("Read = %q, %v, opened %d times; want %q, opened once", b, err, opened, "again")
 	}
 }

@@ -9,13 +9,13 @@ import (
 	"testing/iotest"
 )
 
-// A body is read to its end in whatever pieces it comes, and memory follows the
-// bytes that came: neither the declared length, which a server may make up, nor the
-// limit decides how much is allocated. Promise 15.
+// Promise 15: a body is read to its end, in any pieces. Memory grows with the
+// bytes received: neither the declared length, which a server may invent, nor
+// the limit decides how much is allocated.
 func TestReadAll(t *testing.T) {
 	cases := map[string]struct {
 		reader  func(io.Reader) io.Reader
-		longest int // of what is worth its time
+		longest int // longest body that is tried
 	}{
 		"as it is":               {func(r io.Reader) io.Reader { return r }, 200_000},
 		"half of what fits":      {iotest.HalfReader, 200_000},
@@ -47,20 +47,20 @@ func TestReadAll(t *testing.T) {
 							t.Fatalf("%s: %v", what, err)
 						}
 						if asked.forNothing {
-							t.Fatalf("%s: Read was called with no room, which some readers wait in for ever", what)
+							t.Fatalf("%s: Read was called with an empty buffer, for which some readers wait forever", what)
 						}
 						switch {
 						case limit == 0 || int64(n) <= limit:
 							if !bytes.Equal(got, came) {
-								t.Fatalf("%s: %d bytes came back, or others", what, len(got))
+								t.Fatalf("%s: got %d bytes, or other bytes", what, len(got))
 							}
 						case int64(len(got)) <= limit:
-							t.Fatalf("%s: %d bytes came back, which doesn't show that the limit was passed", what, len(got))
+							t.Fatalf("%s: got %d bytes, want more than the limit", what, len(got))
 						case !bytes.HasPrefix(came, got):
-							t.Fatalf("%s: what came back is not how the body begins", what)
+							t.Fatalf("%s: got other bytes than the body begins with", what)
 						}
 						if most := max(trusted, 8*len(got)); cap(got) > most {
-							t.Fatalf("%s: a buffer of %d bytes for %d, want %d at most", what, cap(got), len(got), most)
+							t.Fatalf("%s: the buffer has %d bytes for %d, want at most %d", what, cap(got), len(got), most)
 						}
 					}
 				}
@@ -73,10 +73,10 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 	return new(Buffer).readAll(r, declared, limit)
 }
 
-// What is read once it is believed is copied from where bodies begin; so none shares
-// its bytes with another, whatever becomes of either.
+// A body longer than a trusted length begins in the Buffer and is copied from
+// there. So no two bodies share memory, whatever happens to either of them.
 func TestReadAll_bodiesShareNoMemory(t *testing.T) {
-	const n = 2*growth*trusted + 1 // more than is kept of any beginning
+	const n = 2*growth*trusted + 1 // more than a Buffer keeps
 	content := make([]byte, n)
 	for i := range content {
 		content[i] = byte(i * 7 >> 3)
@@ -89,10 +89,10 @@ func TestReadAll_bodiesShareNoMemory(t *testing.T) {
 		came := append([]byte{byte(i)}, content[1:length]...)
 		body, err := b.readAll(bytes.NewReader(came), int64(length), 0)
 		if err != nil || cap(body) != length {
-			t.Errorf("readAll of %d bytes: a buffer of %d, %v; want one of the declared length", length, cap(body), err)
+			t.Errorf("readAll of %d bytes: a buffer of %d, %v; want the declared length", length, cap(body), err)
 		}
 		bodies = append(bodies, body)
-		for _, short := range []int{1, trusted, trusted + 1, length - 1} { // that break off
+		for _, short := range []int{1, trusted, trusted + 1, length - 1} { // bodies that break off
 			short = min(short, length-1)
 			if got, err := b.readAll(&failing{make([]byte, short), cut}, int64(length), 0); err != cut || len(got) != short {
 				t.Errorf("readAll of %d bytes of %d: %d bytes, %v; want %v", short, length, len(got), err, cut)
@@ -101,15 +101,15 @@ func TestReadAll_bodiesShareNoMemory(t *testing.T) {
 	}
 	for i, body := range bodies {
 		if want := append([]byte{byte(i)}, content[1:lengths[i]]...); !bytes.Equal(body, want) {
-			t.Errorf("body %d of %d bytes is not what came", i, lengths[i])
+			t.Errorf("body %d of %d bytes has other bytes than were read", i, lengths[i])
 		}
 	}
 	if most := growth * trusted; cap(b.buf) > most {
-		t.Errorf("what is kept for Buffer is %d bytes, want %d at most", cap(b.buf), most)
+		t.Errorf("the Buffer has %d bytes, want at most %d", cap(b.buf), most)
 	}
 }
 
-// asking notes whether it was asked for no bytes.
+// An asking reader records whether Read was called with an empty buffer.
 type asking struct {
 	r          io.Reader
 	forNothing bool
@@ -123,7 +123,7 @@ func (a *asking) Read(p []byte) (int, error) {
 	return a.r.Read(p)
 }
 
-// stuttering gives nothing at every other Read.
+// A stuttering reader returns nothing at every other Read.
 type stuttering struct {
 	r    io.Reader
 	rest bool
@@ -140,11 +140,11 @@ func TestReadAll_trustsSmallLength(t *testing.T) {
 	content := make([]byte, trusted)
 	got, err := readAll(bytes.NewReader(content), trusted, 0)
 	if err != nil || len(got) != trusted || cap(got) != trusted {
-		t.Errorf("readAll of %d bytes, as declared: %d bytes in a buffer of %d, %v", trusted, len(got), cap(got), err)
+		t.Errorf("readAll of %d bytes, as declared: %d bytes in a buffer of %d, %v; want both to be the declared length", trusted, len(got), cap(got), err)
 	}
 }
 
-// A body without an end stops soon after the limit.
+// Reading an endless body stops soon after the limit.
 func TestReadAll_stopsAtLimit(t *testing.T) {
 	for _, declared := range []int64{0, 10, 1000, 1 << 40} {
 		for _, limit := range []int64{1, 1000, trusted, 1 << 20} {
@@ -161,7 +161,8 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// What came before an error is given back with it: an Outcome counts it.
+// The data that was read before an error is returned with it, because an
+// Outcome counts it.
 func TestReadAll_returnsDataBeforeError(t *testing.T) {
 	broken := errors.New("broken")
 	for _, n := range []int{0, 1, 511, 512, 513, 5000} {
@@ -172,13 +173,13 @@ func TestReadAll_returnsDataBeforeError(t *testing.T) {
 		} {
 			got, err := readAll(r, 0, 0)
 			if err != broken || !bytes.Equal(got, content) {
-				t.Errorf("readAll of %d bytes and an error %s: %d bytes, %v", n, name, len(got), err)
+				t.Errorf("readAll of %d bytes and an error %s: %d bytes, %v; want all bytes and the error", n, name, len(got), err)
 			}
 		}
 	}
 }
 
-// failing gives its error together with the last of its data.
+// A failing reader returns its error together with the last of its data.
 type failing struct {
 	data []byte
 	err  error
