@@ -96,7 +96,7 @@ var waysToEnd = map[string]func(t *testing.T, c client.Client, url string){
 			return nil
 		})
 	},
-	"leaving": func(t *testing.T, c client.Client, url string) {
+	"the block ends": func(t *testing.T, c client.Client, url string) {
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			p.Get(url)
 			<-time.After(time.Second)
@@ -143,7 +143,7 @@ func TestCancel_closesLateConnection(t *testing.T) {
 			return ours, nil
 		}}
 		c := client.Client{HTTP: &http.Client{Transport: &http.Transport{DialContext: parallel.DialContext(r.Dial)}}}
-		waysToEnd["leaving"](t, c, "http://h/")
+		waysToEnd["the block ends"](t, c, "http://h/")
 		synctest.Wait()
 		defer theirs.Close()
 		if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {

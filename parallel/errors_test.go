@@ -284,7 +284,7 @@ func TestErrors_noPassword(t *testing.T) {
 		"one slash":                                          {url: "http:/user:secret@h/"},
 		"no slash":                                           {url: "http:user:secret@h/"},
 		"no scheme but slashes":                              {url: "//user:secret@h/"},
-		"a scheme that nobody knows":                         {url: "gopher://user:secret@h/"},
+		"an unknown scheme":                                  {url: "gopher://user:secret@h/"},
 		"a BaseURL":                                          {client: client.Client{BaseURL: "http://user:secret@refused/"}, url: "/x"},
 		"outside the BaseURL":                                {client: client.Client{BaseURL: "http://user:secret@refused/"}, url: "../x"},
 		"a bad BaseURL":                                      {client: client.Client{BaseURL: "http://user:secret@h:port/"}, url: "/x"},
@@ -294,7 +294,7 @@ func TestErrors_noPassword(t *testing.T) {
 		"a redirect that is refused":                         {location: "http://user:secret@refused/"},
 		"a redirect to a cut body":                           {location: "http://user:secret@h/cut"},
 		"a redirect to too long a body":                      {client: client.Client{MaxBody: 1000}, location: "http://user:secret@h/long"},
-		"a redirect to a scheme that nobody knows":           {location: "gopher://user:secret@h/"},
+		"a redirect to an unknown scheme":                    {location: "gopher://user:secret@h/"},
 		"a redirect without an end":                          {url: "http://user:secret@h/loop"},
 		"a redirect to a bad port":                           {location: "http://user:secret@h:port/"},
 		"a redirect to a bad password":                       {location: "http://user:secret%zz@h/"},
@@ -543,7 +543,7 @@ func TestCancel_matchesCanceled(t *testing.T) {
 		"its context, a cause":  {func(hs handles) { hs.ofIts(cause); <-hs.h.Done() }, []error{cause}, []error{parallel.ErrEnded}},
 		"the caller's":          {func(hs handles) { hs.ofBlock(nil) }, nil, []error{parallel.ErrEnded}},
 		"the caller's, a cause": {func(hs handles) { hs.ofBlock(cause) }, []error{cause}, []error{parallel.ErrEnded}},
-		"leaving":               {func(handles) {}, []error{parallel.ErrEnded}, nil},
+		"the block ends":        {func(handles) {}, []error{parallel.ErrEnded}, nil},
 	}
 	for name, transport := range transports {
 		for way, tc := range ways {

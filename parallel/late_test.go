@@ -76,13 +76,13 @@ func TestHandshake_refusedOnceFailed(t *testing.T) {
 // returns nil.
 type moment struct {
 	context.Context
-	end   context.CancelFunc
-	asked atomic.Bool
+	end    context.CancelFunc
+	called atomic.Bool
 }
 
 func (m *moment) Err() error {
 	err := m.Context.Err()
-	if !m.asked.Swap(true) {
+	if !m.called.Swap(true) {
 		m.end()
 		synctest.Wait()
 	}

@@ -53,7 +53,7 @@ func TestQueue_emptiedByContext(t *testing.T) {
 		context func(context.Context) (context.Context, context.CancelFunc)
 		want    []error
 		timeout bool
-	}{"leaving", context.WithCancel, []error{context.Canceled, parallel.ErrEnded}, false}) {
+	}{"the block ends", context.WithCancel, []error{context.Canceled, parallel.ErrEnded}, false}) {
 		t.Run(end.name, func(t *testing.T) {
 			for range 50 {
 				synctest.Test(t, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestQueue_emptiedByContext(t *testing.T) {
 						p.Get("http://any/first", parallel.Timeout(-1))
 						hs = makeMany(ctx, p, 20)
 						<-time.After(time.Millisecond)
-						if end.name != "leaving" {
+						if end.name != "the block ends" {
 							<-p.Context().Done()
 							synctest.Wait()
 						}
@@ -134,10 +134,10 @@ func TestSlot_notSentAfterContextEnds(t *testing.T) {
 		{"the caller's ends", "Wait", true, callers},
 		{"the caller's ends", "Auth", false, callers},
 		{"the caller's ends", "Auth", true, callers},
-		{"the block is left", "Wait", false, leaving},
-		{"the block is left", "Wait", true, leaving},
-		{"the block is left", "Auth", false, leaving},
-		{"the block is left", "Auth", true, leaving},
+		{"the block ends", "Wait", false, leaving},
+		{"the block ends", "Wait", true, leaving},
+		{"the block ends", "Auth", false, leaving},
+		{"the block ends", "Auth", true, leaving},
 		{"its own ends", "Wait", true, own},
 	} {
 		t.Run(fmt.Sprintf("%s in %s, with its own context: %v", row.name, row.in, row.own), func(t *testing.T) {

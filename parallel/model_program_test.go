@@ -6,27 +6,28 @@ import (
 	"time"
 )
 
-// A program is a random use of a block, decoded from bytes: any bytes are a program,
-// so that it can be fuzzed. It prints as something like Go.
+// A program is a random use of a block, decoded from bytes. Any bytes are a
+// program, so it can be fuzzed. It prints as something like Go.
 type program struct {
 	bytes []byte
 
 	limit, hostLimit int
 	timeout          time.Duration
 	waits            bool // there is a Wait
-	network          bool // net/http and a server in place of a transport of the test's own
+	network          bool // net/http and a server, in place of the test's own transport
 	main             scope
 }
 
-// A scope is what the function of one block does.
+// A scope holds what the function of one block does.
 type scope struct {
 	caller   callerEnd
 	callerAt time.Duration
 	ops      []op
-	leave    leaving // at the end of ops
+	end      ending // after ops
 }
 
-// A callerEnd is how the context of a block's caller ends, if it does.
+// A callerEnd is the way in which the context of a block's caller ends, if it
+// does.
 type callerEnd int
 
 const (
@@ -36,25 +37,25 @@ const (
 	callerDeadline
 )
 
-// A leaving is how a function is left.
-type leaving int
+// An ending is the way in which a function ends.
+type ending int
 
 const (
-	byReturn leaving = iota
+	byReturn ending = iota
 	byError
 	byPanic
 	byGoexit
 )
 
-func (l leaving) String() string {
+func (l ending) String() string {
 	return [...]string{"return nil", "return err", `panic("fn")`, "runtime.Goexit()"}[l]
 }
 
-// A code is what an op does.
+// A code is the kind of an op.
 type code int
 
 const (
-	opEnd code = iota // of a list of ops
+	opEnd code = iota // the end of a list of ops
 	opGet
 	opDo
 	opPost
@@ -80,7 +81,7 @@ const (
 	opLeave
 )
 
-// codes are what the byte of an op stands for.
+// codes maps the byte of an op to its code.
 var codes = []code{
 	opEnd, opGet, opGet, opGet, opGet, opGet, opDo, opDo, opPost, opRefused, opGo, opGo, opResponse, opBytes, opNext, opNext,
 	opDrain, opArrivals, opArrivals, opEach, opEach, opOrdered, opAll, opRace, opRace, opCancel, opDone, opLook, opLook,
@@ -89,27 +90,27 @@ var codes = []code{
 
 type op struct {
 	code  code
-	reqs  []spec // of requests: one, or one for each item
-	picks []int  // handles, by their number modulo the number there are
+	reqs  []spec // for requests: one, or one for each item
+	picks []int  // handles, by number modulo the number of handles
 	n     int
 	pause time.Duration
 	sub   scope
-	leave leaving
+	leave ending
 }
 
-// A spec is what becomes of one request, unless something else ends it before.
+// A spec says how one request ends, unless something else ends it first.
 type spec struct {
 	host    string
-	hop     string // the host that host redirects a GET to; "" for none
+	hop     string // the host to which host redirects a GET; "" means none
 	result  result
 	latency time.Duration // until the header
-	body    time.Duration // until the body, after that
-	lag     time.Duration // from the end of the context to heeding it
+	body    time.Duration // from the header to the body
+	lag     time.Duration // from the end of the context to the transport's return
 	after   time.Duration
-	timeout time.Duration // 0: the client's
-	wait    result        // ok, broken, panics_, stalls (it does not heed its context): of the client's Wait
+	timeout time.Duration // 0 means the client's
+	wait    result        // of the client's Wait: ok, broken, panics_, or stalls, which ignores its context
 	waits   time.Duration
-	own     time.Duration // for Do: when its context ends; 0: never
+	own     time.Duration // for Do: when its context ends; 0 means never
 	by      way           // for Each
 }
 
@@ -119,11 +120,11 @@ const (
 	ok result = iota
 	notFound
 	unavailable
-	broken   // an error of the transport's
+	broken   // an error of the transport
 	stalls   // until its context ends
 	short    // a body shorter than declared
-	cutOff   // a body that breaks
-	nothing  // nil, nil
+	cutOff   // a body whose Read fails
+	nothing  // a nil response and a nil error
 	panics_  // in the transport
 	goexits  // in the transport
 	panicsIn // in the body's Read
@@ -138,7 +139,7 @@ var results = []result{
 	notFound, notFound, unavailable, broken, broken, stalls, stalls, short, cutOff, nothing, panics_, goexits, panicsIn,
 }
 
-// A way is how the start function of an Each makes its handle.
+// A way is a way in which the start function of an Each makes its handle.
 type way int
 
 const (
@@ -148,7 +149,7 @@ const (
 	byTheOneBefore
 )
 
-// decoder takes a program from bytes; past their end it takes zeros.
+// A decoder decodes a program from bytes. After the last byte it reads zeros.
 type decoder struct {
 	left []byte
 	ops  int
@@ -163,12 +164,12 @@ func (d *decoder) next() int {
 	return int(b)
 }
 
-// ms is one of 0, step, 2*step, ... below n steps.
+// ms returns one of 0, step, 2*step, ..., with n values in all.
 func (d *decoder) ms(n, step int) time.Duration {
 	return time.Duration(d.next()%n*step) * time.Millisecond
 }
 
-// seldom is ms, but mostly 0.
+// seldom is like ms, but returns 0 most of the time.
 func (d *decoder) seldom(n, step int) time.Duration {
 	if b := d.next(); b%4 == 3 {
 		return time.Duration((1+b/4%n)*step) * time.Millisecond
@@ -193,7 +194,7 @@ func decode(b []byte) *program {
 
 func (d *decoder) scope(depth int, caller bool) (s scope) {
 	b := d.next()
-	s.leave = []leaving{byReturn, byReturn, byReturn, byReturn, byError, byError, byPanic, byGoexit}[b%8]
+	s.end = []ending{byReturn, byReturn, byReturn, byReturn, byError, byError, byPanic, byGoexit}[b%8]
 	if caller && b/8%4 == 3 {
 		s.caller = callerCancels + callerEnd(b/32%3)
 		s.callerAt = d.ms(32, 10)
@@ -223,7 +224,7 @@ func (d *decoder) list(depth int) (ops []op) {
 				o.reqs = append(o.reqs, d.spec())
 			}
 			b := d.next()
-			o.n = b % 12 // items taken before the loop is left; 0: all
+			o.n = b % 12 // items before the break; 0 means all
 			o.pause = time.Duration(b/12%4*25) * time.Millisecond
 		case opAll, opRace:
 			for range d.next() % 5 {
@@ -239,7 +240,7 @@ func (d *decoder) list(depth int) (ops []op) {
 		case opPause:
 			o.pause = d.ms(16, 10)
 		case opLeave:
-			o.leave = leaving(d.next() % 4)
+			o.leave = ending(d.next() % 4)
 		}
 		ops = append(ops, o)
 		if o.code == opLeave {
@@ -267,8 +268,8 @@ func (d *decoder) spec() spec {
 	}
 }
 
-// sharesHandles reports whether other goroutines than the function's own may claim
-// what was made in its block.
+// sharesHandles reports whether goroutines other than the function's may claim
+// handles of its block.
 func (s scope) sharesHandles() bool {
 	for _, o := range s.ops {
 		if o.code == opSpawn || o.code == opGo && o.sub.asksOuter() {
@@ -287,7 +288,7 @@ func (s scope) asksOuter() bool {
 	return false
 }
 
-// String is the program as text, and what it is replayed with.
+// String returns the program as text, and the bytes to replay it.
 func (pr *program) String() string {
 	var b strings.Builder
 	transport := "transport"
@@ -320,7 +321,7 @@ func (s scope) print(b *strings.Builder, indent, call string) {
 	for _, o := range s.ops {
 		o.print(b, indent+"\t")
 	}
-	fmt.Fprintf(b, "%s\t%v\n%s}\n", indent, s.leave, indent)
+	fmt.Fprintf(b, "%s\t%v\n%s}\n", indent, s.end, indent)
 }
 
 func (o op) print(b *strings.Builder, indent string) {
@@ -357,7 +358,7 @@ func (o op) print(b *strings.Builder, indent string) {
 	case opArrivals:
 		line("for range p.Arrivals() { ... } // %d of them", o.n)
 	case opEach, opOrdered:
-		line("for range parallel.%s(p, items, start) { // takes %v for each; left after %d, 0: never", map[code]string{opEach: "Each", opOrdered: "Ordered"}[o.code], o.pause, o.n)
+		line("for range parallel.%s(p, items, start) { // takes %v for each; breaks after %d, 0 means never", map[code]string{opEach: "Each", opOrdered: "Ordered"}[o.code], o.pause, o.n)
 		for _, s := range o.reqs {
 			line("\t%s %v", [...]string{"p.Get", "p.Go", "pending.Race of two", "the one before, or p.Get"}[s.by], s)
 		}

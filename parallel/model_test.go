@@ -26,11 +26,11 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Random programs are run in fake time, and what they did is held against what the
-// promises say of all programs: see check, and where problem is called. Two programs
-// are not made, since they wait for ever as documented: a Go function that waits for
-// its own handle or drains the outer block's arrivals, and what runs in a slot and waits
-// for a request of the same block.
+// These tests run random programs in fake time, and check that each of them keeps
+// the promises: see check, and the calls of problem. Two kinds of program are never
+// made, because they wait forever, as documented: a Go function that waits for its
+// own handle or drains the outer block's arrivals, and code that holds a slot and
+// waits for a request of the same block.
 
 var (
 	programs = flag.Int("programs", 700, "TestModel_randomPrograms: how many")
@@ -53,13 +53,14 @@ func TestModel_randomPrograms(t *testing.T) {
 func FuzzBlock(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > 400 {
-			return // it doesn't say more than several shorter ones
+			return // several shorter programs find the same
 		}
 		runProgram(t, b)
 	})
 }
 
-// runProgram runs the program that b stands for, and says where it broke a promise.
+// runProgram runs the program that is decoded from b, and reports each broken
+// promise.
 func runProgram(t *testing.T, b []byte) {
 	t.Helper()
 	pr := decode(b)
@@ -81,7 +82,7 @@ func runProgram(t *testing.T, b []byte) {
 		}()
 		select {
 		case <-over:
-		case <-time.After(30 * time.Minute): // no program takes that long: something waits for ever
+		case <-time.After(30 * time.Minute): // no program takes that long: something waits forever
 			stacks := make([]byte, 1<<20)
 			panic(fmt.Sprintf("after half an hour of fake time the program is still running:\n%v\n%s", pr, stacks[:runtime.Stack(stacks, true)]))
 		}
@@ -103,8 +104,8 @@ type world struct {
 
 	mu sync.Mutex
 
-	// Guarded by mu, as is all of blocks and records that is not set once.
-	clock    int // orders what happens at one moment
+	// Guarded by mu, like the fields of blocks and records that are set more than once.
+	clock    int // orders events of one moment
 	problems []string
 	blocks   map[*parallel.Parallel]*block
 	order    []*block
@@ -115,18 +116,18 @@ type world struct {
 type block struct {
 	w      *world
 	p      *parallel.Parallel
-	outer  *block // of a Go
-	root   *block // that of the client.Parallel around it
+	outer  *block // the block around that of a Go function
+	root   *block // of the client.Parallel around it
 	shared bool   // several goroutines may claim its handles
 	cancel context.CancelCauseFunc
 
 	handles  []*record
-	open     map[*record]bool // nobody claimed them; kept unless shared
-	endedAt  time.Time        // when its context did
-	panicked []any            // values that are to be raised on its owner
-	order    [][]*record      // what each consumer of its arrivals took
+	open     map[*record]bool // unclaimed handles; not kept if shared
+	endedAt  time.Time        // when its context ended
+	panicked []any            // values that must be raised on its owner
+	order    [][]*record      // the handles that each consumer of its arrivals got
 
-	// Of a root:
+	// Only of a root:
 	held  int // slots
 	hosts map[string]int
 }
@@ -141,29 +142,29 @@ type record struct {
 	upload  bool
 	refused bool
 	racers  []*record
-	inner   *block // of a Go
+	inner   *block // of a Go function
 
 	h *pending.Pending
 
 	observed, told    int
 	outcome           pending.Outcome
-	settled           time.Time // also of Go and Race
-	host              string    // where it holds a place
+	completed         time.Time // also of Go and Race
+	host              string    // at which it holds a place
 	redirected        bool      // by its first host
-	waited            string    // the host that Wait was last called for
+	waited            string    // the host for which Wait was last called
 	entered, left     int       // RoundTrips of the last hop
-	came              int       // to the server
-	bodies            int       // open
+	came              int       // times that the server received it
+	bodies            int       // number of open bodies
 	closes            int       // of the upload
 	enteredAt, slotAt time.Time
 	slot              bool
-	canceledAt        time.Time // certainly
-	mayCancel         bool      // a Race or a loop may have
-	claimed           int       // on the clock, 0: not known to be
-	yields            int       // known, of Next and Arrivals
-	result            error     // what the Go function returned, or how it ended
+	canceledAt        time.Time // when it was certainly canceled
+	mayCancel         bool      // a Race or a loop may have canceled it
+	claimed           int       // clock time of the claim; 0 if none is known
+	yields            int       // known yields by Next and Arrivals
+	result            error     // the error of the Go function, or how it ended
 	panicked          bool
-	how               leaving // the Go function was left
+	how               ending // how the Go function ended
 }
 
 func (w *world) problem(format string, args ...any) {
@@ -178,7 +179,7 @@ func (w *world) problemLocked(format string, args ...any) {
 
 func (r *record) String() string { return fmt.Sprintf("%s %d (%v)", r.what, r.n, r.spec) }
 
-// of is the record of a request, which has its number in its URL.
+// of returns the record of a request, which has its number in its URL.
 func (w *world) of(req *http.Request) *record { return w.numbered(req.URL.Query().Get("n")) }
 
 func (w *world) numbered(n string) *record {
@@ -191,7 +192,7 @@ func (w *world) numbered(n string) *record {
 	return w.records[i]
 }
 
-// What the client calls.
+// The client calls these functions.
 
 func (w *world) observe(req *http.Request) (context.Context, func(pending.Outcome)) {
 	r := w.of(req)
@@ -202,15 +203,15 @@ func (w *world) observe(req *http.Request) (context.Context, func(pending.Outcom
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		r.told++
-		r.outcome, r.settled = o, o.Done
+		r.outcome, r.completed = o, o.Done
 		if !o.Done.Equal(time.Now()) {
-			w.problemLocked("%v settled at %v by its outcome, at %v by the clock", r, o.Done, time.Now())
+			w.problemLocked("%v was done at %v by its outcome, at %v by the clock", r, o.Done, time.Now())
 		}
 		if r.h != nil && isDone(r.h) {
-			w.problemLocked("%v was done before its observer was told", r)
+			w.problemLocked("%v was done before the function of Observe was called", r)
 		}
 		if r.bodies != 0 || r.entered != r.left {
-			w.problemLocked("%v settles while it is inside the client: %d of %d RoundTrips returned, %d bodies open", r, r.left, r.entered, r.bodies)
+			w.problemLocked("%v is done while it is inside the client: %d of %d RoundTrips returned, %d bodies open", r, r.left, r.entered, r.bodies)
 		}
 		if r.slot {
 			r.slot = false
@@ -220,7 +221,8 @@ func (w *world) observe(req *http.Request) (context.Context, func(pending.Outcom
 	}
 }
 
-// takeSlotLocked is called where req, a hop of r, holds a slot and a place at its host.
+// takeSlotLocked records that req, a hop of r, holds a slot and a place at its
+// host.
 func (w *world) takeSlotLocked(r *record, req *http.Request) {
 	root := r.b.root
 	if !r.slot {
@@ -254,10 +256,10 @@ func (w *world) wait(req *http.Request) error {
 	hop := r.redirected
 	w.mu.Unlock()
 	if hop {
-		return heeding(req.Context(), r.spec.waits, 0)
+		return pause(req.Context(), r.spec.waits, 0)
 	}
 	if r.spec.wait != stalls {
-		if err := heeding(req.Context(), r.spec.waits, 0); err != nil {
+		if err := pause(req.Context(), r.spec.waits, 0); err != nil {
 			return err
 		}
 	}
@@ -272,7 +274,7 @@ func (w *world) wait(req *http.Request) error {
 	return nil
 }
 
-// panics panics in what r runs.
+// panics panics in the code that r runs.
 func (w *world) panics(r *record) {
 	v := fmt.Sprint("panic ", r.n)
 	w.mu.Lock()
@@ -296,7 +298,7 @@ func (w *world) enter(r *record, req *http.Request) {
 	for _, end := range []struct {
 		what string
 		at   time.Time
-	}{{"its block had ended", r.b.endedAt}, {"it was canceled", r.canceledAt}} {
+	}{{"its block ended", r.b.endedAt}, {"it was canceled", r.canceledAt}} {
 		if !end.at.IsZero() && time.Now().After(end.at) {
 			w.problemLocked("%v was sent %v after %s", r, time.Since(end.at), end.what)
 		}
@@ -320,7 +322,8 @@ func (w *world) opened(r *record, d int) {
 
 // Blocks.
 
-// open runs s in a block of the client's, on a goroutine that a Goexit may end.
+// open runs s in a block of the client, on its own goroutine, which a Goexit
+// may end.
 func (w *world) open(ctx context.Context, s scope) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -339,7 +342,7 @@ func (w *world) open(ctx context.Context, s scope) {
 	}
 	var b *block
 	var want error
-	left := s.leave
+	left := s.end
 	d := depart(func() error {
 		return w.client.Parallel(ctx, func(p *parallel.Parallel) error {
 			b = w.block(p, nil, s)
@@ -385,7 +388,8 @@ func (w *world) open(ctx context.Context, s scope) {
 	}
 }
 
-// raisableLocked are the panics of which one is to be raised on the owner of b.
+// raisableLocked returns the panics of which one must be raised on the owner of
+// b.
 func (w *world) raisableLocked(b *block) []any {
 	all := slices.Clone(b.panicked)
 	for _, r := range w.records {
@@ -431,28 +435,28 @@ func (b *block) within(other *block) bool {
 	return false
 }
 
-// joined checks that nothing of b is left: it was left just now.
+// joined checks that nothing of b is pending. b has just ended.
 func (w *world) joined(b *block) {
 	stats := b.p.Stats()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if stats.Queued != 0 || stats.InFlight != 0 {
-		w.problemLocked("the block was left with %+v", stats)
+		w.problemLocked("the block ended with %+v", stats)
 	}
 	for _, r := range w.records {
 		if !r.b.within(b) {
 			continue
 		}
 		if r.h != nil && !isDone(r.h) {
-			w.problemLocked("%v is pending, and its block was left", r)
+			w.problemLocked("%v is pending after its block ended", r)
 		}
 		if r.entered != r.left || r.bodies != 0 {
-			w.problemLocked("%v is inside the client, and its block was left", r)
+			w.problemLocked("%v is inside the client after its block ended", r)
 		}
 	}
 }
 
-// record is that of a handle which is about to be made.
+// record returns the record of a handle that is about to be made.
 func (b *block) record(what string, s spec) *record {
 	w := b.w
 	w.mu.Lock()
@@ -473,7 +477,7 @@ func (b *block) add(r *record, h *pending.Pending) *record {
 			<-h.Done()
 			b.w.mu.Lock()
 			defer b.w.mu.Unlock()
-			r.settled = time.Now()
+			r.completed = time.Now()
 		})
 	}
 	return r
@@ -488,7 +492,8 @@ func isDone(h *pending.Pending) bool {
 	}
 }
 
-// claim notes that r is claimed; certainly so once the caller goes on.
+// claim records that rs are claimed. The claim is certain once the caller
+// continues.
 func (b *block) claim(rs ...*record) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
@@ -508,7 +513,7 @@ func (b *block) now() int {
 	return b.w.clock
 }
 
-// canceled notes that rs are being canceled.
+// canceled records that rs are being canceled.
 func (b *block) canceled(certain bool, rs ...*record) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
@@ -534,16 +539,16 @@ func (b *block) pick(n int) *record {
 	return b.handles[n%len(b.handles)]
 }
 
-// run does what s says, on the goroutine that calls it, and returns how the function
-// is to be left.
-func (b *block) run(s scope) leaving {
+// run does what s says, on the calling goroutine, and returns how the function
+// must end.
+func (b *block) run(s scope) ending {
 	for _, o := range s.ops {
 		if o.code == opLeave {
 			return o.leave
 		}
 		b.do(o)
 	}
-	return s.leave
+	return s.end
 }
 
 func (b *block) do(o op) {
@@ -601,7 +606,7 @@ func (b *block) do(o op) {
 		resps, err := pending.All(hs...)
 		b.claim(rs...)
 		if len(resps) != len(hs) {
-			w.problem("All of %d returned %d responses", len(hs), len(resps))
+			w.problem("All of %d handles returned %d responses", len(hs), len(resps))
 		}
 		for i, resp := range resps {
 			if err == nil && resp == nil {
@@ -634,7 +639,7 @@ func (b *block) do(o op) {
 	}
 }
 
-// look compares what the block says of itself with the model.
+// look compares the Stats and HasPending of the block with the model.
 func (b *block) look() {
 	stats := b.p.Stats()
 	if l := b.w.program.limit; l > 0 && stats.InFlight > l {
@@ -665,7 +670,7 @@ func (b *block) get(s spec) *record {
 	return b.add(r, b.p.Get(r.url(), r.options()...))
 }
 
-// request makes a request by Do, with a context of its own.
+// request makes a request with Do, with its own context.
 func (b *block) request(o op) {
 	r := b.record("request", o.reqs[0])
 	ctx := context.Background()
@@ -727,7 +732,7 @@ func (b *block) ask(r *record, body bool) (*http.Response, error) {
 	}
 	b.claim(r)
 	if !isDone(r.h) {
-		b.w.problem("%v gave an answer, and is not done", r)
+		b.w.problem("%v returned a result, and is not done", r)
 	}
 	return resp, err
 }
@@ -742,7 +747,7 @@ func (b *block) race(picks ...int) *record {
 	}
 	if len(hs) == 0 { // a handle of no block
 		if _, err := pending.Race().Response(); err == nil {
-			b.w.problem("a Race of none has a winner")
+			b.w.problem("a Race of no handles has a winner")
 		}
 		r.what = "nothing"
 		return nil
@@ -753,7 +758,7 @@ func (b *block) race(picks ...int) *record {
 	return b.add(r, h)
 }
 
-// next takes one response with Next.
+// next claims one response with Next.
 func (b *block) next() {
 	b.w.mu.Lock()
 	open := len(b.open)
@@ -762,13 +767,13 @@ func (b *block) next() {
 	resp, err := b.p.Next()
 	switch none := err == parallel.ErrNonePending; {
 	case b.shared:
-		// Who claims what is not known.
+		// It is not known who claims which handle.
 	case none != (open == 0):
 		b.w.problem("Next() = %v, %v, and %d handles were unclaimed", resp, err, open)
 		b.shared = true
 	case !none:
-		// It is one of those that are open and done; which, a response doesn't say if
-		// it is that of a function or a race.
+		// It is one of the handles that are open and done. The response of a function
+		// or a race does not tell which.
 		if r := b.w.origin(resp, err); r != nil && b.took(r, since) {
 			return
 		}
@@ -789,7 +794,8 @@ func (b *block) next() {
 	}
 }
 
-// origin is the request that was answered thus, if that can be told.
+// origin returns the record of the request with this result, or nil if it is
+// not known.
 func (w *world) origin(resp *http.Response, err error) *record {
 	if resp != nil {
 		return w.numbered(resp.Header.Get("N"))
@@ -802,7 +808,7 @@ func (w *world) origin(resp *http.Response, err error) *record {
 	return nil
 }
 
-// took notes that r, if it was open, came out of the block's arrivals.
+// took records that r, if it was open, was one of the block's arrivals.
 func (b *block) took(r *record, since int) bool {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
@@ -814,7 +820,7 @@ func (b *block) took(r *record, since int) bool {
 	return true
 }
 
-// arrivals takes up to n handles from Arrivals.
+// arrivals claims up to n handles with Arrivals.
 func (b *block) arrivals(n int) {
 	w := b.w
 	byHandle := func(h *pending.Pending) *record {
@@ -860,7 +866,7 @@ func (b *block) arrivals(n int) {
 	defer w.mu.Unlock()
 	b.order = append(b.order, order)
 	if n > 0 && !b.shared && len(b.open) > 0 {
-		w.problemLocked("Arrivals ended, and %d handles are unclaimed", len(b.open))
+		w.problemLocked("Arrivals ended with %d handles unclaimed", len(b.open))
 	}
 }
 
@@ -905,7 +911,7 @@ func (b *block) loop(o op) {
 		default:
 			made[i] = b.get(s)
 		}
-		if !b.shared { // else somebody may get it before the loop does
+		if !b.shared { // otherwise another goroutine may get it before the loop
 			b.claim(made[i])
 		}
 		return made[i].h
@@ -945,8 +951,8 @@ func (b *block) loop(o op) {
 			w.problemLocked("Ordered yielded %v", order)
 		}
 		at := begun[i]
-		if made[i].what == "request" && made[i].settled.After(at) {
-			at = made[i].settled
+		if made[i].what == "request" && made[i].completed.After(at) {
+			at = made[i].completed
 		}
 		if made[i].what == "request" && name == "Each" {
 			if at.Before(last) {
@@ -963,21 +969,21 @@ func (b *block) snapshot() []*record {
 	return slices.Clone(b.handles)
 }
 
-// check holds what the program did, now that it is over, against what is promised of
-// all programs.
+// check compares what the program did, now that it has ended, with the
+// promises.
 func (w *world) check() {
 	if i := slices.IndexFunc(w.records, func(r *record) bool { return r.h != nil && !isDone(r.h) }); i >= 0 {
 		w.problem("%v is pending at the end", w.records[i])
-		return // what is asked below might wait for it
+		return // the checks below might wait for it
 	}
 	for _, b := range w.order {
-		w.checkArrivals(b) // before what claims
+		w.checkArrivals(b) // before handles are claimed
 	}
 	made := make(map[*block]parallel.Stats)
 	var delivered, failed, canceled, requests int
 	for _, r := range w.records {
 		if r.h == nil {
-			continue // a Race of none
+			continue // a Race of no handles
 		}
 		if r.what == "request" {
 			requests++
@@ -1024,18 +1030,18 @@ func (w *world) check() {
 	}
 }
 
-// checkArrivals: order, and nothing lost.
+// checkArrivals checks the order of the arrivals, and that none is lost.
 func (w *world) checkArrivals(b *block) {
 	for _, order := range b.order {
-		if !slices.IsSortedFunc(order, func(r, s *record) int { return r.settled.Compare(s.settled) }) {
-			w.problem("Arrivals yielded, out of their order: %v", order)
+		if !slices.IsSortedFunc(order, func(r, s *record) int { return r.completed.Compare(s.completed) }) {
+			w.problem("Arrivals yielded in the wrong order: %v", order)
 		}
 	}
 	for h := range b.p.Arrivals() {
 		i := slices.IndexFunc(w.records, func(r *record) bool { return r.h == h })
 		r := w.records[i]
 		if r.b != b && r.what != "race" {
-			w.problem("%v came out of another block", r)
+			w.problem("%v was yielded by another block", r)
 		}
 		if r.claimed != 0 || !b.shared && !b.open[r] {
 			w.problem("%v was claimed, and yielded at the end", r)
@@ -1044,7 +1050,7 @@ func (w *world) checkArrivals(b *block) {
 		delete(b.open, r)
 	}
 	if _, err := b.p.Next(); err != parallel.ErrNonePending || b.p.HasPending() {
-		w.problem("after the last, Next() = %v and HasPending() = %v", err, b.p.HasPending())
+		w.problem("after the last arrival, Next() = %v and HasPending() = %v", err, b.p.HasPending())
 	}
 	if !b.shared && len(b.open) > 0 {
 		w.problem("%d handles were neither claimed nor yielded", len(b.open))
@@ -1056,18 +1062,18 @@ func (w *world) checkArrivals(b *block) {
 	}
 }
 
-// checkRequest returns the error that r settled with.
+// checkRequest returns the error of r.
 func (w *world) checkRequest(r *record) error {
 	bad := func(format string, args ...any) { w.problem("%v: "+format, append([]any{r}, args...)...) }
 	resp, err := r.h.Response()
 	if _, again := r.h.Response(); again != err {
-		bad("Response() = %v, and then %v", err, again)
+		bad("Response() = %v, and %v the second time", err, again)
 	}
 	if r.observed != 1 || r.told != 1 {
-		bad("observed %d times as it was made, and %d times as it settled", r.observed, r.told)
+		bad("observed %d times when it was made, and %d times when it was done", r.observed, r.told)
 	}
 	if r.outcome.Err != err || (r.outcome.Response == nil) != (err != nil) {
-		bad("its observer was told %v, %v, and Response() = %v, %v", r.outcome.Response, r.outcome.Err, resp, err)
+		bad("its Outcome has %v, %v, and Response() = %v, %v", r.outcome.Response, r.outcome.Err, resp, err)
 	}
 	if r.slot || r.bodies != 0 || r.entered != r.left || r.entered > 1 {
 		bad("%d RoundTrips of which %d returned, %d bodies open, holding a slot: %v", r.entered, r.left, r.bodies, r.slot)
@@ -1076,54 +1082,54 @@ func (w *world) checkRequest(r *record) error {
 		bad("its body was closed %d times", r.closes)
 	}
 	if r.came > 0 && r.entered == 0 || !w.program.network && r.came > 0 {
-		bad("%d of it came to the server, and %d were sent", r.came, r.entered)
+		bad("the server received it %d times, and it was sent %d times", r.came, r.entered)
 	}
 	if r.slotAt.IsZero() != r.outcome.Sent.IsZero() && w.client.Wait == nil && r.entered > 0 {
 		bad("it was sent at %v, and its outcome says %v", r.slotAt, r.outcome.Sent)
 	}
 
-	// In time.
+	// The times.
 	timeout := r.spec.timeout
 	if timeout == 0 {
 		timeout = w.program.timeout
 	}
 	if r.entered > 0 {
-		if d := r.settled.Sub(r.enteredAt); d > timeout+r.spec.lag {
+		if d := r.completed.Sub(r.enteredAt); d > timeout+r.spec.lag {
 			bad("it took %v, of a Timeout of %v and %v more", d, timeout, r.spec.lag)
 		}
 	}
 	ended := r.b.endedAt
 	for _, end := range []time.Time{ended, r.canceledAt} {
-		if r.slotAt.IsZero() && r.outcome.Sent.IsZero() && !end.IsZero() && r.settled.After(end) && r.settled.After(r.made) {
-			bad("it waited for %v after it was ended, without having been sent", r.settled.Sub(end))
+		if r.slotAt.IsZero() && r.outcome.Sent.IsZero() && !end.IsZero() && r.completed.After(end) && r.completed.After(r.made) {
+			bad("it was done %v after its end, without having been sent", r.completed.Sub(end))
 		}
-		if r.entered > 0 && !end.IsZero() && r.settled.Sub(end) > r.spec.lag && r.settled.After(r.made) {
-			bad("it took %v to heed its end, of which %v are the transport's", r.settled.Sub(end), r.spec.lag)
+		if r.entered > 0 && !end.IsZero() && r.completed.Sub(end) > r.spec.lag && r.completed.After(r.made) {
+			bad("it was done %v after its end, of which %v are the transport's", r.completed.Sub(end), r.spec.lag)
 		}
 	}
 
-	// Proof.
+	// ErrNotSent.
 	notSent := errors.Is(err, pending.ErrNotSent)
 	switch {
 	case w.program.network && notSent && r.came > 0:
-		bad("ErrNotSent, and the server had it: %v", err)
+		bad("ErrNotSent, and the server received it: %v", err)
 	case notSent && r.redirected:
-		bad("ErrNotSent, and its first host had answered: %v", err)
+		bad("ErrNotSent, and its first host responded: %v", err)
 	case !w.program.network && notSent && r.entered > 0:
-		bad("ErrNotSent, and the transport had it: %v", err)
+		bad("ErrNotSent, and the transport got it: %v", err)
 	case err != nil && !notSent && r.enteredAt.IsZero() && !r.panicked:
-		bad("it was never sent, and this doesn't say so: %v", err)
+		bad("never sent, and the error does not match ErrNotSent: %v", err)
 	}
 
 	if err == nil {
 		got, e := io.ReadAll(resp.Body)
 		switch {
 		case e != nil || !bytes.Equal(got, r.text()):
-			bad("its body is %q, %v", got, e)
+			bad("body = %q, %v", got, e)
 		case resp.StatusCode != r.spec.status() || resp.Header.Get("N") != strconv.Itoa(r.n):
-			bad("it was answered %d, %v", resp.StatusCode, resp.Header)
+			bad("status %d, header %v", resp.StatusCode, resp.Header)
 		case r.entered != 1 || w.program.network && r.came < 1:
-			bad("it was answered, and sent %d times, received %d times", r.entered, r.came)
+			bad("it has a response, and was sent %d times, received %d times", r.entered, r.came)
 		case r.refused || r.fails() != nil && !w.program.network:
 			bad("it succeeded")
 		}
@@ -1131,30 +1137,30 @@ func (w *world) checkRequest(r *record) error {
 	}
 
 	if ue := (*url.Error)(nil); !errors.As(err, &ue) || !strings.Contains(ue.URL, fmt.Sprintf("n=%d", r.n)) {
-		bad("the error does not name it: %v", err)
+		bad("the error does not name the request: %v", err)
 	}
-	byBlock := !ended.IsZero() && !r.settled.Before(ended)
-	byOwn := r.spec.own != 0 && !r.settled.Before(r.made.Add(r.spec.own))
+	byBlock := !ended.IsZero() && !r.completed.Before(ended)
+	byOwn := r.spec.own != 0 && !r.completed.Before(r.made.Add(r.spec.own))
 	switch {
 	case errors.Is(err, context.Canceled):
 		if !byBlock && !byOwn && !r.mayCancel {
-			bad("nobody canceled it: %v", err)
+			bad("it was not canceled: %v", err)
 		}
-		late := errors.Is(err, parallel.ErrEnded) && !r.made.Before(ended) // made on a block that was left
+		late := errors.Is(err, parallel.ErrEnded) && !r.made.Before(ended) // made on a block that had ended
 		if byBlock && !byOwn && !r.mayCancel && !late && !errors.Is(err, context.Cause(r.b.p.Context())) {
 			bad("its block ended with %v, and it with %v", context.Cause(r.b.p.Context()), err)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
-		late := !r.enteredAt.IsZero() && r.settled.Sub(r.enteredAt) >= timeout
+		late := !r.enteredAt.IsZero() && r.completed.Sub(r.enteredAt) >= timeout
 		if !late && !(byBlock && errors.Is(r.b.p.Context().Err(), context.DeadlineExceeded)) {
-			bad("its time was not up: %v", err)
+			bad("no time ran out: %v", err)
 		}
 		if te, ok := err.(interface{ Timeout() bool }); !ok || !te.Timeout() {
-			bad("Timeout() is not true of %v", err)
+			bad("Timeout() = false of %v", err)
 		}
 	case r.refused:
 		if !errors.Is(err, errOption) {
-			bad("an option refused it, and the error is %v", err)
+			bad("an option refused it, and its error is %v", err)
 		}
 	case errors.Is(err, errWait):
 		if w.client.Wait == nil || r.spec.wait != broken || !notSent {
@@ -1162,7 +1168,7 @@ func (w *world) checkRequest(r *record) error {
 		}
 	case r.panicked:
 		if !strings.Contains(err.Error(), fmt.Sprint("panic ", r.n)) {
-			bad("it panicked, and the error is %v", err)
+			bad("it panicked, and its error is %v", err)
 		}
 	default:
 		if want := r.fails(); want == nil || !w.program.network && want != errAny && !errors.Is(err, want) {
@@ -1174,7 +1180,8 @@ func (w *world) checkRequest(r *record) error {
 
 var errAny = errors.New("an error")
 
-// fails is what becomes of r by itself, nil if it is answered.
+// fails returns the error with which r fails by itself, or nil if it gets a
+// response.
 func (r *record) fails() error {
 	switch r.spec.result {
 	case broken:
@@ -1191,7 +1198,8 @@ func (r *record) fails() error {
 	return nil
 }
 
-// checkRace: a Race has a winner of status 2xx, or the errors of all.
+// checkRace checks that a Race has a winner with a 2xx status, or the errors of
+// all racers.
 func (w *world) checkRace(r *record) {
 	resp, err := r.h.Response()
 	if err == nil && resp.StatusCode/100 != 2 {
@@ -1201,19 +1209,19 @@ func (w *world) checkRace(r *record) {
 	for _, racer := range r.racers {
 		other, e := racer.h.Response()
 		notSent = notSent && errors.Is(e, pending.ErrNotSent)
-		if e == nil && other.StatusCode/100 == 2 && err != nil && racer.settled.Before(r.settled) {
-			w.problem("%v has no winner, and %v was one: %v", r, racer, err)
+		if e == nil && other.StatusCode/100 == 2 && err != nil && racer.completed.Before(r.completed) {
+			w.problem("%v has no winner, although %v succeeded: %v", r, racer, err)
 		}
-		if err == nil && racer.entered > 0 && racer.enteredAt.After(r.settled) {
-			w.problem("%v was decided, and %v sent %v later", r, racer, racer.enteredAt.Sub(r.settled))
+		if err == nil && racer.entered > 0 && racer.enteredAt.After(r.completed) {
+			w.problem("%v was decided, and %v sent %v later", r, racer, racer.enteredAt.Sub(r.completed))
 		}
 	}
-	if errors.Is(err, pending.ErrNotSent) && !notSent && !r.b.endedAt.IsZero() && r.settled.Before(r.b.endedAt) {
-		w.problem("%v is ErrNotSent, and not all of its racers: %v", r, err)
+	if errors.Is(err, pending.ErrNotSent) && !notSent && !r.b.endedAt.IsZero() && r.completed.Before(r.b.endedAt) {
+		w.problem("%v matches ErrNotSent, and not all of its racers do: %v", r, err)
 	}
 }
 
-// checkFunction: what a function returned comes out unchanged.
+// checkFunction checks that the result of a function is unchanged.
 func (w *world) checkFunction(r *record) {
 	_, err := r.h.Response()
 	switch {
@@ -1227,11 +1235,11 @@ func (w *world) checkFunction(r *record) {
 		}
 	case r.how == byGoexit:
 		if err == nil {
-			w.problem("%v called Goexit, and has no error", r)
+			w.problem("%v called Goexit and has no error", r)
 		}
 	case len(w.raisableLocked(r.inner)) > 0:
 		if err == nil {
-			w.problem("there was a panic in %v, and it has no error", r)
+			w.problem("%v panicked and has no error", r)
 		}
 	case err != r.result:
 		w.problem("%v returned %v, and its error is %v", r, r.result, err)

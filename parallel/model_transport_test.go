@@ -23,7 +23,7 @@ var (
 	errOption    = errors.New("the option's error")
 )
 
-// transport is what the program's requests are sent with.
+// transport returns the transport of the program's requests.
 func (w *world) transport(t *testing.T) http.RoundTripper {
 	var next http.RoundTripper = roundTrip(w.play)
 	if w.program.network {
@@ -45,13 +45,13 @@ func (w *world) transport(t *testing.T) http.RoundTripper {
 	})
 }
 
-// redirect sends r on to its other host.
+// redirect redirects r to its other host.
 func (w *world) redirect(r *record, req *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.takeSlotLocked(r, req)
 	r.enteredAt = time.Now()
 	w.mu.Unlock()
-	if err := heeding(req.Context(), 3*time.Millisecond, r.spec.lag); err != nil {
+	if err := pause(req.Context(), 3*time.Millisecond, r.spec.lag); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
@@ -64,7 +64,7 @@ func (w *world) redirect(r *record, req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// play is a transport without a network that does as the request's spec says.
+// play is a transport without a network. It does what the request's spec says.
 func (w *world) play(req *http.Request) (*http.Response, error) {
 	r := w.of(req)
 	defer func() {
@@ -80,7 +80,7 @@ func (w *world) play(req *http.Request) (*http.Response, error) {
 	if s.result == stalls {
 		latency = time.Hour
 	}
-	if err := heeding(req.Context(), latency, s.lag); err != nil {
+	if err := pause(req.Context(), latency, s.lag); err != nil {
 		return nil, err
 	}
 	text := r.text()
@@ -109,7 +109,8 @@ func (w *world) play(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// serve is a server that does as the request's spec says, as far as servers can.
+// serve is a handler that does what the request's spec says, as far as a server
+// can.
 func (w *world) serve(rw http.ResponseWriter, req *http.Request) {
 	r := w.of(req)
 	w.mu.Lock()
@@ -121,7 +122,7 @@ func (w *world) serve(rw http.ResponseWriter, req *http.Request) {
 	if s.result == stalls {
 		latency = time.Hour
 	}
-	if heeding(req.Context(), latency, s.lag) != nil || s.result == broken {
+	if pause(req.Context(), latency, s.lag) != nil || s.result == broken {
 		panic(http.ErrAbortHandler)
 	}
 	text := r.text()
@@ -132,7 +133,7 @@ func (w *world) serve(rw http.ResponseWriter, req *http.Request) {
 	}
 	rw.WriteHeader(s.status())
 	rw.(http.Flusher).Flush()
-	if heeding(req.Context(), s.body, s.lag) != nil {
+	if pause(req.Context(), s.body, s.lag) != nil {
 		panic(http.ErrAbortHandler)
 	}
 	rw.Write(text)
@@ -141,8 +142,8 @@ func (w *world) serve(rw http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// heeding waits for d, or until lag after the end of ctx.
-func heeding(ctx context.Context, d, lag time.Duration) error {
+// pause waits for d, or until lag after the end of ctx.
+func pause(ctx context.Context, d, lag time.Duration) error {
 	select {
 	case <-time.After(d):
 		return nil
@@ -162,7 +163,7 @@ func (s spec) status() int {
 	return http.StatusOK
 }
 
-// text is the body that answers r.
+// text returns the body of the response to r.
 func (r *record) text() []byte {
 	return bytes.Repeat([]byte(fmt.Sprintf("answer %d. ", r.n)), 1+r.n%7*50)
 }
@@ -176,7 +177,7 @@ type playedBody struct {
 }
 
 func (b *playedBody) Read(p []byte) (int, error) {
-	if err := heeding(b.ctx, b.wait, b.lag); err != nil {
+	if err := pause(b.ctx, b.wait, b.lag); err != nil {
 		return 0, err
 	}
 	b.wait = 0
@@ -203,7 +204,7 @@ func (b *watchedBody) Close() error {
 	return b.ReadCloser.Close()
 }
 
-// An upload is a request's body, which is to be closed once.
+// A modelUpload is a request body, which must be closed once.
 type modelUpload struct {
 	w *world
 	r *record

@@ -24,16 +24,16 @@ import (
 
 // A logbook is an observer that records the outcomes, by URL.
 type logbook struct {
-	mu    sync.Mutex
-	asked []string // in order
-	told  map[string][]pending.Outcome
+	mu       sync.Mutex
+	observed []string // in order
+	told     map[string][]pending.Outcome
 }
 
 func (l *logbook) observe(r *http.Request) (context.Context, func(pending.Outcome)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	url := r.URL.String()
-	l.asked = append(l.asked, r.Method+" "+url)
+	l.observed = append(l.observed, r.Method+" "+url)
 	return nil, func(o pending.Outcome) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -95,7 +95,7 @@ func TestObserve_calledAsRequestIsMade(t *testing.T) {
 			"GET http://h/v2/in-flight", "HEAD http://h/v2/queued", "POST http://h/v2/delayed", "PUT http://other/given",
 			"DELETE ../out", "PATCH http://h/v2/option", "OPTIONS http://h/%zz", "GET ", "GET http://h/v2/late",
 		}
-		if diff := cmp.Diff(want, l.asked); diff != "" {
+		if diff := cmp.Diff(want, l.observed); diff != "" {
 			t.Errorf("observed requests (-want +got):\n%s", diff)
 		}
 		for i, g := range on {
@@ -404,7 +404,7 @@ func TestObserve_requestsOfGoAndRace(t *testing.T) {
 			text(t, pending.Race(p.Get("http://h/race")))
 			return nil
 		})
-		if diff := cmp.Diff([]string{"GET http://h/go", "GET http://h/race"}, l.asked); diff != "" {
+		if diff := cmp.Diff([]string{"GET http://h/go", "GET http://h/race"}, l.observed); diff != "" {
 			t.Errorf("observed requests (-want +got):\n%s", diff)
 		}
 	})

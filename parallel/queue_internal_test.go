@@ -42,7 +42,7 @@ func TestQueue_idleHostsAreFreed(t *testing.T) {
 		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, r.Context().Err()
 	}
 	for _, path := range []string{"/", "/error", "/panic", "/goexit"} {
-		for _, end := range []string{"all are waited for", "all are canceled", "the function they are of is left", "the block is left"} {
+		for _, end := range []string{"all are done", "all are canceled", "their function ends", "the block ends"} {
 			t.Run(path+", "+end, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					defer func() {
@@ -70,13 +70,13 @@ func TestQueue_idleHostsAreFreed(t *testing.T) {
 								t.Errorf("Stats() (-want +got):\n%s", diff)
 							}
 						}
-						if end == "the function they are of is left" {
+						if end == "their function ends" {
 							p.Go(func(p *Parallel) (*http.Response, error) { start(p); return nil, nil }).Response()
 						} else {
 							start(p)
 						}
 						switch end {
-						case "the block is left":
+						case "the block ends":
 							return nil
 						case "all are canceled":
 							for _, h := range hs {

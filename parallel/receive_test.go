@@ -165,13 +165,13 @@ func TestResponse_truncatedBody(t *testing.T) {
 		})
 	}
 	for name, transport := range map[string]roundTrip{
-		"a transport of one's own, before the declared length": func(*http.Request) (*http.Response, error) {
+		"another transport, before the declared length": func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, ContentLength: 10, Body: io.NopCloser(strings.NewReader("short"))}, nil
 		},
-		"a transport of one's own, nothing of the declared length": func(*http.Request) (*http.Response, error) {
+		"another transport, nothing of the declared length": func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 200, ContentLength: 10, Body: http.NoBody}, nil
 		},
-		"a transport of one's own, within gzip": func(*http.Request) (*http.Response, error) {
+		"another transport, within gzip": func(*http.Request) (*http.Response, error) {
 			z, err := gzip.NewReader(strings.NewReader(packed[:len(packed)-9]))
 			return &http.Response{StatusCode: 200, ContentLength: -1, Uncompressed: true, Body: io.NopCloser(z)}, err
 		},

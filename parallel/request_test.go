@@ -376,7 +376,7 @@ func TestGet_requestUnchanged(t *testing.T) {
 						at(who, h.Request())
 						want, _ := http.NewRequest(http.MethodGet, shared.String(), nil)
 						if diff := difference(want, h.Request()); diff != "" {
-							t.Errorf("Request() is not what was asked for (-want +got):\n%s", diff)
+							t.Errorf("Request() (-want +got):\n%s", diff)
 						}
 					}
 					return nil

@@ -148,7 +148,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 			return p.Do(l.request(t, "http://h/", true), func(*parallel.Request) error { return refused })
 		}},
 		"a failing option before that of the body": {fails: true, ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
-			// The reader of the later option is closed as well.
+			// The later option is applied although the first has failed.
 			return p.Do(l.request(t, "http://h/", false), func(*parallel.Request) error { return refused },
 				parallel.Body("", strings.NewReader("another")))
 		}},
@@ -325,8 +325,8 @@ func TestUpload_oneUseReaderClosedOnce(t *testing.T) {
 // of the block nor a Cancel.
 func TestUpload_blockedReadDoesntDelayEnd(t *testing.T) {
 	ways := map[string]func(p *parallel.Parallel, h *pending.Pending, cancel context.CancelFunc){
-		"leaving": func(*parallel.Parallel, *pending.Pending, context.CancelFunc) {},
-		"Cancel":  func(_ *parallel.Parallel, h *pending.Pending, _ context.CancelFunc) { h.Cancel(); <-h.Done() },
+		"the block ends": func(*parallel.Parallel, *pending.Pending, context.CancelFunc) {},
+		"Cancel":         func(_ *parallel.Parallel, h *pending.Pending, _ context.CancelFunc) { h.Cancel(); <-h.Done() },
 		"its own context": func(_ *parallel.Parallel, h *pending.Pending, cancel context.CancelFunc) {
 			cancel()
 			<-h.Done()

@@ -77,22 +77,22 @@ func TestBytes_shared(t *testing.T) {
 // Promise 20: if the body does not decode, the error is a *url.Error that wraps
 // the decoder's error.
 func TestJSON_decodeError(t *testing.T) {
-	asked, _ := http.NewRequest("POST", "https://user:secret@h/x", nil)
-	answered := &http.Response{StatusCode: 200, Request: asked}
+	req, _ := http.NewRequest("POST", "https://user:secret@h/x", nil)
+	answered := &http.Response{StatusCode: 200, Request: req}
 	for _, test := range []struct {
 		name, body string
-		asked      *http.Request
+		req        *http.Request
 		resp       *http.Response
 		op, url    string
 		as         any
 	}{
-		{"not JSON", "{", asked, answered, "Post", "https://user:xxxxx@h/x", new(*json.SyntaxError)},
-		{"of another type", `"text"`, asked, answered, "Post", "https://user:xxxxx@h/x", new(*json.UnmarshalTypeError)},
+		{"not JSON", "{", req, answered, "Post", "https://user:xxxxx@h/x", new(*json.SyntaxError)},
+		{"of another type", `"text"`, req, answered, "Post", "https://user:xxxxx@h/x", new(*json.UnmarshalTypeError)},
 		{"from a function with the response of a request", "", nil, answered, "Post", "https://user:xxxxx@h/x", new(*json.SyntaxError)},
 		{"from a function", "", nil, &http.Response{StatusCode: 200}, "Get", "", new(*json.SyntaxError)},
 	} {
 		var b block
-		h := b.Make(test.asked, nil)
+		h := b.Make(test.req, nil)
 		b.Complete(h, ask.Answer{Response: test.resp, Body: []byte(test.body)})
 		err := h.JSON(new(int))
 		ue, ok := err.(*url.Error)
@@ -105,10 +105,10 @@ func TestJSON_decodeError(t *testing.T) {
 // Promise 20: the text of a *StatusError has the method, the URL and the
 // status. Each error has a text, even without a Request.
 func TestErrors_text(t *testing.T) {
-	asked, _ := http.NewRequest("DELETE", "https://user:secret@h/x", nil)
-	ofRequest := func(asked *http.Request, resp *http.Response) error {
+	req, _ := http.NewRequest("DELETE", "https://user:secret@h/x", nil)
+	ofRequest := func(req *http.Request, resp *http.Response) error {
 		var b block
-		h := b.Make(asked, nil)
+		h := b.Make(req, nil)
 		b.Complete(h, ask.Answer{Response: resp})
 		_, err := h.Bytes()
 		return err
@@ -117,9 +117,9 @@ func TestErrors_text(t *testing.T) {
 		err  error
 		want string
 	}{
-		{ofRequest(asked, &http.Response{StatusCode: 404}), `Delete "https://user:xxxxx@h/x": 404 Not Found`},
-		{ofRequest(asked, &http.Response{StatusCode: 404, Status: "404 Gone Fishing"}), `Delete "https://user:xxxxx@h/x": 404 Gone Fishing`},
-		{ofRequest(nil, &http.Response{StatusCode: 404, Request: asked}), `Delete "https://user:xxxxx@h/x": 404 Not Found`},
+		{ofRequest(req, &http.Response{StatusCode: 404}), `Delete "https://user:xxxxx@h/x": 404 Not Found`},
+		{ofRequest(req, &http.Response{StatusCode: 404, Status: "404 Gone Fishing"}), `Delete "https://user:xxxxx@h/x": 404 Gone Fishing`},
+		{ofRequest(nil, &http.Response{StatusCode: 404, Request: req}), `Delete "https://user:xxxxx@h/x": 404 Not Found`},
 		{ofRequest(nil, &http.Response{StatusCode: 599}), `599`},
 		{ofRequest(nil, &http.Response{StatusCode: 404, Status: "404 \x1b[2J\rGone\u202e"}), `"404 \x1b[2J\rGone\u202e"`},
 		{&pending.BodyTooLargeError{Limit: 7, Response: &http.Response{Status: "200 \u009b2J"}}, `response body exceeds 7 bytes (status "200 \u009b2J")`},

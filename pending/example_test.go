@@ -142,9 +142,9 @@ func ExamplePending_JSON() {
 // Request returns a copy of the original request. It tells which request is
 // done, and can be sent again, body included.
 func ExamplePending_Request() {
-	var asked atomic.Int32
+	var req atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if asked.Add(1) == 1 {
+		if req.Add(1) == 1 {
 			w.WriteHeader(http.StatusTooManyRequests)
 			return
 		}

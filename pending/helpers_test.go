@@ -31,11 +31,11 @@ type block struct {
 
 // Make returns the handle of a request. Cancel of the handle calls cancel. Both
 // arguments may be nil.
-func (b *block) Make(asked *http.Request, cancel func()) *pending.Pending {
+func (b *block) Make(req *http.Request, cancel func()) *pending.Pending {
 	if cancel == nil {
-		return b.Arrivals.Make(ask.Of(asked), nil)
+		return b.Arrivals.Make(ask.Of(req), nil)
 	}
-	return b.Arrivals.Make(ask.Of(asked), canceler(cancel))
+	return b.Arrivals.Make(ask.Of(req), canceler(cancel))
 }
 
 type canceler func()
@@ -49,9 +49,9 @@ func (c canceler) Withdraw() bool {
 
 // request returns the handle of a GET of https://h with the path.
 func (b *block) request(path string) *pending.Pending {
-	asked := &http.Request{Method: "GET", URL: &url.URL{Scheme: "https", Host: "h", Path: path}}
+	req := &http.Request{Method: "GET", URL: &url.URL{Scheme: "https", Host: "h", Path: path}}
 	var h *pending.Pending
-	h = b.Make(asked, func() {
+	h = b.Make(req, func() {
 		b.canceled = append(b.canceled, path)
 		b.fail(h, context.Canceled)
 	})

@@ -144,13 +144,13 @@ func TestPending_nilOrZero(t *testing.T) {
 func TestRequest_copy(t *testing.T) {
 	type key struct{}
 	ctx := context.WithValue(t.Context(), key{}, "own")
-	asked, err := http.NewRequestWithContext(ctx, "PUT", "https://h/x?y=1", strings.NewReader("body"))
+	req, err := http.NewRequestWithContext(ctx, "PUT", "https://h/x?y=1", strings.NewReader("body"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked.Header.Set("X", "1")
+	req.Header.Set("X", "1")
 	var b block
-	h := b.Make(asked, nil)
+	h := b.Make(req, nil)
 
 	r := h.Request()
 	if r.Method != "PUT" || r.URL.String() != "https://h/x?y=1" || r.Header.Get("X") != "1" || r.ContentLength != 4 {
@@ -186,12 +186,12 @@ func TestRequest_copy(t *testing.T) {
 // body that it returns is closed once.
 func TestRequest_opensBodyWhenRead(t *testing.T) {
 	opened, closed := 0, 0
-	asked, _ := http.NewRequest("POST", "https://h/", io.NopCloser(strings.NewReader("")))
-	asked.GetBody = func() (io.ReadCloser, error) {
+	req, _ := http.NewRequest("POST", "https://h/", io.NopCloser(strings.NewReader("")))
+	req.GetBody = func() (io.ReadCloser, error) {
 		opened++
 		return &counted{strings.NewReader("fresh"), &closed}, nil
 	}
-	h := new(block).Make(asked, nil)
+	h := new(block).Make(req, nil)
 
 	h.Request().Body.Close()
 	if opened != 0 {
@@ -207,12 +207,12 @@ func TestRequest_opensBodyWhenRead(t *testing.T) {
 		t.Errorf("the body was closed %d times, want once", closed)
 	}
 
-	asked.GetBody = func() (io.ReadCloser, error) { return nil, errBroken }
-	if _, err := io.ReadAll(new(block).Make(asked, nil).Request().Body); err != errBroken {
+	req.GetBody = func() (io.ReadCloser, error) { return nil, errBroken }
+	if _, err := io.ReadAll(new(block).Make(req, nil).Request().Body); err != errBroken {
 		t.Errorf("Read = %v, want %v of GetBody", err, errBroken)
 	}
-	asked.GetBody = nil
-	_, err := io.ReadAll(new(block).Make(asked, nil).Request().Body)
+	req.GetBody = nil
+	_, err := io.ReadAll(new(block).Make(req, nil).Request().Body)
 	if err == nil || !strings.Contains(err.Error(), "cannot be read again") {
 		t.Errorf("Read = %v, want an error with \"cannot be read again\"", err)
 	}

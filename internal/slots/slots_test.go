@@ -197,8 +197,8 @@ func (m *model) step(rnd *rand.Rand, n int) {
 	m.take()
 }
 
-// settled drops the hops that have got their place.
-func (m *model) settled() {
+// dropGranted drops the hops that have got their place.
+func (m *model) dropGranted() {
 	m.hops = slices.DeleteFunc(m.hops, func(w *Hop[string]) bool { return closed(w.Turn) })
 }
 
@@ -233,7 +233,7 @@ func (m *model) vacate(e *Entry[string], f func()) {
 	} else if !closed(m.hops[next].Turn) {
 		m.t.Error("the oldest hop didn't get the place")
 	}
-	m.settled()
+	m.dropGranted()
 }
 
 func (m *model) hop(rnd *rand.Rand) {
