@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/abreast-go/abreast/internal/attempts"
 	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -26,6 +27,20 @@ func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.O
 		s.watched.ctx = s.Guard.Context(s.watched.ctx)
 	}
 	return err
+}
+
+// watch calls f with the Watcher of the request's attempts, if the context that
+// Observe returned has one. It runs user code: the Value of that context, and the
+// methods of errors.
+func (s *sending) watch(f func(attempts.Watcher)) {
+	if s.watched == nil || s.watched.ctx == nil {
+		return
+	}
+	s.Guard.Run(func() {
+		if to, ok := s.watched.ctx.Value(attempts.Key{}).(attempts.Watcher); ok {
+			f(to)
+		}
+	}, func(error) {})
 }
 
 // tell calls the function that Observe returned with the outcome of the

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sourcegraph/conc/panics"
 
+	"github.com/abreast-go/abreast/internal/attempts"
 	"github.com/abreast-go/abreast/internal/exchange"
 )
 
@@ -85,6 +86,9 @@ func (w *worker) send() {
 	}
 	if s.decide() != nil {
 		w.sent = time.Now()
+		if s.attempts > 0 {
+			s.watch(func(to attempts.Watcher) { to.Begins(w.sent) })
+		}
 	}
 	w.catcher.Try(func() {
 		s.Do(s.context(), &s.p.settings, s, &w.buf, &w.a)
@@ -132,6 +136,9 @@ func (w *worker) judge() (pause time.Duration, again bool) {
 		return 0, false
 	}
 	s.maybeSent = s.maybeSent || !w.a.NotSent
+	s.watch(func(to attempts.Watcher) {
+		to.Ended(attempts.Attempt{Sent: w.sent, Done: attempt.Done, Response: w.a.Response, Received: w.a.Received, Err: w.a.Err})
+	})
 	return pause, true
 }
 

@@ -14,6 +14,7 @@
 // time of its request was spent:
 //
 //	queued   before it had a slot, or before its After was over
+//	pause    before another attempt, and then queued again
 //	held     with a slot: in Wait, in Auth, or waiting for a connection
 //	DNS      looking up the name
 //	dial     making a connection
@@ -29,8 +30,9 @@
 //
 // A row also says how its request ended: with a status; timed out; canceled (by
 // Cancel, by a lost race or by the caller's context); canceled by the end of
-// the block; or failed, with the kind of failure. It says "not sent" where that
-// is proved: see [pending.ErrNotSent].
+// the block; or failed, with the kind of failure. If the request was sent
+// again, it says how often. It says "not sent" where that is proved: see
+// [pending.ErrNotSent].
 //
 // A Go function and a Race are not requests and have no rows. The requests that
 // they send have.

@@ -1,6 +1,7 @@
 package waterfall
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ type phase uint8
 
 const (
 	queued phase = iota
+	pausing
 	held
 	lookup
 	dialing
@@ -23,7 +25,7 @@ const (
 	phases // how many there are
 )
 
-var phaseNames = [phases]string{"queued", "held", "DNS", "dial", "TLS", "send", "wait", "body"}
+var phaseNames = [phases]string{"queued", "pause", "held", "DNS", "dial", "TLS", "send", "wait", "body"}
 
 // A mark is the beginning of a phase, measured from when the request was made.
 type mark struct {
@@ -43,6 +45,9 @@ type entry struct {
 	marks  []mark
 	failure
 
+	attempts []entry       // those before the last; their times begin with the attempt
+	since    time.Duration // when the last attempt began: when the one before it ended
+
 	status     int // 0 without a response
 	statusText string
 	proto      string
@@ -57,6 +62,26 @@ type entry struct {
 
 	sent, came kept // the beginnings of the two bodies
 }
+
+// maxAttempts is how many attempts before the last are kept.
+const maxAttempts = 20
+
+// last returns the last attempt as an entry of its own.
+func (e *entry) last() entry {
+	last := *e
+	last.attempts, last.since = nil, 0
+	last.made, last.took = e.made.Add(e.since), e.took-e.since
+	last.marks = nil
+	for _, m := range e.marks {
+		if m.at >= e.since {
+			last.marks = append(last.marks, mark{m.at - e.since, m.phase})
+		}
+	}
+	return last
+}
+
+// all returns an entry for each attempt.
+func (e *entry) all() []entry { return append(slices.Clone(e.attempts), e.last()) }
 
 // An end says how a request ended.
 type end uint8
@@ -104,6 +129,14 @@ func (e *entry) spans() (spans []span) {
 
 // outcome returns in a few words how the request ended.
 func (e *entry) outcome() string {
+	if n := len(e.attempts); n > 0 {
+		return fmt.Sprintf("%s, attempt %d", e.ending(), n+1)
+	}
+	return e.ending()
+}
+
+// ending returns how the last attempt ended.
+func (e *entry) ending() string {
 	switch {
 	case e.end == inFlight:
 		return "in flight"
@@ -153,6 +186,10 @@ func (e *entry) details() string {
 	about = slices.DeleteFunc(about, func(s string) bool { return s == "" })
 	if len(about) > 0 {
 		lines = append(lines, strings.Join(about, ", "))
+	}
+	for i := range e.attempts {
+		a := &e.attempts[i]
+		lines = append(lines, fmt.Sprintf("attempt %d: %s after %s", i+1, a.ending(), short(a.took)))
 	}
 	for _, s := range e.spans() {
 		lines = append(lines, e.during(s))

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,10 +19,13 @@ import (
 
 // HAR writes an HTTP Archive 1.2 to w, which the network panels of Chrome and
 // Firefox can import. It has an entry for each request, in the order in which
-// the requests were made. A request that was redirected has one entry, with the
-// URL that was requested and the last response.
+// the requests were made. A request that was sent again has one for each
+// attempt, which begins where the one before it ended. A request that was
+// redirected has one entry, with the URL that was requested and the last
+// response.
 //
-// In the timings of an entry, blocked is the time queued and held. Steps
+// In the timings of an entry, blocked is the time queued, in a pause before
+// another attempt, and held. Steps
 // towards a connection that did not happen are left out. A failed request has
 // the text of its error in _error, and the status 0 unless a response arrived.
 // The request header is the one that the request set, without what
@@ -31,7 +35,11 @@ import (
 // HAR may be called at any time, from any goroutine. It takes no lock while it
 // writes to w. It returns only errors of w.
 func (rec *Recorder) HAR(w io.Writer) error {
-	entries := rec.entries()
+	var entries []entry
+	for _, e := range rec.entries() {
+		entries = append(entries, e.all()...)
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return a.made.Compare(b.made) })
 	log := harLog{Version: "1.2", Creator: harCreator{"abreast", "0"}, Pages: []int{}, Entries: []harEntry{}}
 	for i := range entries {
 		log.Entries = append(log.Entries, entries[i].har())
@@ -211,14 +219,14 @@ func (e *entry) timings() (t harTimings) {
 		return &m
 	}
 	t = harTimings{
-		Blocked: in(queued) + in(held),
+		Blocked: in(queued) + in(pausing) + in(held),
 		DNS:     some(in(lookup)),
 		Connect: some(in(dialing) + in(handshake)),
 		SSL:     some(in(handshake)),
 		Send:    in(sending),
 		Wait:    in(waiting),
 		Receive: in(reading),
-		Queued:  in(queued),
+		Queued:  in(queued) + in(pausing),
 	}
 	return t
 }

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/abreast-go/abreast/waterfall"
 )
 
@@ -144,4 +146,37 @@ func TestHAR_withoutRequests(t *testing.T) {
 	if got := parseHAR(t, &rec); len(got) != 0 {
 		t.Errorf("HAR has entries: %v", got)
 	}
+}
+
+// A request that was sent again has an entry for each attempt. They follow each
+// other without a gap, and the pauses are part of blocked.
+func TestHAR_attempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var rec waterfall.Recorder
+		record(t, "retries", certificate(), &rec)
+		got := make(map[string][]string)
+		ends := make(map[string]time.Time)
+		for _, e := range parseHAR(t, &rec) {
+			url := *e.Request.URL
+			got[url] = append(got[url], e.Comment)
+			if end, ok := ends[url]; ok && !e.StartedDateTime.Equal(end) {
+				t.Errorf("an attempt of %s begins at %v; want the end of the one before, %v", url, e.StartedDateTime, end)
+			}
+			took, err := e.Time.Float64()
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends[url] = e.StartedDateTime.Add(time.Duration(took * float64(time.Millisecond)))
+		}
+		const busy, ok = "503 Service Unavailable", "200 OK"
+		want := map[string][]string{
+			"http://api.test/orders/1?busy=2": {busy, busy, ok},
+			"http://api.test/orders/2":        {ok},
+			"http://api.test/orders/3?busy=1": {busy, ok},
+			"http://api.test/orders/4":        {ok},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("attempts: -want +got\n%s", diff)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,6 +54,17 @@ var pictures = map[string]struct {
 			return drain(p)
 		},
 	},
+	"retries": {
+		client:  client.Client{BaseURL: "http://api.test", Limit: 2, Retry: afterPauses},
+		answers: map[string]answer{"/": {40 * ms, 10 * ms, 900}},
+		block: func(p *parallel.Parallel) error {
+			p.Get("/orders/1?busy=2") // answered with 503 twice
+			p.Get("/orders/2")
+			p.Get("/orders/3?busy=1")
+			p.Get("/orders/4")
+			return drain(p)
+		},
+	},
 	"failures": {
 		answers: map[string]answer{"/": {120 * ms, 20 * ms, 1_500}},
 		block: func(p *parallel.Parallel) error {
@@ -70,6 +82,11 @@ var pictures = map[string]struct {
 	},
 }
 
+// afterPauses sends a request again after 503, with longer pauses each time.
+func afterPauses(a parallel.Attempt) (time.Duration, bool) {
+	return time.Duration(a.N) * 50 * ms, a.Response != nil && a.Response.StatusCode == http.StatusServiceUnavailable
+}
+
 // drain reads all results of p.
 func drain(p *parallel.Parallel) error {
 	for p.HasPending() {
@@ -81,6 +98,8 @@ func drain(p *parallel.Parallel) error {
 // record runs a picture's block.
 func record(t *testing.T, name string, cert tls.Certificate, rec *waterfall.Recorder) {
 	tt := pictures[name]
+	var mu sync.Mutex
+	came := make(map[string]int)
 	n := newNetwork(t, cert, func(w http.ResponseWriter, r *http.Request) {
 		a, ok := tt.answers[r.URL.Path]
 		if !ok {
@@ -89,6 +108,17 @@ func record(t *testing.T, name string, cert tls.Certificate, rec *waterfall.Reco
 		if wait := r.URL.Query().Get("wait"); wait != "" {
 			fmt.Sscan(wait, &a.after)
 			a.after *= ms
+		}
+		if busy := r.URL.Query().Get("busy"); busy != "" {
+			mu.Lock()
+			came[r.URL.Path]++
+			n := came[r.URL.Path]
+			mu.Unlock()
+			if fmt.Sprint(n) <= busy {
+				<-time.After(30 * ms)
+				http.Error(w, "busy", http.StatusServiceUnavailable)
+				return
+			}
 		}
 		switch r.URL.RawQuery {
 		case "stuck":

@@ -1,6 +1,7 @@
 package waterfall
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/abreast-go/abreast/internal/attempts"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -28,6 +30,56 @@ type record struct {
 
 // recordKey is the key of a record in the context of its request.
 type recordKey struct{ rec *Recorder }
+
+// A recorded is the context of a request that is recorded.
+type recorded struct {
+	context.Context
+	record *record
+}
+
+func (c *recorded) Value(key any) any {
+	switch key {
+	case recordKey{c.record.rec}, attempts.Key{}:
+		return c.record
+	}
+	return c.Context.Value(key)
+}
+
+// Ended notes an attempt that is followed by another one: see
+// [attempts.Watcher].
+func (s *record) Ended(a attempts.Attempt) {
+	how := failure{end: done}
+	resp := a.Response
+	if a.Err != nil {
+		how, resp = s.rec.failure(a.Err) // without the lock: it calls methods of the error
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := &s.entry
+	at := a.Done.Sub(e.made)
+	if len(e.attempts) == 0 {
+		e.marks = slices.Insert(e.marks, 1, mark{max(0, a.Sent.Sub(e.made)), s.unseenLocked(resp)})
+	}
+	e.took, e.bytes, e.failure = at, a.Received, how
+	s.answeredLocked(resp)
+	if len(e.attempts) < maxAttempts {
+		e.attempts = append(e.attempts, e.last())
+	}
+	e.since, e.took, e.bytes, e.failure = at, 0, 0, failure{}
+	e.status, e.statusText, e.proto, e.answered, e.landed, e.unpacked = 0, "", "", nil, "", false
+	e.hops, e.reused, e.local, e.remote = 0, false, nil, nil
+	s.wanted, s.connected = false, false
+	if len(e.marks) < maxMarks {
+		e.marks = append(e.marks, mark{at, pausing})
+	}
+}
+
+// Begins ends the pause before a further attempt.
+func (s *record) Begins(time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beginLocked(held)
+}
 
 // hooks returns the functions that the transport calls, on any goroutine.
 func (s *record) hooks() *httptrace.ClientTrace {
@@ -127,8 +179,8 @@ func (s *record) end(o pending.Outcome) {
 	e := &s.entry
 	s.ended = true
 	e.took, e.bytes, e.failure = o.Done.Sub(e.made), o.Bytes, how
-	if !o.Sent.IsZero() {
-		e.marks = slices.Insert(e.marks, 1, mark{max(0, o.Sent.Sub(e.made)), s.unseenLocked(o)})
+	if !o.Sent.IsZero() && len(e.attempts) == 0 {
+		e.marks = slices.Insert(e.marks, 1, mark{max(0, o.Sent.Sub(e.made)), s.unseenLocked(o.Response)})
 	}
 	s.answeredLocked(resp)
 	ended := e.outcome()
@@ -140,8 +192,8 @@ func (s *record) end(o pending.Outcome) {
 
 // unseenLocked returns the phase between when the request got its slot and the
 // first event that the transport reported.
-func (s *record) unseenLocked(o pending.Outcome) phase {
-	if o.Response != nil && !s.wanted { // the transport doesn't trace
+func (s *record) unseenLocked(resp *http.Response) phase {
+	if resp != nil && !s.wanted { // the transport doesn't trace
 		return waiting
 	}
 	return held
@@ -174,6 +226,7 @@ func (s *record) now() entry {
 	defer s.mu.Unlock()
 	e := s.entry
 	e.marks = slices.Clone(e.marks)
+	e.attempts = slices.Clone(e.attempts)
 	if !s.ended {
 		e.took = time.Since(e.made)
 	}

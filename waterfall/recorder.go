@@ -69,8 +69,7 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 	if trace.IsEnabled() {
 		s.region = rec.region(r.Context(), s.entry.method+" "+s.entry.url)
 	}
-	ctx := context.WithValue(r.Context(), recordKey{rec}, s)
-	return httptrace.WithClientTrace(ctx, s.hooks()), s.end
+	return httptrace.WithClientTrace(&recorded{r.Context(), s}, s.hooks()), s.end
 }
 
 // keep adds s, whose request is being made, to the records that are kept.

@@ -49,6 +49,7 @@ var colors = []color{
 	{"canceled", "stroke", "#59636e", "#9198a1"},
 
 	{"queued", "fill", "#c3ccd5", "#4a525c"},
+	{"pause", "fill", "#eac54f", "#d4a72c"},
 	{"held", "fill", "#8c959f", "#7d8590"},
 	{"DNS", "fill", "#1b9aaa", "#39c5cf"},
 	{"dial", "fill", "#e8912d", "#f0a33f"},

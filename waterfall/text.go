@@ -11,7 +11,7 @@ import (
 )
 
 // glyphs are the signs for the phases.
-var glyphs = [phases]byte{'.', ':', 'n', 'd', 't', '>', '-', '='}
+var glyphs = [phases]byte{'.', '~', ':', 'n', 'd', 't', '>', '-', '='}
 
 const (
 	leastLabel, leastBar = 12, 20 // columns

@@ -45,7 +45,8 @@ func (c *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 
 	out := req
 	if c.rec.Bodies > 0 && req.Body != nil && req.Body != http.NoBody {
-		// A shallow copy: a body may fill the map of the Trailer while it is read.
+		// A shallow copy: a body may fill the map of the Trailer while it is
+		// read.
 		out = req.WithContext(req.Context())
 		out.Body = &tee{req.Body, s, &s.entry.sent}
 		if open := req.GetBody; open != nil {
