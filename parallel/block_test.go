@@ -387,7 +387,8 @@ func TestEnd_laterRequestsFailUnsent(t *testing.T) {
 			t.Errorf("context.Cause() of the block's context = %v, want ErrEnded", cause)
 		}
 
-		// The same holds if the caller's context ended first, with its own cause.
+		// The same holds if the caller's context ended first, with its own
+		// cause.
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errOwn)
 		defer cancel()
 		c.Parallel(ctx, func(p *parallel.Parallel) error {

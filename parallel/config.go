@@ -47,17 +47,17 @@ type Config struct {
 	// the request is not sent, and fails with that error.
 	Wait func(*http.Request) error
 
-	// Retry, if set, is called after each attempt that reached the transport, if the
-	// request can be sent again. It returns whether the request is sent again, and
-	// after which pause. nil means no retries. See [Retries].
+	// Retry, if set, is called after each attempt that reached the transport,
+	// if the request can be sent again. It returns whether the request is sent
+	// again, and after which pause. nil means no retries. See [Retries].
 	Retry func(Attempt) (time.Duration, bool)
 
-	// Shared limits the requests in flight over all blocks that have it. nil means
-	// none.
+	// Shared limits the requests in flight over all blocks that have it. nil
+	// means none.
 	Shared *Limits
 
-	// Ahead is how many items Each and Ordered may start before they yield one. 0 or
-	// negative means twice Limit, or 200 without a limit.
+	// Ahead is how many items Each and Ordered may start before they yield one.
+	// 0 or negative means twice Limit, or 200 without a limit.
 	Ahead int
 
 	// Observe, if set, is called for every request as it is made, on the

@@ -396,7 +396,8 @@ func TestErrors_noPasswordOfResponse(t *testing.T) {
 	})
 }
 
-// A handle keeps the text of its URL, and package fmt shows what is in a struct.
+// A handle keeps the text of its URL, and package fmt shows what is in a
+// struct.
 func TestHandle_printedWithoutPassword(t *testing.T) {
 	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusNotFound, Header: make(http.Header), Body: http.NoBody, Request: r}, nil

@@ -93,8 +93,8 @@ func (p *Parallel) runFunction(h *pending.Pending, inner *Parallel, fn func(*Par
 		returned = true
 	}, func(err error) { a = ask.Answer{Err: err} })
 	if returned && a.Err != nil {
-		// A Race needs to know. It cannot ask the error itself, whose methods may be
-		// user code.
+		// A Race needs to know. It cannot ask the error itself, whose methods
+		// may be user code.
 		p.guard.Run(func() { a.NotSent = errors.Is(a.Err, pending.ErrNotSent) }, func(error) {})
 	}
 }

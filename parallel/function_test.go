@@ -220,7 +220,8 @@ func TestGo_endCancelsItsOwnRequests(t *testing.T) {
 				}
 				isEnded(t, "a request of the function", failure(t, h))
 			}
-			// One slot serves 2s, then 4s. The function's slot serves 3s from 1s on, then 5s.
+			// One slot serves 2s, then 4s. The function's slot serves 3s from
+			// 1s on, then 5s.
 			for i, want := range []time.Duration{2 * time.Second, 4 * time.Second, 9 * time.Second} {
 				if text(t, outer[i]); time.Since(start) != want {
 					t.Errorf("request %d of the outer block was done after %v, want %v", i, time.Since(start), want)

@@ -20,8 +20,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// misbehaviors are ways in which user code can end without returning. raised says
-// whether the owner of the block panics.
+// misbehaviors are ways in which user code can end without returning. raised
+// says whether the owner of the block panics.
 var misbehaviors = []struct {
 	name   string
 	do     func()

@@ -19,8 +19,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// These tests do things at the wrong moment: after the request has failed, after the
-// body was closed, or twice at once.
+// These tests do things at the wrong moment: after the request has failed,
+// after the body was closed, or twice at once.
 
 // given runs a request for url with a transport that fails it, and returns the
 // context that the transport got.

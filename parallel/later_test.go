@@ -65,8 +65,8 @@ func readAllOf(p *parallel.Parallel) (failed []error) {
 	return failed
 }
 
-// Fifty requests to a paused host hold back nothing of another host, and cost one call
-// of Wait.
+// Fifty requests to a paused host hold back nothing of another host, and cost
+// one call of Wait.
 func TestLater_otherHostsAreServed(t *testing.T) {
 	for _, limit := range []int{1, 3, 100} {
 		t.Run(fmt.Sprint("Limit ", limit), func(t *testing.T) {
@@ -118,7 +118,8 @@ func TestLater_otherHostsAreServed(t *testing.T) {
 	}
 }
 
-// The requests of the host stay in order, and of two pauses the later end counts.
+// The requests of the host stay in order, and of two pauses the later end
+// counts.
 func TestLater_orderAndEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -153,8 +154,8 @@ func TestLater_orderAndEnd(t *testing.T) {
 	})
 }
 
-// A request that was set aside is not an attempt, and neither are its body and its
-// times touched.
+// A request that was set aside is not an attempt, and neither are its body and
+// its times touched.
 func TestLater_isNoAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newPacer(map[string]time.Duration{"h": time.Minute})
@@ -237,7 +238,8 @@ func TestLater_canEnd(t *testing.T) {
 	}
 }
 
-// A hop whose Wait returns Later waits for the end of the pause, and then for its place.
+// A hop whose Wait returns Later waits for the end of the pause, and then for
+// its place.
 func TestLater_ofHop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newPacer(map[string]time.Duration{"busy": time.Minute})
@@ -283,8 +285,8 @@ func TestLater_tinyAndEndless(t *testing.T) {
 			if _, err := pending.All(others...); err != nil {
 				return err
 			}
-			// Two at a time would take 5 s. A slot is taken for a moment by "never", which
-			// gives it back at once.
+			// Two at a time would take 5 s. A slot is taken for a moment by
+			// "never", which gives it back at once.
 			if took := time.Since(start); took > 5*time.Second {
 				t.Errorf("the other host took %v; want 5s", took)
 			}

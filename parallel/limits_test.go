@@ -430,7 +430,8 @@ func TestHostLimit_orderWithinHost(t *testing.T) {
 						get(p, "bb")
 						get(p, "ccc")
 					}
-					// More requests, some of an inner block, while the first ones wait for their host.
+					// More requests, some of an inner block, while the first
+					// ones wait for their host.
 					text(t, p.Go(func(inner *parallel.Parallel) (*http.Response, error) {
 						<-time.After(100 * time.Millisecond)
 						get(inner, "a")
@@ -472,8 +473,8 @@ func TestQueue_sendsInOrder(t *testing.T) {
 			drain(p)
 			return nil
 		})
-		// The second request of a is sent when the first is done, before c, which was made
-		// later.
+		// The second request of a is sent when the first is done, before c,
+		// which was made later.
 		if diff := cmp.Diff([]string{"a/10ms", "b/15ms", "a/20ms", "c/40ms", "a/30ms", "d/1s"}, got); diff != "" {
 			t.Errorf("order (-want +got):\n%s", diff)
 		}

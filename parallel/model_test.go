@@ -26,11 +26,11 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// These tests run random programs in fake time, and check that each of them keeps
-// the promises: see check, and the calls of problem. Two kinds of program are never
-// made, because they wait forever, as documented: a Go function that waits for its
-// own handle or drains the outer block's arrivals, and code that holds a slot and
-// waits for a request of the same block.
+// These tests run random programs in fake time, and check that each of them
+// keeps the promises: see check, and the calls of problem. Two kinds of program
+// are never made, because they wait forever, as documented: a Go function that
+// waits for its own handle or drains the outer block's arrivals, and code that
+// holds a slot and waits for a request of the same block.
 
 var (
 	programs = flag.Int("programs", 700, "TestModel_randomPrograms: how many")
@@ -104,7 +104,8 @@ type world struct {
 
 	mu sync.Mutex
 
-	// Guarded by mu, like the fields of blocks and records that are set more than once.
+	// Guarded by mu, like the fields of blocks and records that are set more
+	// than once.
 	clock    int // orders events of one moment
 	problems []string
 	blocks   map[*parallel.Parallel]*block
@@ -772,8 +773,8 @@ func (b *block) next() {
 		b.w.problem("Next() = %v, %v, and %d handles were unclaimed", resp, err, open)
 		b.shared = true
 	case !none:
-		// It is one of the handles that are open and done. The response of a function
-		// or a race does not tell which.
+		// It is one of the handles that are open and done. The response of a
+		// function or a race does not tell which.
 		if r := b.w.origin(resp, err); r != nil && b.took(r, since) {
 			return
 		}

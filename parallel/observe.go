@@ -30,8 +30,8 @@ func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.O
 }
 
 // watch calls f with the Watcher of the request's attempts, if the context that
-// Observe returned has one. It runs user code: the Value of that context, and the
-// methods of errors.
+// Observe returned has one. It runs user code: the Value of that context, and
+// the methods of errors.
 func (s *sending) watch(f func(attempts.Watcher)) {
 	if s.watched == nil || s.watched.ctx == nil {
 		return

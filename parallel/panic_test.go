@@ -27,8 +27,8 @@ type place struct {
 	upload bool // in an upload: net/http runs it on its own goroutines
 	caller bool // on the goroutine that makes the request
 
-	// start puts run at this place of c, or of the request. It returns a function that
-	// makes a request that runs it. Other requests do not run it.
+	// start puts run at this place of c, or of the request. It returns a
+	// function that makes a request that runs it. Other requests do not run it.
 	start func(c *client.Client, run func()) func(*parallel.Parallel) *pending.Pending
 }
 

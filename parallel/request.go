@@ -42,8 +42,8 @@ type Request struct {
 	// is done. To is never closed. Racers must not share it.
 	To io.Writer
 
-	// Retry replaces the client's Retry for this request. nil means the client's. (The
-	// option Retry(nil) sets a function that returns false.)
+	// Retry replaces the client's Retry for this request. nil means the
+	// client's. (The option Retry(nil) sets a function that returns false.)
 	Retry func(Attempt) (time.Duration, bool)
 }
 
@@ -259,8 +259,8 @@ func (s *sending) discard(left []Option) {
 //
 // The text is not enough in three cases. With a Resolve, only Resolve knows the
 // URL for raw; and since it may keep the URL that it returned, a copy of that
-// is sent. If the URL was mended, raw is not what is sent. And if raw may have a
-// password, package fmt would show it in the text of a handle.
+// is sent. If the URL was mended, raw is not what is sent. And if raw may have
+// a password, package fmt would show it in the text of a handle.
 func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 	s := p.sending()
 	if p.cfg.Resolve != nil || mended || strings.ContainsAny(raw, "@%") {

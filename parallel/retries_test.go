@@ -117,8 +117,8 @@ func TestRetries_retryAfter(t *testing.T) {
 	}
 }
 
-// Without a Retry-After that can be read, the pause is random below a bound that
-// doubles.
+// Without a Retry-After that can be read, the pause is random below a bound
+// that doubles.
 func TestRetries_pauseDoubles(t *testing.T) {
 	for _, text := range []string{"", "-1", "1.5", "soon"} {
 		for n, most := range map[int]time.Duration{

@@ -26,8 +26,8 @@ import (
 
 // Promise 26.
 
-// A flaky server answers the first requests of each path with 503, and then with 200 and
-// the body that it received. It logs when requests came.
+// A flaky server answers the first requests of each path with 503, and then
+// with 200 and the body that it received. It logs when requests came.
 type flaky struct {
 	fails int           // for each path
 	takes time.Duration // for each request
@@ -98,7 +98,8 @@ func TestRetry_sendsAgainAfterPause(t *testing.T) {
 	})
 }
 
-// A pause holds no slot. After it the request goes before requests that were made later.
+// A pause holds no slot. After it the request goes before requests that were
+// made later.
 func TestRetry_holdsNoSlot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFlaky(0, time.Second)
@@ -158,7 +159,8 @@ func TestRetry_attempt(t *testing.T) {
 	})
 }
 
-// Each attempt opens the body again, has the whole Timeout, and is asked Wait and Auth.
+// Each attempt opens the body again, has the whole Timeout, and is asked Wait
+// and Auth.
 func TestRetry_eachAttemptIsWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var bodies countedBodies
@@ -403,7 +405,8 @@ func TestRetry_pauseBeyondDeadline(t *testing.T) {
 	}
 }
 
-// The error of the handle matches ErrNotSent only if the error of every attempt did.
+// The error of the handle matches ErrNotSent only if the error of every attempt
+// did.
 func TestRetry_notSentOnlyIfNoneWas(t *testing.T) {
 	for _, sent := range []bool{false, true} {
 		n := 0
@@ -434,7 +437,8 @@ func TestRetry_notSentOnlyIfNoneWas(t *testing.T) {
 	}
 }
 
-// notSentByTrace is the error of a dial that was refused, as net/http would trace it.
+// notSentByTrace is the error of a dial that was refused, as net/http would
+// trace it.
 func notSentByTrace(r *http.Request) error {
 	tr := http.Transport{DialContext: refuseDial}
 	defer tr.CloseIdleConnections()

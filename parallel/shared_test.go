@@ -89,8 +89,8 @@ func TestLimits_holdOverBlocks(t *testing.T) {
 	}
 }
 
-// A block with 10,000 queued requests delays a block with three by no more than their
-// turns.
+// A block with 10,000 queued requests delays a block with three by no more than
+// their turns.
 func TestLimits_takeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newCrowd(time.Second)
@@ -117,7 +117,8 @@ func TestLimits_takeTurns(t *testing.T) {
 			}
 			return nil
 		})
-		// Two of the long block come first: the one in flight, and one whose turn it was.
+		// Two of the long block come first: the one in flight, and one whose
+		// turn it was.
 		if took := time.Since(start); took != 7*time.Second {
 			t.Errorf("the short block took %v; want 7s, its requests by turns with the other block's", took)
 		}
@@ -150,8 +151,8 @@ func TestLimits_set(t *testing.T) {
 	})
 }
 
-// Auth fetches a token through a client with the same Limits, while its request holds the
-// only slot, at the only place of the host.
+// Auth fetches a token through a client with the same Limits, while its request
+// holds the only slot, at the only place of the host.
 func TestLimits_authFetchesToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newCrowd(time.Second)

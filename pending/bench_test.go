@@ -9,8 +9,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// The cost of a handle beside n others. Each benchmark has the same result for ten
-// and for ten thousand.
+// The cost of a handle beside n others. Each benchmark has the same result for
+// ten and for ten thousand.
 //
 //	go test ./pending -run xxx -bench . -benchmem
 

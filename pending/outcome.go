@@ -12,8 +12,8 @@ type Outcome struct {
 	Sent time.Time // when it got a slot, before Wait; zero if it never held one
 	Done time.Time // when this call began, the last step before the handle is done
 
-	// Attempts is how often the request was sent. It is more than 1 after a retry, and
-	// 0 if the request never held a slot.
+	// Attempts is how often the request was sent. It is more than 1 after a
+	// retry, and 0 if the request never held a slot.
 	Attempts int
 
 	// Response is the response of the handle, or nil if the request failed. Its

@@ -14,7 +14,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// Promise 10: each call returns its own response, whose body reads from the start.
+// Promise 10: each call returns its own response, whose body reads from the
+// start.
 func TestResponse_repeatable(t *testing.T) {
 	var b block
 	h := b.answered("/", 200, "the body")

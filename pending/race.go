@@ -69,8 +69,9 @@ func Race(hs ...*Pending) *Pending {
 		done = h.listen(listener{race: r, n: i}) || done
 	}
 
-	// The race is listed in its block only now that its racers have listeners. If
-	// the block ended in between, racers that were done before its end still count.
+	// The race is listed in its block only now that its racers have listeners.
+	// If the block ended in between, racers that were done before its end still
+	// count.
 	r.home.mu.Lock()
 	ended := r.home.ended
 	r.home.races.Push(&r.place)
