@@ -1,26 +1,35 @@
 package recipes
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/time/rate"
+
+	"github.com/abreast-go/abreast/parallel"
 )
 
 // PerHost returns a function for Client.Wait that paces the requests to each
-// origin by a limiter of its own. Give the client a HostLimit below its Limit
-// as well: a request holds its slot while it waits, and without a HostLimit the
-// requests to one host can hold all slots.
+// origin by a limiter of its own. If a request has to wait, PerHost returns
+// parallel.Later: the request gives back its slot, the queue sets its host
+// aside, and other hosts are served.
 //
-// Wait is called once for each request, so the later hops of a redirect are not
-// paced. If the block's deadline would pass during the wait, the limiter fails
-// at once, with an error that matches pending.ErrNotSent and not
-// context.DeadlineExceeded.
+// When a pause ends, PerHost is called for all requests of the host that fit in
+// flight, and one of them is sent. So give the client a HostLimit: for 1,000
+// requests to one host PerHost is called 95,000 times without one, 4,000 times
+// with a HostLimit of 4, and 2,000 times with 1. A HostLimit of 1 also keeps the
+// requests to a host in order.
+//
+// Several blocks share the rate. Which of them has the next turn is left to
+// chance. A redirect to another host waits for its turn there, and keeps its
+// slot meanwhile.
 //
 // PerHost keeps about 150 bytes for each origin that it has met. If it forgot a
 // limiter, the next one would start with a full burst. A crawler that meets
@@ -28,20 +37,31 @@ import (
 // block.
 func PerHost(limit rate.Limit, burst int) func(*http.Request) error {
 	var (
-		mu       sync.Mutex // guards limiters
+		mu       sync.Mutex // guards limiters, and makes one step of a Reserve and its Cancel
 		limiters = make(map[string]*rate.Limiter)
 	)
-	limiter := func(origin string) *rate.Limiter {
+	return func(r *http.Request) error {
+		key := origin(r.URL)
 		mu.Lock()
 		defer mu.Unlock()
-		l := limiters[origin]
+		l := limiters[key]
 		if l == nil {
 			l = rate.NewLimiter(limit, burst)
-			limiters[origin] = l
+			limiters[key] = l
 		}
-		return l
+		now := time.Now()
+		turn := l.ReserveN(now, 1)
+		if !turn.OK() {
+			return errors.New("a limiter with a burst of 0 lets no request through")
+		}
+		pause := turn.DelayFrom(now)
+		if pause > 0 {
+			// Cancel gives back nothing if another request has reserved a later
+			// turn meanwhile. So this function holds mu until it has canceled.
+			turn.CancelAt(now)
+		}
+		return parallel.Later(pause)
 	}
-	return func(r *http.Request) error { return limiter(origin(r.URL)).Wait(r.Context()) }
 }
 
 // maxUnicode is the longest host in bytes that is converted to ASCII. No name

@@ -78,35 +78,156 @@ func TestPerHost_onePaceEach(t *testing.T) {
 	})
 }
 
-// A paced request holds its slot. Without a HostLimit, the requests to one host
-// hold all slots.
-func TestPerHost_holdsSlotsWithoutHostLimit(t *testing.T) {
-	for hostLimit, want := range map[int]time.Duration{0: 7 * time.Second, 2: 0} {
-		synctest.Test(t, func(t *testing.T) {
-			s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-			c := client.Client{HTTP: s.Client(), Limit: 4, HostLimit: hostLimit, Wait: recipes.PerHost(1, 1)}
-			start := time.Now()
-			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-				for range 11 {
-					p.Get("http://busy.example/")
+// Requests that waited in the limiter took all slots: another host waited for
+// seven seconds, unless there was a HostLimit. Now no limit delays another host,
+// and the paced requests come exactly in their time.
+func TestPerHost_delaysNoOtherHost(t *testing.T) {
+	for _, c := range []client.Client{{}, {Limit: 1}, {Limit: 4}, {HostLimit: 1}, {Limit: 4, HostLimit: 2}} {
+		t.Run(fmt.Sprintf("Limit %d, HostLimit %d", c.Limit, c.HostLimit), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				var mu sync.Mutex
+				came := make(map[string][]time.Duration)
+				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					mu.Lock()
+					defer mu.Unlock()
+					came[r.Host] = append(came[r.Host], time.Since(start))
+				}))
+				c := c
+				c.HTTP, c.Wait = s.Client(), recipes.PerHost(10, 1)
+				err := c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					for range 100 {
+						p.Get("http://busy.example/")
+					}
+					p.Get("http://other.example/")
+					for p.HasPending() {
+						if _, err := p.Next(); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
 				}
-				if _, err := p.Get("http://other.example/").Response(); err != nil {
-					t.Error(err)
+				want := map[string][]time.Duration{"other.example": {0}}
+				for i := range 100 {
+					want["busy.example"] = append(want["busy.example"], time.Duration(i)*100*time.Millisecond)
 				}
-				return nil
+				if diff := cmp.Diff(want, came); diff != "" {
+					t.Errorf("when requests came (-want +got):\n%s", diff)
+				}
 			})
-			if got := time.Since(start); got != want {
-				t.Errorf("with a HostLimit of %d another host's request took %v; want %v", hostLimit, got, want)
-			}
 		})
 	}
 }
 
-// rate.Limiter doesn't begin a wait that the block's deadline would end.
-func TestPerHost_failsBeforeDeadline(t *testing.T) {
+// Two blocks share the rate.
+func TestPerHost_holdsOverBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var mu sync.Mutex
+		var came []time.Duration
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			came = append(came, time.Since(start))
+		}))
+		c := client.Client{HTTP: s.Client(), Wait: recipes.PerHost(10, 1)}
+		var blocks sync.WaitGroup
+		for range 2 {
+			blocks.Go(func() {
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					for range 10 {
+						p.Get("http://h/")
+					}
+					for p.HasPending() {
+						if _, err := p.Next(); err != nil {
+							t.Error(err)
+						}
+					}
+					return nil
+				})
+			})
+		}
+		blocks.Wait()
+		var want []time.Duration
+		for i := range 20 {
+			want = append(want, time.Duration(i)*100*time.Millisecond)
+		}
+		if diff := cmp.Diff(want, came); diff != "" {
+			t.Errorf("when requests came (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A limiter that lets nothing through fails the request, or holds it back until
+// its block's deadline.
+func TestPerHost_nothingAllowed(t *testing.T) {
+	for name, test := range map[string]struct {
+		wait  func(*http.Request) error
+		after time.Duration
+		late  bool
+	}{
+		"a burst of 0": {recipes.PerHost(10, 0), 0, false},
+		"a rate of 0":  {recipes.PerHost(0, 1), time.Hour, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, http.NotFoundHandler())
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				start := time.Now()
+				c := client.Client{HTTP: s.Client(), Wait: test.wait}
+				c.Parallel(ctx, func(p *parallel.Parallel) error {
+					p.Get("http://h/").Response() // takes the burst, if there is one
+					_, err := p.Get("http://h/").Response()
+					late := errors.Is(err, context.DeadlineExceeded)
+					if took := time.Since(start); !errors.Is(err, pending.ErrNotSent) || late != test.late || took != test.after {
+						t.Errorf("after %v: %v; want ErrNotSent after %v, a deadline: %v", took, err, test.after, test.late)
+					}
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// A request that waits in a rate.Limiter holds its slot. Without a HostLimit,
+// the requests to one host hold all slots. See WARNINGS.md.
+func TestLimiterWait_holdsSlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		c := client.Client{HTTP: s.Client(), Wait: recipes.PerHost(rate.Every(time.Minute), 1)}
+		busy := rate.NewLimiter(1, 1)
+		c := client.Client{HTTP: s.Client(), Limit: 4, Wait: func(r *http.Request) error {
+			if r.URL.Host == "busy.example" {
+				return busy.Wait(r.Context())
+			}
+			return nil
+		}}
+		start := time.Now()
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			for range 11 {
+				p.Get("http://busy.example/")
+			}
+			if _, err := p.Get("http://other.example/").Response(); err != nil {
+				t.Error(err)
+			}
+			return nil
+		})
+		if got := time.Since(start); got != 7*time.Second {
+			t.Errorf("another host's request took %v; want 7s", got)
+		}
+	})
+}
+
+// rate.Limiter doesn't begin a wait that the block's deadline would end. See
+// WARNINGS.md.
+func TestLimiterWait_failsBeforeDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		limiter := rate.NewLimiter(rate.Every(time.Minute), 1)
+		c := client.Client{HTTP: s.Client(), Wait: func(r *http.Request) error { return limiter.Wait(r.Context()) }}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
@@ -122,6 +243,20 @@ func TestPerHost_failsBeforeDeadline(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// Cancel of a reservation gives back nothing if another was made after it. See
+// WARNINGS.md.
+func TestReservation_cancelLosesTurn(t *testing.T) {
+	now := time.Now()
+	l := rate.NewLimiter(1, 1)
+	l.ReserveN(now, 1)
+	first, second := l.ReserveN(now, 1), l.ReserveN(now, 1)
+	first.CancelAt(now)
+	second.CancelAt(now)
+	if got := l.ReserveN(now, 1).DelayFrom(now); got != 2*time.Second {
+		t.Errorf("after both were canceled, the next turn comes in %v; want 2s, since one is lost", got)
+	}
 }
 
 // PerHost keeps about 150 bytes for each origin, as its comment says.
