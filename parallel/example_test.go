@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -874,6 +875,211 @@ func ExampleTo() {
 	fmt.Println(info.Size(), "bytes")
 	// Output:
 	// 1048576 bytes
+}
+
+// Retry decides for one request whether it is sent again. Here the server
+// responds 202 until a report is ready.
+func ExampleRetry() {
+	var calls atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) < 3 {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		fmt.Fprint(w, "the report")
+	}))
+	defer srv.Close()
+
+	untilReady := parallel.Retry(func(a parallel.Attempt) (time.Duration, bool) {
+		return 10 * time.Millisecond, a.Err == nil && a.Response.StatusCode == http.StatusAccepted
+	})
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		text, err := p.Get(srv.URL, untilReady).Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s, after %d requests\n", text, calls.Load())
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// the report, after 3 requests
+}
+
+// An Attempt describes one send of a request. Here a Retry function logs each
+// attempt, and leaves the decision to Retries.
+func ExampleAttempt() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "0")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer srv.Close()
+
+	usual := parallel.Retries(2)
+	cfg := parallel.Config{Retry: func(a parallel.Attempt) (time.Duration, bool) {
+		pause, again := usual(a)
+		fmt.Println("attempt", a.N, a.Response.Status, "again:", again)
+		return pause, again
+	}}
+	err := parallel.Run(context.Background(), cfg, func(p *parallel.Parallel) error {
+		_, err := p.Get(srv.URL).Response()
+		return err
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// attempt 1 429 Too Many Requests again: true
+	// attempt 2 429 Too Many Requests again: true
+	// attempt 3 429 Too Many Requests again: false
+}
+
+// Later sets a host aside. Here Wait allows one request each 10 milliseconds,
+// and no request waits with a slot.
+func ExampleLater() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	defer srv.Close()
+
+	var mu sync.Mutex
+	var next time.Time // when the next request may be sent
+	pace := func(*http.Request) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if d := time.Until(next); d > 0 {
+			return parallel.Later(d)
+		}
+		next = time.Now().Add(10 * time.Millisecond)
+		return nil
+	}
+	start := time.Now()
+	err := parallel.Run(context.Background(), parallel.Config{Wait: pace}, func(p *parallel.Parallel) error {
+		for range 4 {
+			p.Get(srv.URL)
+		}
+		for h := range p.Arrivals() {
+			if _, err := h.Bytes(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println("paced:", time.Since(start) >= 30*time.Millisecond)
+	// Output:
+	// paced: true
+}
+
+// Limits are shared by several blocks. Here two blocks run at the same time, and
+// one request at a time is in flight.
+func ExampleLimits() {
+	var inFlight, most atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n := inFlight.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		time.Sleep(time.Millisecond)
+		inFlight.Add(-1)
+	}))
+	defer srv.Close()
+
+	cfg := parallel.Config{Shared: parallel.NewLimits(1, 0)}
+	var blocks sync.WaitGroup
+	for range 2 {
+		blocks.Go(func() {
+			err := parallel.Run(context.Background(), cfg, func(p *parallel.Parallel) error {
+				_, err := pending.All(p.Get(srv.URL), p.Get(srv.URL))
+				return err
+			})
+			if err != nil {
+				fmt.Println(err)
+			}
+		})
+	}
+	blocks.Wait()
+	fmt.Println("most in flight:", most.Load())
+	// Output:
+	// most in flight: 1
+}
+
+// NewLimits takes the limit for all requests and the limit for each host. 0 means
+// no limit.
+func ExampleNewLimits() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "hello")
+	}))
+	defer srv.Close()
+
+	shared := parallel.NewLimits(200, 20) // used by all blocks of the program
+	cfg := parallel.Config{Limit: 50, Shared: shared}
+	err := parallel.Run(context.Background(), cfg, func(p *parallel.Parallel) error {
+		text, err := p.Get(srv.URL).Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", text)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// hello
+}
+
+// Set changes the limits while blocks use them. Here a second request can be
+// sent only when the limit is raised.
+func ExampleLimits_Set() {
+	second := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/second" {
+			close(second)
+		}
+		<-second
+	}))
+	defer srv.Close()
+
+	shared := parallel.NewLimits(1, 0)
+	cfg := parallel.Config{Shared: shared}
+	err := parallel.Run(context.Background(), cfg, func(p *parallel.Parallel) error {
+		hs := []*pending.Pending{p.Get(srv.URL + "/first"), p.Get(srv.URL + "/second")}
+		fmt.Println("queued:", p.Stats().Queued)
+		shared.Set(2, 0)
+		_, err := pending.All(hs...)
+		return err
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println("done:", shared.Stats().Done)
+	// Output:
+	// queued: 1
+	// done: 2
+}
+
+// Stats counts the requests of all blocks that share the Limits, including
+// blocks that have ended.
+func ExampleLimits_Stats() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
+	defer srv.Close()
+
+	shared := parallel.NewLimits(10, 0)
+	for range 3 {
+		cfg := parallel.Config{Shared: shared}
+		err := parallel.Run(context.Background(), cfg, func(p *parallel.Parallel) error {
+			_, err := pending.All(p.Get(srv.URL), p.Get(srv.URL))
+			return err
+		})
+		if err != nil {
+			fmt.Println(err)
+		}
+	}
+	fmt.Printf("%+v\n", shared.Stats())
+	// Output:
+	// {Queued:0 InFlight:0 Done:6 Failed:0}
 }
 
 // Each runs any number of items through the block and yields them in order of

@@ -140,6 +140,8 @@ func TestRetries_pauseDoubles(t *testing.T) {
 	}
 }
 
+// Retries returns a function that decides after each attempt. It honors
+// Retry-After, and stops after n further attempts.
 func ExampleRetries() {
 	decide := parallel.Retries(4)
 	busy := &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"2"}}}
