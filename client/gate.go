@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/abreast-go/abreast/internal/conns"
@@ -44,6 +46,7 @@ type lead struct {
 	requests int           // all that have joined, the first included; guarded by gate.mu
 	over     chan struct{} // closed by end
 	end      func()        // may be called many times
+	shaken   atomic.Bool   // the first has a handshake behind it: see handshakeDone
 }
 
 // patience is the longest time for which the first request to a place makes the
@@ -95,8 +98,9 @@ func (g *gate) traced(next http.RoundTripper, at place, req *http.Request) (*htt
 	defer w.leave()
 	ctx := req.Context()
 	return next.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { w.getConn(ctx) },
-		GotConn: func(httptrace.GotConnInfo) { w.gotConn() },
+		GetConn:          func(string) { w.getConn(ctx) },
+		GotConn:          w.gotConn,
+		TLSHandshakeDone: func(tls.ConnectionState, error) { w.handshakeDone() },
 	})))
 }
 
@@ -139,26 +143,57 @@ func (w *wrapped) enter() *lead {
 		w.timer = time.AfterFunc(patience, l.end)
 		return nil
 	}
+	if l.shaken.Load() {
+		return nil
+	}
 	return l
 }
 
-// gotConn ends the lead if the request is the first.
-func (w *wrapped) gotConn() {
+// handshakeDone lets requests pass that come from now on, if the request is the
+// first. net/http also calls GetConn for a request that finds an HTTP/2
+// connection, and holds the lock of its HTTP/2 connections meanwhile. The first
+// request needs that lock to report its connection, so a request that waited
+// there would wait for itself. There is no such connection before the handshake
+// is done.
+func (w *wrapped) handshakeDone() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.timer != nil {
-		w.timer.Stop()
-		w.lead.end()
+		w.lead.shaken.Store(true)
 	}
+}
+
+// gotConn ends the lead if the request is the first.
+//
+// net/http gives a new HTTP/2 connection to the first request just before it
+// puts the connection into its pool. The others, which wait within GetConn,
+// could look into the pool in between, and all of them would dial. On a busy
+// machine that happens. So the lead ends ten milliseconds later. (Requests that
+// wait in roundTrip look elsewhere, and find the connection at once.)
+func (w *wrapped) gotConn(info httptrace.GotConnInfo) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timer == nil || w.left {
+		return
+	}
+	if c, ok := info.Conn.(*tls.Conn); ok && !info.Reused && c.ConnectionState().NegotiatedProtocol == "h2" {
+		w.timer.Reset(10 * time.Millisecond)
+		return
+	}
+	w.timer.Stop()
+	w.lead.end()
 }
 
 // leave leaves the lead, and ends it if the request is the first. From then on
 // getConn does nothing.
 func (w *wrapped) leave() {
-	w.gotConn()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.left = true
+	if w.timer != nil {
+		w.timer.Stop()
+		w.lead.end()
+	}
 	if w.lead != nil {
 		w.gate.leave(w.at, w.lead)
 	}
