@@ -47,7 +47,7 @@ func Each[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending)
 			return
 		}
 		l := newLoop(p, start)
-		l.tell = l.settle
+		l.tell = l.arrive
 		defer l.cancelOpen()
 		for item := range items {
 			l.begin(item)
@@ -85,7 +85,7 @@ func Ordered[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pendi
 		}
 		for item := range items {
 			order = append(order, l.begin(item))
-			for l.full() || len(order) > 0 && l.settled(order[0]) {
+			for l.full() || len(order) > 0 && l.isDone(order[0]) {
 				if !yield(oldest()) {
 					return
 				}
@@ -157,7 +157,7 @@ func (l *loop[T]) begin(item T) int {
 		h = l.start(item)
 	}
 	if h == nil {
-		h = l.p.refused(errors.New("the start function of Each or Ordered is nil, or returned a nil handle"))
+		h = l.p.refused(errors.New("start of Each or Ordered is nil or returned a nil handle"))
 	}
 	if len(l.free) == 0 {
 		l.free = append(l.free, len(l.places))
@@ -172,8 +172,8 @@ func (l *loop[T]) begin(item T) int {
 	return i
 }
 
-// settle records that the handle at i is done.
-func (l *loop[T]) settle(i int) {
+// arrive records that the handle at i is done.
+func (l *loop[T]) arrive(i int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ready = append(l.ready, i)
@@ -199,8 +199,8 @@ func (l *loop[T]) arrived(wait bool) (i int, ok bool) {
 	return i, true
 }
 
-// settled reports whether the handle at i is done.
-func (l *loop[T]) settled(i int) bool {
+// isDone reports whether the handle at i is done.
+func (l *loop[T]) isDone(i int) bool {
 	select {
 	case <-l.places[i].handle.Done():
 		return true
