@@ -14,10 +14,10 @@ import (
 )
 
 var (
-	ErrGoexit    = errors.New("runtime.Goexit was called in what the request runs")
+	ErrGoexit    = errors.New("runtime.Goexit was called in code that the request runs")
 	errNoAnswer  = errors.New("neither a response nor an error came back")
 	errBadRead   = errors.New("the response body's Read returned an impossible count")
-	errSwitching = errors.New("the server switched protocols (status 101): such a response has no end, and is refused")
+	errSwitching = errors.New("refusing response with status 101: its body has no end")
 )
 
 // failure returns err as the error of the request that a stands for. It names
