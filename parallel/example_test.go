@@ -973,8 +973,8 @@ func ExampleLater() {
 	// paced: true
 }
 
-// Limits are shared by several blocks. Here two blocks run at the same time, and
-// one request at a time is in flight.
+// Limits are shared by several blocks. Here two blocks run at the same time,
+// and one request at a time is in flight.
 func ExampleLimits() {
 	var inFlight, most atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -1005,8 +1005,8 @@ func ExampleLimits() {
 	// most in flight: 1
 }
 
-// NewLimits takes the limit for all requests and the limit for each host. 0 means
-// no limit.
+// NewLimits takes the limit for all requests and the limit for each host. 0
+// means no limit.
 func ExampleNewLimits() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "hello")

@@ -7,18 +7,20 @@ import (
 	"github.com/abreast-go/abreast/internal/slots"
 )
 
-// Limits limits the requests in flight over all blocks of all clients that share it,
-// in total and per host. A block's own Limit and HostLimit hold as well.
+// Limits limits the requests in flight over all blocks of all clients that
+// share it, in total and per host. A block's own Limit and HostLimit hold as
+// well.
 //
-// Blocks that have a request waiting are served in turn, one request at a time. A block
-// and the blocks of its Go functions take one turn together.
+// Blocks that have a request waiting are served in turn, one request at a time.
+// A block and the blocks of its Go functions take one turn together.
 //
-// A request may need another one before it can be sent: Auth may fetch a token through a
-// client with the same Limits. If a block is opened with the context of a request that
-// holds a slot, one request of that block at a time runs on that slot, and waits for
-// none of these limits. So nothing waits for itself.
+// A request may need another one before it can be sent: Auth may fetch a token
+// through a client with the same Limits. If a block is opened with the context
+// of a request that holds a slot, one request of that block at a time runs on
+// that slot, and waits for none of these limits. So nothing waits for itself.
 //
-// The zero Limits has no limits. All methods are safe for use by multiple goroutines.
+// The zero Limits has no limits. All methods are safe for use by multiple
+// goroutines.
 type Limits struct {
 	mu sync.Mutex // guards the fields below, and the queues of all blocks that share the Limits
 
@@ -26,16 +28,17 @@ type Limits struct {
 	stats Stats
 }
 
-// NewLimits returns Limits with at most total requests in flight, and at most perHost for
-// one host (name and port). 0 or negative means no limit.
+// NewLimits returns Limits with at most total requests in flight, and at most
+// perHost for one host (name and port). 0 or negative means no limit.
 func NewLimits(total, perHost int) *Limits {
 	l := new(Limits)
 	l.group.Set(total, perHost)
 	return l
 }
 
-// Set changes the limits, at any time. Requests in flight keep their slots: after a limit
-// was lowered, slots are withdrawn as they become free. 0 or negative means no limit.
+// Set changes the limits, at any time. 0 or negative means no limit. Requests
+// in flight keep their slots: if a limit is lowered, slots are withdrawn as
+// they become free.
 func (l *Limits) Set(total, perHost int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,8 +49,8 @@ func (l *Limits) Set(total, perHost int) {
 	}
 }
 
-// Stats counts the requests of all blocks that have shared l, including blocks that have
-// ended.
+// Stats returns the number of requests in each state, over all blocks that have
+// shared l. Blocks that have ended are included.
 func (l *Limits) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -68,8 +71,8 @@ func (l *Limits) newQueue(ctx context.Context, cfg Config) *queue {
 	return q
 }
 
-// A holding is what the contexts of a request know of its slot. The mutex of its Limits
-// guards it.
+// A holding is what the contexts of a request know of its slot. It is guarded
+// by the mutex of its Limits.
 type holding struct {
 	place *slots.Entry[*sending] // nil once the request is done: its contexts may be kept
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// An Attempt is one send of a request that has just ended, for a Retry function
-// to judge.
+// An Attempt describes one send of a request, which has just ended. A Retry
+// function decides by it whether the request is sent again.
 type Attempt struct {
 	N        int            // 1 for the first
 	Request  *http.Request  // a copy of the request as it was made, without its body
@@ -30,24 +30,24 @@ const (
 )
 
 // Retries returns a Retry function that sends a request again at most n times.
-// Zero or less means never. It sends a request again:
+// If n is 0 or negative, it never does. It sends a request again:
 //
 //   - after a failure that matches pending.ErrNotSent, with any method, since
 //     nothing was transmitted;
-//   - after any other failure of the transport and after a timeout, if the method is
-//     idempotent (RFC 9110, section 9.2.2) or the request has an Idempotency-Key or
-//     X-Idempotency-Key header;
-//   - after status 429 or 503, with any method, since the server did not process the
-//     request;
-//   - after status 408, 425, 502 or 504, if the method is idempotent or there is such
-//     a key.
+//   - after any other failure of the transport and after a timeout, if the
+//     method is idempotent (RFC 9110, section 9.2.2) or the request has an
+//     Idempotency-Key or X-Idempotency-Key header;
+//   - after status 429 or 503, with any method, since the server did not
+//     process the request;
+//   - after status 408, 425, 502 or 504, if the method is idempotent or there
+//     is such a key.
 //
-// The pause is that of the response's Retry-After header (in seconds, or a date). If
-// that is more than a minute, the request is not sent again. Without the header the
-// pause is random, between 0 and 100 ms before the second attempt, and up to twice as
-// long before each further one, but at most 10 s.
+// The pause is that of the response's Retry-After header (in seconds, or a
+// date). If it is more than a minute, the request is not sent again. Without
+// the header the pause is random: between 0 and 100 ms before the second
+// attempt, and up to twice as long before each further one, but at most 10 s.
 //
-// The function that Retries returns may be used by many requests at once.
+// Many requests may use the function at once.
 func Retries(n int) func(Attempt) (time.Duration, bool) {
 	return func(a Attempt) (time.Duration, bool) {
 		if a.N > n || !sendAgain(a) {
@@ -78,9 +78,9 @@ func sendAgain(a Attempt) bool {
 	return false
 }
 
-// isIdempotent reports whether r may be processed twice with the effect of once,
-// by its method or by a key with which the server tells. (net/http goes by the same
-// headers.)
+// isIdempotent reports whether r may be processed twice with the same effect as
+// once, because of its method, or of a key by which the server recognizes it.
+// (net/http looks at the same headers.)
 func isIdempotent(r *http.Request) bool {
 	switch r.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
@@ -107,8 +107,9 @@ func retryAfter(a Attempt) (wait time.Duration, ok bool) {
 	return max(date.Sub(a.Done), 0), true
 }
 
-// Retry replaces the client's Retry for this request. nil means that the request is not
-// sent again.
+// Retry sets the function that decides whether this request is sent again, in
+// place of the client's Retry. If decide is nil, the request is not sent again.
+// See [Request.Retry] and [Retries].
 func Retry(decide func(Attempt) (time.Duration, bool)) Option {
 	if decide == nil {
 		decide = func(Attempt) (time.Duration, bool) { return 0, false }
@@ -116,17 +117,19 @@ func Retry(decide func(Attempt) (time.Duration, bool)) Option {
 	return func(r *Request) error { r.Retry = decide; return nil }
 }
 
-// Later returns an error for Wait to return. The request then gives back its slot, its
-// host is set aside for d, and Wait is called again. Its place in the queue stays before
-// all requests of that host that were made later. Other hosts are served meanwhile, and
-// no goroutine waits.
+// Later returns an error for Wait to return. The request then gives back its
+// slot, and its host is set aside for d: its requests stay queued, other hosts
+// are served, and no goroutine waits. After d, Wait is called again. The
+// request keeps its place, before all requests of that host that were made
+// later.
 //
-// The host is set aside in the block and in the blocks within it. Requests that have
-// passed Wait go on. Of two pauses of a host the later end counts.
+// The host is set aside in the block and in the blocks within it. Requests that
+// have passed Wait continue. If a host is set aside twice, the later end
+// counts.
 //
-// A Wait that returns Later must first give back what it has reserved, for example with
-// Cancel of a rate.Reservation. Later may be wrapped. If d is 0 or negative, Later
-// returns nil, and the request is sent.
+// A Wait that returns Later must first give back what it has reserved, for
+// example with Cancel of a rate.Reservation. The error may be wrapped. If d is
+// 0 or negative, Later returns nil, and the request is sent.
 func Later(d time.Duration) error {
 	if d <= 0 {
 		return nil
