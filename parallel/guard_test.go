@@ -222,7 +222,7 @@ func TestGuard_userCodeOnGoroutines(t *testing.T) {
 					t.Fatal("the block does not end")
 				}
 				if h == nil {
-					return // the goroutine that made it has ended
+					t.Fatalf("the request has no handle; raised %.100v", fmt.Sprint(raised))
 				}
 				select {
 				case <-h.Done():
