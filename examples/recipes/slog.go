@@ -50,12 +50,12 @@ func Log(logger *slog.Logger) func(*http.Request) (context.Context, func(pending
 	}
 }
 
-// shown returns u without user, password and query. An "@" after the host is
-// most likely the end of a password with a slash in it: of
+// shown returns u without user, password and query. An "@" after the host, also
+// an escaped one, is most likely the end of a password with a slash in it: of
 // https://user:/secret@host, the host is "user" and the path "/secret@host".
 func shown(u *url.URL) string {
 	text := (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
-	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+	if at := max(strings.LastIndexByte(text, '@'), strings.LastIndex(text, "%40")); at >= 0 {
 		return u.Scheme + "://***" + text[at:]
 	}
 	return text

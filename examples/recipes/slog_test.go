@@ -106,6 +106,11 @@ func TestLog(t *testing.T) {
 			do:   func(p *parallel.Parallel, url string, with parallel.Option) { p.Get(url, with).Response() },
 			want: "INFO method=GET url=http://***@h/ok bytes=0 took=0s queued=0s status=200",
 		},
+		"a password with a slash, and an escaped @": {
+			url:  "http://user:/s3cret%40h/ok",
+			do:   func(p *parallel.Parallel, url string, with parallel.Option) { p.Get(url, with).Response() },
+			want: "INFO method=GET url=http://***%40h/ok bytes=0 took=0s queued=0s status=200",
+		},
 		"no URL": {
 			url:  "http://user:s3cret@h/%zz?token=s3cret",
 			want: `ERROR method=GET url="" bytes=0 took=0s error="request not sent: invalid URL (details omitted: they may contain a password)"`,

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/abreast-go/abreast/internal/fail"
 )
 
 // What is written of a text, in bytes before it is escaped. JSON escapes a byte
@@ -54,21 +56,22 @@ var (
 // valid and has the host "user". So everything before the last "@" is replaced,
 // except for the scheme. It is kept if it has no colon: me@example.org and
 // https://host/@user are harmless. A user name alone is not, as it may be a
-// token.
+// token. Of a URL that is a value in the query of another, and so escaped, the
+// password alone is replaced.
 func Shown(text string) string {
 	start := len(scheme.FindString(text))
 	at := strings.LastIndexByte(text, '@')
 	if _, err := url.Parse(text); err != nil {
 		at = max(at, strings.LastIndex(text, "%40")) // somebody escaped too much
 	}
-	if at < start {
-		return cut(text, maxShown)
+	if at >= start {
+		before := text[start:at]
+		isUser := start > 0 && !strings.ContainsAny(before, "/?#")
+		if isUser || colon.MatchString(before) {
+			text = text[:start] + "***" + text[at:]
+		}
 	}
-	before := text[start:at]
-	if isUser := start > 0 && !strings.ContainsAny(before, "/?#"); !isUser && !colon.MatchString(before) {
-		return cut(text, maxShown)
-	}
-	return cut(text[:start]+"***"+text[at:], maxShown)
+	return cut(fail.Value(text), maxShown)
 }
 
 // Reason returns the text of the error of a request, without its URL, which

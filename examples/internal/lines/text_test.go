@@ -38,6 +38,9 @@ func TestShown(t *testing.T) {
 		{"https://secret@h/", "https://***@h/"}, // a token
 		{"https://user%3asecret@h/", "https://***@h/"},
 		{"https://user:secret%40h/", "https://***%40h/"},
+		{"https://h/?to=http%3A%2F%2Fuser%3Asecret%40h", "https://h/?to=http%3A***%40h"},
+		{"https://user:secret@h/?to=http%3A%2F%2Fuser%3Asecret%40h", "https://***@h/?to=http%3A***%40h"},
+		{"https://h:8443/?mail=me%40example.org", "https://h:8443/?mail=me%40example.org"},
 		{"http://h/" + long, ("http://h/" + long)[:4000] + "..."},
 		{"http://h/" + strings.Repeat("é", 3000), "http://h/" + strings.Repeat("é", 1995) + "..."},
 	} {
