@@ -169,7 +169,7 @@ func (q *queue) returnLocked(s *sending, x *exchange.Exchange, pause time.Durati
 	if err != nil {
 		s.p.tasks.Go(func() { s.abandon(err) }) // its goroutine is one of the block, which is still waited for
 	} else {
-		s.waitLocked(pause, q.slots.Return)
+		s.waitLocked(pause, (*slots.Queue[*sending]).Return)
 	}
 	next = q.nextLocked(s.p)
 	s.watchLocked()

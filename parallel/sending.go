@@ -42,8 +42,10 @@ type sending struct {
 // request is not sent.
 func (s *sending) enqueue() (err error) {
 	p := s.p
-	if s.unlink, err = s.Link(s.end); err != nil {
-		return err
+	if s.Own != nil {
+		if s.unlink, err = s.Link(s.end); err != nil {
+			return err
+		}
 	}
 	p.queue.mu.Lock()
 	defer p.queue.mu.Unlock()
@@ -51,7 +53,7 @@ func (s *sending) enqueue() (err error) {
 		return err
 	}
 	s.moveLocked(queued)
-	s.waitLocked(s.request.After, p.queue.slots.Push)
+	s.waitLocked(s.request.After, (*slots.Queue[*sending]).Push)
 	p.queue.dispatchLocked()
 	s.watchLocked()
 	return nil
@@ -71,17 +73,17 @@ func (s *sending) endedLocked() error {
 
 // waitLocked lists s as waiting, and adds it to the queue with add, now or after a
 // delay. The caller dispatches and then calls watchLocked.
-func (s *sending) waitLocked(delay time.Duration, add func(*slots.Entry[*sending])) {
+func (s *sending) waitLocked(delay time.Duration, add func(*slots.Queue[*sending], *slots.Entry[*sending])) {
 	s.p.waiting.Push(&s.listed)
 	if delay <= 0 {
-		add(&s.place)
+		add(s.p.queue.slots, &s.place)
 		return
 	}
 	s.timer = time.AfterFunc(delay, func() {
 		s.p.queue.mu.Lock()
 		defer s.p.queue.mu.Unlock()
 		if s.listed.Queued() {
-			add(&s.place)
+			add(s.p.queue.slots, &s.place)
 			s.p.queue.dispatchLocked()
 		}
 	})

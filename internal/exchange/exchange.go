@@ -208,12 +208,12 @@ func (x *Exchange) View(ctx context.Context) *http.Request {
 	return r
 }
 
-// Link makes the end of the request's own context call end with its error, until
-// unlink is called. It returns that error if the context has ended. unlink is nil
-// if the context can't end.
+// Link makes the end of the request's own context, which must not be nil, call
+// end with its error, until unlink is called. It returns that error if the
+// context has ended. unlink is nil if the context can't end.
 func (x *Exchange) Link(end func(error)) (unlink func() bool, err error) {
 	own := x.Own
-	if own == nil || own.Done() == nil {
+	if own.Done() == nil {
 		return nil, nil
 	}
 	x.linked = true

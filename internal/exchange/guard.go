@@ -154,12 +154,17 @@ func (g *Guard) Raise() {
 // ended. So it does if a method ends the goroutine, since nobody knows who
 // waited for it.
 func (g *Guard) Context(ctx context.Context) context.Context {
-	return &guardedContext{ctx, g}
+	c := &guardedContext{ctx: ctx, guard: g}
+	g.Run(func() { c.deadline, c.hasDeadline = ctx.Deadline() }, g.End)
+	return c
 }
 
 type guardedContext struct {
 	ctx   context.Context
 	guard *Guard
+
+	deadline    time.Time // of ctx, which is asked once: each request asks for it
+	hasDeadline bool
 }
 
 // over is the Done of a context whose method does not return.
@@ -169,10 +174,7 @@ var over = func() <-chan struct{} {
 	return c
 }()
 
-func (c *guardedContext) Deadline() (deadline time.Time, ok bool) {
-	c.guard.Run(func() { deadline, ok = c.ctx.Deadline() }, c.guard.End)
-	return deadline, ok
-}
+func (c *guardedContext) Deadline() (time.Time, bool) { return c.deadline, c.hasDeadline }
 
 func (c *guardedContext) Done() <-chan struct{} {
 	done := over
