@@ -186,15 +186,15 @@ func TestCancel_endsHandshake(t *testing.T) {
 // A request that belongs to no block is dialed as usual.
 func TestDialContext_outsideBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
 		s.Transport.DialContext = parallel.DialContext(s.Dial)
 		resp, err := s.Client().Get("http://h/")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer resp.Body.Close()
-		if b, err := io.ReadAll(resp.Body); string(b) != "an answer" || err != nil {
-			t.Errorf("body = %q, %v; want %q", b, err, "an answer")
+		if b, err := io.ReadAll(resp.Body); string(b) != "hello" || err != nil {
+			t.Errorf("body = %q, %v; want %q", b, err, "hello")
 		}
 	})
 }
@@ -246,7 +246,7 @@ func newLines(t testing.TB, overTLS bool) (ls *lines, release func()) {
 		case "/never":
 			<-r.Context().Done()
 		}
-		io.WriteString(w, "an answer")
+		io.WriteString(w, "hello")
 	}))}
 	ls.Transport.DialContext = parallel.DialContext(ls.dial)
 	if overTLS {
@@ -346,8 +346,8 @@ func (ls *lines) spare(t *testing.T, release func(), path string, fn func(p *par
 			t.Fatalf("%d lines for two requests, want 2", len(ls.all))
 		}
 		release()
-		if got := text(t, first); got != "an answer" {
-			t.Errorf("the first body = %q, want %q", got, "an answer")
+		if got := text(t, first); got != "hello" {
+			t.Errorf("the first body = %q, want %q", got, "hello")
 		}
 		synctest.Wait()
 		fn(p, h)
@@ -364,8 +364,8 @@ func TestSpareConnection(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ls, release := newLines(t, overTLS)
 				ls.spare(t, release, "/", func(p *parallel.Parallel, h *pending.Pending) {
-					if got := text(t, h); got != "an answer" {
-						t.Errorf("body = %q, want %q", got, "an answer")
+					if got := text(t, h); got != "hello" {
+						t.Errorf("body = %q, want %q", got, "hello")
 					}
 				})
 				synctest.Wait()
@@ -384,8 +384,8 @@ func TestSpareConnection(t *testing.T) {
 				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 					p.Get("/never")
 					synctest.Wait()
-					if got := text(t, p.Get("/")); got != "an answer" {
-						t.Errorf("body = %q, want %q", got, "an answer")
+					if got := text(t, p.Get("/")); got != "hello" {
+						t.Errorf("body = %q, want %q", got, "hello")
 					}
 					return nil
 				})
@@ -435,8 +435,8 @@ func TestCancel_keepsConnectionInUse(t *testing.T) {
 					}
 					h.Cancel()
 					<-h.Done()
-					if got := text(t, other); got != "an answer" {
-						t.Errorf("the other request's body = %q, want %q", got, "an answer")
+					if got := text(t, other); got != "hello" {
+						t.Errorf("the other request's body = %q, want %q", got, "hello")
 					}
 				})
 			})
@@ -448,7 +448,7 @@ func TestCancel_keepsConnectionInUse(t *testing.T) {
 // MaxConnsPerHost then dials itself.
 func TestCancel_otherRequestDialsAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
 		r := &rack{dial: func(ctx context.Context, n int) (net.Conn, error) {
 			if n == 1 {
 				<-ctx.Done()
@@ -464,8 +464,8 @@ func TestCancel_otherRequestDialsAgain(t *testing.T) {
 			other := p.Get("http://h/")
 			synctest.Wait()
 			h.Cancel()
-			if got := text(t, other); got != "an answer" {
-				t.Errorf("the other request's body = %q, want %q", got, "an answer")
+			if got := text(t, other); got != "hello" {
+				t.Errorf("the other request's body = %q, want %q", got, "hello")
 			}
 			return nil
 		})
@@ -476,13 +476,13 @@ func TestCancel_otherRequestDialsAgain(t *testing.T) {
 // use it.
 func TestEnd_keepsIdleConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
 		s.Transport.DialContext = parallel.DialContext(s.Dial)
 		c := client.Client{HTTP: s.Client()}
 		for range 10 {
 			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-				if got := text(t, p.Get("http://h/")); got != "an answer" {
-					t.Errorf("body = %q, want %q", got, "an answer")
+				if got := text(t, p.Get("http://h/")); got != "hello" {
+					t.Errorf("body = %q, want %q", got, "hello")
 				}
 				return nil
 			})

@@ -122,8 +122,8 @@ func TestCancel_leavesProxiedConnection(t *testing.T) {
 					}
 					h.Cancel()
 					<-h.Done()
-					if got := text(t, other); got != "an answer" {
-						t.Errorf("the other request's body = %q, want %q", got, "an answer")
+					if got := text(t, other); got != "hello" {
+						t.Errorf("the other request's body = %q, want %q", got, "hello")
 					}
 				})
 			})

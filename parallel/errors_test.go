@@ -88,7 +88,7 @@ func faulty(w http.ResponseWriter, r *http.Request) {
 	case "/json":
 		io.WriteString(w, `{"name": 7}`)
 	default:
-		io.WriteString(w, "an answer")
+		io.WriteString(w, "hello")
 	}
 }
 
@@ -682,7 +682,7 @@ func TestTimeout_matchesDeadlineExceeded(t *testing.T) {
 		"Wait's own":                    {client: client.Client{Wait: func(*http.Request) error { return netTimeout{} }}},
 		"Auth's own":                    {client: client.Client{Auth: func(*http.Request) error { return netTimeout{} }}},
 		"an option's own":               {opts: []Option{func(*parallel.Request) error { return netTimeout{} }}},
-		"a body's own": {client: client.Client{HTTP: &http.Client{Transport: answering(http.Response{
+		"a body's own": {client: client.Client{HTTP: &http.Client{Transport: responding(http.Response{
 			StatusCode: 200, Body: io.NopCloser(readFunc(func([]byte) (int, error) { return 0, netTimeout{} })),
 		})}}},
 	}

@@ -342,7 +342,7 @@ func ExampleParallel_Go() {
 	defer srv.Close()
 
 	avatar := func(name string) func(*parallel.Parallel) (*http.Response, error) {
-		return func(p *parallel.Parallel) (*http.Response, error) { // a block of its own
+		return func(p *parallel.Parallel) (*http.Response, error) { // p is its own block
 			var user struct{ Avatar string }
 			if err := p.Get("/users/" + url.PathEscape(name)).JSON(&user); err != nil {
 				return nil, err

@@ -26,12 +26,12 @@ import (
 // A block with a zero Config sends with http.DefaultClient and has no limits.
 func TestConfig_zeroUsesDefaultClient(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, "an answer")
+		io.WriteString(w, "hello")
 	}))
 	defer srv.Close()
 	parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {
-		if got := text(t, p.Get(srv.URL)); got != "an answer" {
-			t.Errorf("body = %q, want %q", got, "an answer")
+		if got := text(t, p.Get(srv.URL)); got != "hello" {
+			t.Errorf("body = %q, want %q", got, "hello")
 		}
 		return nil
 	})
@@ -149,7 +149,7 @@ func TestBody_readReturnsWrongCount(t *testing.T) {
 		"less than nothing": {func([]byte) (int, error) { return -1, nil }, "the response body's Read returned an impossible count"},
 		"nothing, forever":  {func([]byte) (int, error) { return 0, nil }, io.ErrNoProgress.Error()},
 	} {
-		c := client.Client{HTTP: &http.Client{Transport: answering(http.Response{
+		c := client.Client{HTTP: &http.Client{Transport: responding(http.Response{
 			StatusCode: http.StatusOK, ContentLength: -1, Body: io.NopCloser(readFunc(tc.read)),
 		})}}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {

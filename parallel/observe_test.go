@@ -349,11 +349,11 @@ func TestObserve_contextValues(t *testing.T) {
 // Observe may return a nil context and a nil function.
 func TestObserve_returnsNil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "an answer") }))
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") }))
 		c := client.Client{HTTP: s.Client(), Observe: func(*http.Request) (context.Context, func(pending.Outcome)) { return nil, nil }}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-			if got := text(t, p.Get("http://h/")); got != "an answer" {
-				t.Errorf("body = %q, want %q", got, "an answer")
+			if got := text(t, p.Get("http://h/")); got != "hello" {
+				t.Errorf("body = %q, want %q", got, "hello")
 			}
 			if _, err := p.Get("http://h/%zz").Response(); err == nil {
 				t.Error("Response() of a bad URL has no error")

@@ -189,7 +189,7 @@ func TestPanic_cancelsBlockAndReraises(t *testing.T) {
 						}
 						synctest.Wait()
 						if err := failure(t, start(p)); !errors.Is(err, errBang) {
-							t.Errorf("the error of its handle is %v; want one of %v", err, errBang)
+							t.Errorf("error of its handle = %v, want it to match %v", err, errBang)
 						}
 						for i, h := range append(siblings, p.Get("/late")) {
 							err := failure(t, h)
@@ -228,7 +228,7 @@ func TestPanic_abortHandlerIsRaisedAsItself(t *testing.T) {
 				got := depart(func() error {
 					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 						if err := failure(t, start(p)); !errors.Is(err, http.ErrAbortHandler) {
-							t.Errorf("the error of its handle is %v; want one of %v", err, http.ErrAbortHandler)
+							t.Errorf("error of its handle = %v, want it to match %v", err, http.ErrAbortHandler)
 						}
 						if p.Context().Err() == nil {
 							t.Error("the block was not canceled")
@@ -295,7 +295,7 @@ func TestPanic_neverSent(t *testing.T) {
 				})
 				isExplosion(t, got.raised)
 				if err := failure(t, h); !errors.Is(err, errBang) {
-					t.Errorf("the error of its handle is %v; want one of %v", err, errBang)
+					t.Errorf("error of its handle = %v, want it to match %v", err, errBang)
 				}
 			})
 		})
@@ -320,7 +320,7 @@ func TestPanic_fnsOwnExitWins(t *testing.T) {
 					})
 				})
 				if got != way.want {
-					t.Errorf("came out as %+v; want %+v", got, way.want)
+					t.Errorf("Parallel ended with %+v, want %+v", got, way.want)
 				}
 			})
 		})
@@ -486,7 +486,7 @@ func TestGoexit_failsItsHandleOnly(t *testing.T) {
 					behind := []*pending.Pending{p.Get("/ok"), p.Get("/ok"), p.Get("/ok")}
 					for _, h := range failing {
 						if err := failure(t, h); !strings.Contains(err.Error(), "Goexit") {
-							t.Errorf("the error of its handle is %v; want one that says so", err)
+							t.Errorf("error of its handle = %v, want one with \"Goexit\"", err)
 						}
 					}
 					for _, h := range behind {

@@ -59,9 +59,9 @@ type memo struct {
 func (m *memo) Read(p []byte) (int, error) { m.reads.Add(1); return m.Reader.Read(p) }
 func (m *memo) Close() error               { m.closes.Add(1); return nil }
 
-// answering returns a transport that responds to every request with a copy of
+// responding returns a transport that responds to every request with a copy of
 // resp.
-func answering(resp http.Response) roundTrip {
+func responding(resp http.Response) roundTrip {
 	return func(r *http.Request) (*http.Response, error) {
 		own := resp
 		return &own, nil
@@ -234,7 +234,7 @@ func allocated(f func()) uint64 {
 
 // Memory grows with the bytes received, regardless of the declared length.
 func TestResponse_declaredLengthNotAllocated(t *testing.T) {
-	c := client.Client{MaxBody: -1, HTTP: &http.Client{Transport: answering(http.Response{
+	c := client.Client{MaxBody: -1, HTTP: &http.Client{Transport: responding(http.Response{
 		StatusCode: 200, ContentLength: 1 << 40, Body: io.NopCloser(strings.NewReader("0123456789")),
 	})}}
 	n := allocated(func() {
@@ -327,7 +327,7 @@ func checkTooLarge(t *testing.T, err error, limit int64, status int) {
 // no byte is read.
 func TestMaxBody_declaredLengthRefused(t *testing.T) {
 	body := &memo{Reader: strings.NewReader(strings.Repeat("x", 1001))}
-	c := client.Client{MaxBody: 1000, HTTP: &http.Client{Transport: answering(http.Response{
+	c := client.Client{MaxBody: 1000, HTTP: &http.Client{Transport: responding(http.Response{
 		StatusCode: 200, Header: http.Header{"X-Request-Id": {"7"}}, ContentLength: 1001, Body: body,
 	})}}
 	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -404,7 +404,7 @@ func TestResponse_switchingProtocolsRefused(t *testing.T) {
 	})
 	t.Run("another transport", func(t *testing.T) {
 		body := &memo{Reader: strings.NewReader("x")}
-		c := client.Client{HTTP: &http.Client{Transport: answering(http.Response{StatusCode: 101, Body: body})}}
+		c := client.Client{HTTP: &http.Client{Transport: responding(http.Response{StatusCode: 101, Body: body})}}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			refused(t, p.Get("http://h/"))
 			return nil
@@ -458,7 +458,7 @@ func TestResponse_lengthWithoutBody(t *testing.T) {
 				check(t, client.Client{HTTP: testnet.New(t, raw(fmt.Sprintf(
 					"HTTP/1.1 %d %s\r\nContent-Length: %d\r\n\r\n", tc.status, http.StatusText(tc.status), length))).Client()})
 			})
-			check(t, client.Client{HTTP: &http.Client{Transport: answering(http.Response{
+			check(t, client.Client{HTTP: &http.Client{Transport: responding(http.Response{
 				StatusCode: tc.status, ContentLength: length, Body: http.NoBody,
 			})}})
 		})
@@ -512,7 +512,7 @@ func TestResponse_noBodyOrLength(t *testing.T) {
 			http.Response{StatusCode: 200, Uncompressed: true, ContentLength: 50, Body: io.NopCloser(strings.NewReader("here"))}, "here",
 		},
 	} {
-		c := client.Client{HTTP: &http.Client{Transport: answering(tc.resp)}}
+		c := client.Client{HTTP: &http.Client{Transport: responding(tc.resp)}}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			if got := text(t, p.Get("http://h/")); got != tc.want {
 				t.Errorf("%s: body = %q, want %q", name, got, tc.want)

@@ -26,7 +26,7 @@ import (
 
 // Promise 26.
 
-// A flaky server answers the first requests of each path with 503, and then
+// A flaky server responds to the first requests of each path with 503, and then
 // with 200 and the body that it received. It logs when requests came.
 type flaky struct {
 	fails int           // for each path
@@ -78,7 +78,7 @@ func TestRetry_sendsAgainAfterPause(t *testing.T) {
 			synctest.Wait()
 			time.Sleep(500 * time.Millisecond)
 			if diff := cmp.Diff(parallel.Stats{Queued: 1}, p.Stats()); diff != "" {
-				t.Errorf("Stats in the pause: -want +got\n%s", diff)
+				t.Errorf("Stats in the pause (-want +got):\n%s", diff)
 			}
 			if body, err := h.Bytes(); string(body) != `"body"3` || err != nil {
 				t.Errorf("Bytes() = %q, %v; want the third response", body, err)
@@ -90,7 +90,7 @@ func TestRetry_sendsAgainAfterPause(t *testing.T) {
 		})
 		want := []string{"0s /x", "1.01s /x", "2.02s /x"}
 		if diff := cmp.Diff(want, s.log); diff != "" {
-			t.Errorf("the server: -want +got\n%s", diff)
+			t.Errorf("the server (-want +got):\n%s", diff)
 		}
 		if len(outcomes) != 1 || outcomes[0].Attempts != 3 || !outcomes[0].Sent.Equal(s.start) || outcomes[0].Done.Sub(s.start) != 2030*time.Millisecond {
 			t.Errorf("outcomes = %+v; want one, with 3 attempts, sent at 0s, done at 2.03s", outcomes)
@@ -121,10 +121,10 @@ func TestRetry_holdsNoSlot(t *testing.T) {
 			return nil
 		})
 		if diff := cmp.Diff([]string{"0s /fails", "3s /fails"}, failing.log); diff != "" {
-			t.Errorf("the retried request: -want +got\n%s", diff)
+			t.Errorf("the retried request (-want +got):\n%s", diff)
 		}
 		if diff := cmp.Diff([]string{"1s /1", "2s /2", "4s /3", "5s /4"}, s.log); diff != "" {
-			t.Errorf("the others: -want +got\n%s", diff)
+			t.Errorf("the others (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -139,7 +139,7 @@ func TestRetry_attempt(t *testing.T) {
 				body, err := io.ReadAll(a.Response.Body)
 				got = append(got, fmt.Sprintf("%d %s %s %v %d %s %v %v %v %v", a.N, a.Request.Method, a.Request.URL, a.Request.Body, a.Response.StatusCode, body, err,
 					a.Err, a.Sent.Sub(start), a.Done.Sub(start)))
-				return -time.Second, a.N < 2 // a pause below zero is none
+				return -time.Second, a.N < 2 // a negative pause means no pause
 			},
 		}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
@@ -154,7 +154,7 @@ func TestRetry_attempt(t *testing.T) {
 			"2 PUT http://h/x <nil> 503 72 <nil> <nil> 10ms 20ms",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("-want +got\n%s", diff)
+			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
 }
@@ -432,7 +432,7 @@ func TestRetry_notSentOnlyIfNoneWas(t *testing.T) {
 			return nil
 		})
 		if diff := cmp.Diff([]bool{!sent, true, true}, alone); diff != "" {
-			t.Errorf("first attempt sent = %v: ErrNotSent of each attempt: -want +got\n%s", sent, diff)
+			t.Errorf("first attempt sent = %v: ErrNotSent of each attempt (-want +got):\n%s", sent, diff)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func TestLimits_holdOverBlocks(t *testing.T) {
 				var blocks sync.WaitGroup
 				for range 200 {
 					blocks.Go(func() {
-						c := client.Client{HTTP: transport, Shared: shared} // each block with a client of its own
+						c := client.Client{HTTP: transport, Shared: shared} // each block has its own client
 						c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 							for i := range 3 {
 								p.Get(fmt.Sprintf("http://host%d/", i))
@@ -82,7 +82,7 @@ func TestLimits_holdOverBlocks(t *testing.T) {
 					t.Errorf("the server had %d at a time, %d for one host, %d in all; want %d, %d, 600", s.most, s.mostOf, s.served, test.most, test.mostOf)
 				}
 				if diff := cmp.Diff(parallel.Stats{Done: 600}, shared.Stats()); diff != "" {
-					t.Errorf("Stats(): -want +got\n%s", diff)
+					t.Errorf("Stats() (-want +got):\n%s", diff)
 				}
 			})
 		})
@@ -255,7 +255,7 @@ func TestLimits_besideOwnLimits(t *testing.T) {
 	})
 }
 
-// What is queued in a block that ends is not sent, and the other blocks go on.
+// What is queued in a block that ends is not sent, and the other blocks continue.
 func TestLimits_blockEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newCrowd(time.Second)

@@ -241,7 +241,7 @@ func TestUpload_closedOnceByDone(t *testing.T) {
 			},
 		},
 		"a transport that neither reads nor closes": {
-			client: client.Client{HTTP: &http.Client{Transport: answering(http.Response{StatusCode: 200})}},
+			client: client.Client{HTTP: &http.Client{Transport: responding(http.Response{StatusCode: 200})}},
 			ask: func(t testing.TB, p *parallel.Parallel, l *ledger) *pending.Pending {
 				return p.Do(l.request(t, "http://h/", false))
 			},
@@ -446,7 +446,7 @@ func TestEnd_waitsForCodeIgnoringContext(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					io.Copy(io.Discard, r.Body)
-					io.WriteString(w, "an answer")
+					io.WriteString(w, "hello")
 				}))
 				c := tc.client
 				if c.HTTP == nil {

@@ -79,8 +79,8 @@ type onClose struct{ f func() }
 func (*onClose) Read([]byte) (int, error) { return 0, io.EOF }
 func (b *onClose) Close() error           { b.f(); return nil }
 
-// answeredWith returns a Send that responds with the body that body returns.
-func answeredWith(body func(*http.Request) io.ReadCloser) func(*http.Request) (*http.Response, error) {
+// respondWith returns a Send that responds with the body that body returns.
+func respondWith(body func(*http.Request) io.ReadCloser) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: body(r), ContentLength: -1, Request: r}, nil
 	}
@@ -96,7 +96,7 @@ func TestUpload_closedOnWorker(t *testing.T) {
 			b := make([]byte, 1<<20)
 			stacks = string(b[:runtime.Stack(b, true)])
 		}}
-		cfg := parallel.Config{Timeout: time.Hour, Send: answeredWith(func(*http.Request) io.ReadCloser { return http.NoBody })}
+		cfg := parallel.Config{Timeout: time.Hour, Send: respondWith(func(*http.Request) io.ReadCloser { return http.NoBody })}
 		parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
 			_, err := p.Post("http://h/", parallel.Body("", body)).Response()
 			return err
@@ -115,9 +115,9 @@ func TestRequest_contextEndsWithIt(t *testing.T) {
 		timeout time.Duration
 		wait    func(*http.Request) error
 	}{
-		"a response":                 {answeredWith(func(*http.Request) io.ReadCloser { return http.NoBody }), time.Hour, nil},
-		"a response, after a Wait":   {answeredWith(func(*http.Request) io.ReadCloser { return http.NoBody }), time.Hour, func(*http.Request) error { return nil }},
-		"a response, no timeout":     {answeredWith(func(*http.Request) io.ReadCloser { return http.NoBody }), 0, nil},
+		"a response":                 {respondWith(func(*http.Request) io.ReadCloser { return http.NoBody }), time.Hour, nil},
+		"a response, after a Wait":   {respondWith(func(*http.Request) io.ReadCloser { return http.NoBody }), time.Hour, func(*http.Request) error { return nil }},
+		"a response, no timeout":     {respondWith(func(*http.Request) io.ReadCloser { return http.NoBody }), 0, nil},
 		"an error":                   {func(*http.Request) (*http.Response, error) { return nil, io.EOF }, time.Hour, nil},
 		"a panic":                    {func(*http.Request) (*http.Response, error) { panic("in Send") }, time.Hour, nil},
 		"a panic, after a Wait":      {func(*http.Request) (*http.Response, error) { panic("in Send") }, time.Hour, func(*http.Request) error { return nil }},

@@ -51,14 +51,14 @@ func wantAll(t *testing.T, result chan func() ([]*http.Response, error), want []
 func TestAll_inTheOrderGiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b, other block
-		hs := []*pending.Pending{b.request("/1"), other.request("/2"), b.answered("/3", 200, "three")}
+		hs := []*pending.Pending{b.request("/1"), other.request("/2"), b.responded("/3", 200, "three")}
 		result := startAll(hs...)
-		other.answer(hs[1], 204, "two")
+		other.respond(hs[1], 204, "two")
 		synctest.Wait()
 		if len(result) != 0 {
 			t.Fatal("All returned before the first handle was done")
 		}
-		b.answer(hs[0], 200, "one")
+		b.respond(hs[0], 200, "one")
 		wantAll(t, result, []string{"one", "two", "three"}, nil)
 	})
 }
@@ -66,7 +66,7 @@ func TestAll_inTheOrderGiven(t *testing.T) {
 // Promise 11: two 401 responses are a success to All.
 func TestAll_acceptsAnyStatus(t *testing.T) {
 	var b block
-	resps, err := pending.All(b.answered("/1", 401, "no"), b.answered("/2", 401, "nor you"))
+	resps, err := pending.All(b.responded("/1", 401, "no"), b.responded("/2", 401, "nor you"))
 	if err != nil {
 		t.Fatalf("All() error = %v, want nil", err)
 	}
@@ -80,16 +80,16 @@ func TestAll_acceptsAnyStatus(t *testing.T) {
 func TestAll_stopsWaitingAtFirstFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b block
-		there, failing, open, early := b.request("/1"), b.request("/2"), b.request("/3"), b.answered("/4", 200, "early")
+		there, failing, open, early := b.request("/1"), b.request("/2"), b.request("/3"), b.responded("/4", 200, "early")
 		result := startAll(open, there, failing, early)
-		b.answer(there, 200, "there")
+		b.respond(there, 200, "there")
 		b.fail(failing, errBroken)
 		wantAll(t, result, []string{"-", "there", "-", "early"}, errBroken)
 		b.wantCanceled(t)
 		if isDone(open) {
 			t.Error("All canceled a request for which it no longer waits")
 		}
-		b.answer(open, 200, "in the end")
+		b.respond(open, 200, "in the end")
 		wantBody(t, open, "in the end")
 	})
 }
@@ -101,7 +101,7 @@ func TestAll_doneBeforeTheCall(t *testing.T) {
 		var b block
 		failed := b.request("/")
 		b.fail(failed, errBroken)
-		result := startAll(failed, b.answered("/2", 200, "two"), b.request("/3"))
+		result := startAll(failed, b.responded("/2", 200, "two"), b.request("/3"))
 		wantAll(t, result, []string{"-", "two", "-"}, errBroken)
 	})
 }
@@ -117,7 +117,7 @@ func TestAll_nilHandle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, none := (*pending.Pending)(nil).Response()
 		var b block
-		result := startAll(b.request("/open"), nil, b.answered("/", 200, "there"))
+		result := startAll(b.request("/open"), nil, b.responded("/", 200, "there"))
 		wantAll(t, result, []string{"-", "-", "there"}, none)
 	})
 }
@@ -128,7 +128,7 @@ func TestAll_duplicates(t *testing.T) {
 		var b block
 		h := b.request("/")
 		result := startAll(h, h)
-		b.answer(h, 200, "twice")
+		b.respond(h, 200, "twice")
 		wantAll(t, result, []string{"twice", "twice"}, nil)
 	})
 }

@@ -18,9 +18,9 @@ import (
 func TestNext_completionOrder(t *testing.T) {
 	var b block
 	first, second, third := b.request("/1"), b.request("/2"), b.request("/3")
-	b.answer(second, 200, "")
+	b.respond(second, 200, "")
 	b.fail(third, errBroken)
-	b.answer(first, 404, "")
+	b.respond(first, 404, "")
 	for i, want := range []*pending.Pending{second, third, first, nil} {
 		if got := b.Next(); got != want {
 			t.Errorf("Next() number %d = %p, want %p", i, got, want)
@@ -52,7 +52,7 @@ func TestNext_manyWaiters(t *testing.T) {
 			if len(got) != i {
 				t.Fatalf("%d calls of Next returned after %d arrivals", len(got), i)
 			}
-			b.answer(h, 200, "")
+			b.respond(h, 200, "")
 		}
 		synctest.Wait()
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(x, y *pending.Pending) bool { return x == y })); diff != "" {
@@ -71,8 +71,8 @@ func TestNext_twoArrivalsWakeTwoWaiters(t *testing.T) {
 			go func() { got <- b.Next() }()
 		}
 		synctest.Wait()
-		b.answer(one, 200, "")
-		b.answer(two, 200, "")
+		b.respond(one, 200, "")
+		b.respond(two, 200, "")
 		synctest.Wait()
 		if len(got) != 2 {
 			t.Fatalf("%d of 3 calls of Next returned after 2 arrivals, want 2", len(got))
@@ -80,7 +80,7 @@ func TestNext_twoArrivalsWakeTwoWaiters(t *testing.T) {
 		if x, y := <-got, <-got; x == y || x == open || y == open {
 			t.Errorf("Next() = %p and %p, want %p and %p", x, y, one, two)
 		}
-		b.answer(open, 200, "")
+		b.respond(open, 200, "")
 		if h := <-got; h != open {
 			t.Errorf("Next() = %p, want %p", h, open)
 		}
@@ -111,7 +111,7 @@ func TestNext_returnsWhenLastIsClaimed(t *testing.T) {
 		if h := b.Next(); h != nil {
 			t.Errorf("Next() = %p, want nil at once", h)
 		}
-		b.answer(h, 200, "")
+		b.respond(h, 200, "")
 	})
 }
 
@@ -141,14 +141,14 @@ func TestClaim(t *testing.T) {
 						t.Error("Has() = false for a handle that was just made, want true")
 					}
 					if before {
-						b.answer(h, 200, "{}")
+						b.respond(h, 200, "{}")
 					}
 					go test.use(h)
 					synctest.Wait()
 					if has := b.Has(); has == test.claims {
 						t.Errorf("done before: %t: Has() = %t after %s, want %t", before, has, test.name, !test.claims)
 					}
-					b.answer(h, 200, "{}")
+					b.respond(h, 200, "{}")
 					if got := b.Next(); (got == nil) != test.claims {
 						t.Errorf("done before: %t: Next() = %p after %s of %p, want it claimed: %t", before, got, test.name, h, test.claims)
 					}
@@ -165,7 +165,7 @@ func TestClaim(t *testing.T) {
 // nothing.
 func TestClaim_twiceCountsOnce(t *testing.T) {
 	var b block
-	h, other := b.answered("/", 200, ""), b.request("/other")
+	h, other := b.responded("/", 200, ""), b.request("/other")
 	if got := b.Next(); got != h {
 		t.Fatalf("Next() = %p, want %p", got, h)
 	}
@@ -174,7 +174,7 @@ func TestClaim_twiceCountsOnce(t *testing.T) {
 	if !b.Has() {
 		t.Error("Has() = false with one handle unclaimed, want true")
 	}
-	b.answer(other, 200, "")
+	b.respond(other, 200, "")
 	if got := b.Next(); got != other {
 		t.Errorf("Next() = %p, want %p", got, other)
 	}
@@ -211,12 +211,12 @@ func TestClaim_notifies(t *testing.T) {
 	var b block
 	var told []int
 	tell := func(n int) { told = append(told, n) }
-	one, two := b.request("/1"), b.answered("/2", 200, "")
+	one, two := b.request("/1"), b.responded("/2", 200, "")
 	new(pending.Arrivals).Claim(one, 1, tell)
 	new(pending.Arrivals).Claim(two, 2, tell)
 	new(pending.Arrivals).Claim(one, 11, tell)
 	new(pending.Arrivals).Claim(nil, 3, tell)
-	b.answer(one, 200, "")
+	b.respond(one, 200, "")
 	if diff := cmp.Diff([]int{2, 3, 1, 11}, told); diff != "" {
 		t.Errorf("calls of tell (-want +got):\n%s", diff)
 	}

@@ -26,7 +26,7 @@ func TestBytes_requires2xx(t *testing.T) {
 		{199, false}, {200, true}, {204, true}, {299, true}, {300, false}, {304, false}, {404, false}, {503, false},
 	} {
 		var b block
-		h := b.answered("/x", test.status, `"why"`)
+		h := b.responded("/x", test.status, `"why"`)
 		wantBody(t, h, `"why"`)
 
 		got, err := h.Bytes()
@@ -66,7 +66,7 @@ func TestBytes_failure(t *testing.T) {
 
 func TestBytes_shared(t *testing.T) {
 	var b block
-	h := b.answered("/", 200, "body")
+	h := b.responded("/", 200, "body")
 	one, _ := h.Bytes()
 	two, _ := h.Bytes()
 	if &one[0] != &two[0] {

@@ -58,15 +58,15 @@ func (b *block) request(path string) *pending.Pending {
 	return h
 }
 
-// answered returns the handle of a request that is done, with a status and a
+// responded returns the handle of a request that is done, with a status and a
 // body.
-func (b *block) answered(path string, status int, body string) *pending.Pending {
+func (b *block) responded(path string, status int, body string) *pending.Pending {
 	h := b.request(path)
-	b.answer(h, status, body)
+	b.respond(h, status, body)
 	return h
 }
 
-func (b *block) answer(h *pending.Pending, status int, body string) {
+func (b *block) respond(h *pending.Pending, status int, body string) {
 	b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: status}, Body: []byte(body)})
 }
 

@@ -18,7 +18,7 @@ import (
 // start.
 func TestResponse_repeatable(t *testing.T) {
 	var b block
-	h := b.answered("/", 200, "the body")
+	h := b.responded("/", 200, "the body")
 	first, err := h.Response()
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestPending_manyGoroutines(t *testing.T) {
 			h.Cancel()
 		})
 	}
-	b.answer(h, 200, "the body")
+	b.respond(h, 200, "the body")
 	asking.Wait()
 }
 
@@ -94,7 +94,7 @@ func TestResponse_waits(t *testing.T) {
 // times.
 func TestCancel(t *testing.T) {
 	var b block
-	h := b.answered("/late", 200, "body")
+	h := b.responded("/late", 200, "body")
 	h.Cancel()
 	wantBody(t, h, "body")
 
@@ -162,7 +162,7 @@ func TestRequest_copy(t *testing.T) {
 	}
 	r.URL.Path, r.Method = "/changed", "GET"
 	r.Header.Set("X", "2")
-	for range 2 { // each has a body of its own
+	for range 2 { // each has its own body
 		r := h.Request()
 		if r.URL.Path != "/x" || r.Method != "PUT" || r.Header.Get("X") != "1" {
 			t.Errorf("Request() = %s %s with X %q after a copy was changed; want it unchanged", r.Method, r.URL, r.Header.Get("X"))

@@ -83,7 +83,7 @@ func TestRace_chainNeedsNoStack(t *testing.T) {
 	defer debug.SetMaxStack(debug.SetMaxStack(256 << 10))
 	const n = 20_000
 	for name, end := range map[string]func(b *block, leaves []*pending.Pending, race *pending.Pending){
-		"won": func(b *block, leaves []*pending.Pending, _ *pending.Pending) { b.answer(leaves[0], 200, "") },
+		"won": func(b *block, leaves []*pending.Pending, _ *pending.Pending) { b.respond(leaves[0], 200, "") },
 		"lost": func(b *block, leaves []*pending.Pending, _ *pending.Pending) {
 			for _, h := range leaves {
 				b.fail(h, errBroken)
@@ -186,7 +186,7 @@ func TestBytes_noSpareCapacity(t *testing.T) {
 	var b block
 	for name, h := range map[string]*pending.Pending{
 		"a handle": b.request("/"),
-		"a race":   pending.Race(b.request("/other"), b.answered("/", 404, "")),
+		"a race":   pending.Race(b.request("/other"), b.responded("/", 404, "")),
 	} {
 		b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: http.StatusOK}, Body: append(make([]byte, 0, 100), "body"...)})
 		one, _ := h.Bytes()

@@ -28,13 +28,13 @@ func TestRace_firstSuccessWins(t *testing.T) {
 	var b block
 	one, two, three, four := b.request("/1"), b.request("/2"), b.request("/3"), b.request("/4")
 	race := pending.Race(one, two, three, four)
-	b.answer(two, 404, "not here")
+	b.respond(two, 404, "not here")
 	b.fail(one, errBroken)
 	if isDone(race) {
 		t.Fatal("a 404 and a failure completed the race")
 	}
 	b.wantCanceled(t)
-	b.answer(three, 204, "the winner's")
+	b.respond(three, 204, "the winner's")
 	wantBody(t, race, "the winner's")
 	b.wantCanceled(t, "/4")
 	wantBody(t, three, "the winner's")
@@ -46,7 +46,7 @@ func TestRace_noWinnerJoinsErrors(t *testing.T) {
 	var b block
 	one, two, three := b.request("/1"), b.request("/2"), b.request("/3")
 	race := pending.Race(one, two, three)
-	b.answer(three, 503, "sorry")
+	b.respond(three, 503, "sorry")
 	b.fail(one, errBroken)
 	if isDone(race) {
 		t.Fatal("the race was completed while a racer was running")
@@ -72,9 +72,9 @@ func TestRace_noWinnerJoinsErrors(t *testing.T) {
 // wins, not the first to complete.
 func TestRace_doneBeforeTheCall(t *testing.T) {
 	var b block
-	two := b.answered("/2", 200, "two")
-	one := b.answered("/1", 200, "one")
-	missing := b.answered("/0", 404, "")
+	two := b.responded("/2", 200, "two")
+	one := b.responded("/1", 200, "one")
+	missing := b.responded("/0", 404, "")
 	open := b.request("/open")
 	wantBody(t, pending.Race(open, missing, one, two), "one")
 	b.wantCanceled(t, "/open")
@@ -85,14 +85,14 @@ func TestNext_yieldsRaceOnce(t *testing.T) {
 	var b block
 	one, two, other := b.request("/1"), b.request("/2"), b.request("/other")
 	race := pending.Race(one, two)
-	b.answer(other, 200, "")
+	b.respond(other, 200, "")
 	if h := b.Next(); h != other {
 		t.Errorf("Next() = %p, want %p, which completed first", h, other)
 	}
 	if !b.Has() {
 		t.Error("Has() = false with an open race, want true")
 	}
-	b.answer(two, 200, "two")
+	b.respond(two, 200, "two")
 	if h := b.Next(); h != race {
 		t.Errorf("Next() = %p, want the race, %p", h, race)
 	}
@@ -113,7 +113,7 @@ func TestRace_ofRaces(t *testing.T) {
 	if isDone(final) || !isDone(left) {
 		t.Error("two failures did not complete their race, and only that")
 	}
-	b.answer(three, 200, "three")
+	b.respond(three, 200, "three")
 	if h := b.Next(); h != final || b.Has() {
 		t.Errorf("Next() = %p, want only the final race, %p", h, final)
 	}
@@ -122,7 +122,7 @@ func TestRace_ofRaces(t *testing.T) {
 
 	lost, won := pending.Race(b.request("/5"), b.request("/6")), b.request("/7")
 	final = pending.Race(lost, won)
-	b.answer(won, 200, "seven")
+	b.respond(won, 200, "seven")
 	wantBody(t, final, "seven")
 	b.wantCanceled(t, "/4", "/5", "/6")
 }
@@ -152,7 +152,7 @@ func TestRace_racersOfDifferentBlocks(t *testing.T) {
 	if away.Has() || !home.Has() {
 		t.Errorf("Has() = %t away and %t at home; want false and true", away.Has(), home.Has())
 	}
-	away.answer(theirs, 200, "from elsewhere")
+	away.respond(theirs, 200, "from elsewhere")
 	wantBody(t, race, "from elsewhere")
 	home.wantCanceled(t, "/home")
 	away.wantCanceled(t)
@@ -162,7 +162,7 @@ func TestRace_racersOfDifferentBlocks(t *testing.T) {
 func TestRace_endsWithItsBlock(t *testing.T) {
 	var home, away block
 	mine, theirs := home.request("/home"), away.request("/away")
-	race, decided := pending.Race(mine, theirs), pending.Race(home.answered("/", 200, "won"), away.request("/2"))
+	race, decided := pending.Race(mine, theirs), pending.Race(home.responded("/", 200, "won"), away.request("/2"))
 	home.fail(mine, context.DeadlineExceeded)
 	if isDone(race) {
 		t.Fatal("the race was completed while a racer was running")
@@ -185,7 +185,7 @@ func TestRace_endsWithItsBlock(t *testing.T) {
 		t.Errorf("Response() of a race made after the end = %v, want %v", err, errBroken)
 	}
 	away.wantCanceled(t, "/2", "/away", "/late")
-	wantBody(t, pending.Race(home.answered("/", 200, "had it"), away.request("/3")), "had it")
+	wantBody(t, pending.Race(home.responded("/", 200, "had it"), away.request("/3")), "had it")
 
 	// The end of another racer's block does not end the race.
 	guest := pending.Race(away.request("/4"), home.request("/5"))
@@ -216,7 +216,7 @@ func TestRace_nilHandles(t *testing.T) {
 	if isDone(race) {
 		t.Fatal("a nil handle completed the race")
 	}
-	b.answer(open, 200, "the one that was")
+	b.respond(open, 200, "the one that was")
 	wantBody(t, race, "the one that was")
 
 	_, err := pending.Race(nil, nil).Response()
@@ -229,7 +229,7 @@ func TestRace_duplicates(t *testing.T) {
 	var b block
 	h := b.request("/")
 	race := pending.Race(h, h)
-	b.answer(h, 200, "against itself")
+	b.respond(h, 200, "against itself")
 	wantBody(t, race, "against itself")
 	b.wantCanceled(t)
 
@@ -245,7 +245,7 @@ func TestRace_duplicates(t *testing.T) {
 // racer won.
 func TestRace_requestOfFirstRacer(t *testing.T) {
 	var b block
-	race := pending.Race(b.request("/first"), b.answered("/second", 200, "not JSON"))
+	race := pending.Race(b.request("/first"), b.responded("/second", 200, "not JSON"))
 	if r := race.Request(); r == nil || r.URL.Path != "/first" {
 		t.Errorf("Request() = %v, want the request for /first", r)
 	}
@@ -258,11 +258,11 @@ func TestRace_requestOfFirstRacer(t *testing.T) {
 // body.
 func TestRace_resultIsRepeatable(t *testing.T) {
 	var b block
-	race := pending.Race(b.answered("/", 200, "winner"))
+	race := pending.Race(b.responded("/", 200, "winner"))
 	wantBody(t, race, "winner")
 	wantBody(t, race, "winner")
 
-	race = pending.Race(b.answered("/", 404, "loser"))
+	race = pending.Race(b.responded("/", 404, "loser"))
 	for range 2 {
 		_, err := race.Bytes()
 		var se *pending.StatusError

@@ -23,7 +23,7 @@ func TestGroup_takesTurns(t *testing.T) {
 	}
 	want := []string{"a1", "b1", "a2", "b2", "a3", "b3", "a4", "a5", "a6"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestGroup_takesTurnsPerHost(t *testing.T) {
 	}
 	want := []string{"0.0", "1.0", "2.0", "0.1", "1.1", "2.1", "0.2", "1.2", "2.2"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if !g.Idle() {
 		t.Error("the group is not idle at the end")
@@ -77,7 +77,7 @@ func TestGroup_set(t *testing.T) {
 		}
 		g.Set(step.limit, step.hostLimit)
 		if diff := cmp.Diff(step.want, takeAll(q)); diff != "" {
-			t.Errorf("with limits %d and %d: -want +got\n%s", step.limit, step.hostLimit, diff)
+			t.Errorf("with limits %d and %d (-want +got):\n%s", step.limit, step.hostLimit, diff)
 		}
 	}
 	late := push(q, "c2", "c3")
@@ -86,12 +86,12 @@ func TestGroup_set(t *testing.T) {
 	}
 	q.Release(e["b2"])
 	if diff := cmp.Diff([]string{"c2"}, takeAll(q)); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	q.Release(late["c2"])
 	g.Set(0, 0)
 	if diff := cmp.Diff([]string{"c3"}, takeAll(q)); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -105,15 +105,15 @@ func TestGroup_lends(t *testing.T) {
 	inner := g.New(0, 0, lender)
 	e := push(inner, "a2", "b1", "a3")
 	if diff := cmp.Diff([]string{"a2"}, takeAll(inner)); diff != "" {
-		t.Errorf("on the lent slot: -want +got\n%s", diff)
+		t.Errorf("on the lent slot (-want +got):\n%s", diff)
 	}
 	inner.Release(e["a2"])
 	if diff := cmp.Diff([]string{"b1"}, takeAll(inner)); diff != "" {
-		t.Errorf("on the lent slot: -want +got\n%s", diff)
+		t.Errorf("on the lent slot (-want +got):\n%s", diff)
 	}
 	outer.Release(lender)
 	if diff := cmp.Diff([]string{"a3"}, takeAll(inner)); diff != "" {
-		t.Errorf("on a slot of the group: -want +got\n%s", diff)
+		t.Errorf("on a slot of the group (-want +got):\n%s", diff)
 	}
 	inner.Release(e["a3"])
 	inner.Release(e["b1"])
@@ -151,7 +151,7 @@ func TestPause_setsHostAside(t *testing.T) {
 	q.Return(e["a1"])
 	more := push(q, "a2", "b2", "a3")
 	if diff := cmp.Diff([]string{"b2"}, takeAll(q)); diff != "" {
-		t.Errorf("with a paused: -want +got\n%s", diff)
+		t.Errorf("with a paused (-want +got):\n%s", diff)
 	}
 	w := q.Hop(e["b1"], "a")
 	if w == nil {
@@ -162,7 +162,7 @@ func TestPause_setsHostAside(t *testing.T) {
 		t.Error("the hop waits after the pause")
 	}
 	if diff := cmp.Diff([]string{"a1", "a2", "a3"}, takeAll(q)); diff != "" {
-		t.Errorf("after the pause: -want +got\n%s", diff)
+		t.Errorf("after the pause (-want +got):\n%s", diff)
 	}
 	q.Pause("c")
 	for _, e := range []*Entry[string]{e["a1"], e["b1"], more["a2"], more["a3"], more["b2"]} {

@@ -42,7 +42,7 @@ func TestTake_limits(t *testing.T) {
 		q := New[string](test.limit, test.hostLimit, false)
 		push(q, "a1", "a2", "b1", "a3", "c1", "b2")
 		if diff := cmp.Diff(test.want, takeAll(q)); diff != "" {
-			t.Errorf("with limits %d and %d: -want +got\n%s", test.limit, test.hostLimit, diff)
+			t.Errorf("with limits %d and %d (-want +got):\n%s", test.limit, test.hostLimit, diff)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestTake_oldestAfterRelease(t *testing.T) {
 	}
 	want := []string{"a1", "b1", "a2", "b2", "a3", "a4"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestRemove_keepsOrder(t *testing.T) {
 	q.Remove(e["b1"]) // holds a slot
 	q.Release(e["b1"])
 	if diff := cmp.Diff([]string{"a2"}, takeAll(q)); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestHop_waitsWithItsSlot(t *testing.T) {
 		t.Fatal("Hop() = nil, with b at its limit")
 	}
 	if diff := cmp.Diff([]string{"a2"}, takeAll(q)); diff != "" {
-		t.Errorf("after a1 left its host: -want +got\n%s", diff)
+		t.Errorf("after a1 left its host (-want +got):\n%s", diff)
 	}
 	q.Release(e["b1"])
 	if !closed(w.Turn) {
@@ -98,7 +98,7 @@ func TestHop_waitsWithItsSlot(t *testing.T) {
 	}
 	q.Release(e["a1"])
 	if diff := cmp.Diff([]string{"b2"}, takeAll(q)); diff != "" {
-		t.Errorf("after a1 was done at b: -want +got\n%s", diff)
+		t.Errorf("after a1 was done at b (-want +got):\n%s", diff)
 	}
 }
 
@@ -129,7 +129,7 @@ func TestLeave_returnsPlace(t *testing.T) {
 			q.Release(e["b1"])
 		}
 		if diff := cmp.Diff([]string{"b2"}, takeAll(q)); diff != "" {
-			t.Errorf("granted = %v: -want +got\n%s", granted, diff)
+			t.Errorf("granted = %v (-want +got):\n%s", granted, diff)
 		}
 		q.Release(e["b2"])
 		if !q.Idle() {
