@@ -149,7 +149,7 @@ func TestLater_orderAndEnd(t *testing.T) {
 		got := slices.Clone(s.log)
 		slices.Sort(got) // those of one moment
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
+			t.Errorf("requests at the server (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -260,7 +260,7 @@ func TestLater_ofHop(t *testing.T) {
 		})
 		want := []string{"1m0s busy/hop", "1m1s busy/hop", "1m2s busy/later"}
 		if diff := cmp.Diff(want, s.log); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
+			t.Errorf("requests at the server (-want +got):\n%s", diff)
 		}
 	})
 }

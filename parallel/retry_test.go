@@ -154,7 +154,7 @@ func TestRetry_attempt(t *testing.T) {
 			"2 PUT http://h/x <nil> 503 72 <nil> <nil> 10ms 20ms",
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
+			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -23,12 +23,12 @@ func TestGroup_takesTurns(t *testing.T) {
 	}
 	want := []string{"a1", "b1", "a2", "b2", "a3", "b3", "a4", "a5", "a6"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("entries taken (-want +got):\n%s", diff)
 	}
 }
 
-// They take turns for one host that all of them want, too, while other hosts
-// are free.
+// The queues also take turns for one host that all of them need, while other
+// hosts are free.
 func TestGroup_takesTurnsPerHost(t *testing.T) {
 	g := NewGroup[string](0, 1)
 	var queues []*Queue[string]
@@ -52,7 +52,7 @@ func TestGroup_takesTurnsPerHost(t *testing.T) {
 	}
 	want := []string{"0.0", "1.0", "2.0", "0.1", "1.1", "2.1", "0.2", "1.2", "2.2"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("entries taken (-want +got):\n%s", diff)
 	}
 	if !g.Idle() {
 		t.Error("the group is not idle at the end")
@@ -86,17 +86,17 @@ func TestGroup_set(t *testing.T) {
 	}
 	q.Release(e["b2"])
 	if diff := cmp.Diff([]string{"c2"}, takeAll(q)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("entries taken (-want +got):\n%s", diff)
 	}
 	q.Release(late["c2"])
 	g.Set(0, 0)
 	if diff := cmp.Diff([]string{"c3"}, takeAll(q)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("entries taken (-want +got):\n%s", diff)
 	}
 }
 
 // An entry that holds the only slot lends it to the queue of a block within it,
-// one entry at a time, and for as long as it holds it.
+// to one entry at a time, and for as long as it holds the slot.
 func TestGroup_lends(t *testing.T) {
 	g := NewGroup[string](1, 1)
 	outer := g.New(0, 0, nil)
@@ -246,7 +246,7 @@ func (m *groupModel) step(n int) {
 			e.hop = e.q.Hop(e.Entry, host)
 		}
 	case 7:
-		if e := m.any(); e != nil && e.hop == nil { // it is sent again
+		if e := m.any(); e != nil && e.hop == nil { // e is sent again
 			m.drop(e)
 			m.waiting = append(m.waiting, e)
 			e.q.Return(e.Entry)
@@ -288,7 +288,7 @@ func (m *groupModel) release() {
 	m.drop(e)
 }
 
-// check takes what may be taken.
+// check takes all entries that may have a slot, and checks the limits.
 func (m *groupModel) check() {
 	for e := m.g.Take(); e != nil; e = m.g.Take() {
 		i := slices.IndexFunc(m.waiting, func(w *groupEntry) bool { return w.Entry == e })
@@ -318,7 +318,7 @@ func (m *groupModel) check() {
 			e.hop = nil
 		}
 	}
-	// Nothing waits that need not.
+	// No entry waits that may have a slot.
 	for _, w := range m.waiting {
 		if m.g.limit > 0 && len(m.held) >= m.g.limit || w.q.limit > 0 && m.inFlight(w.q) >= w.q.limit {
 			continue
@@ -340,14 +340,14 @@ func (m *groupModel) free(e *groupEntry) bool {
 		return false
 	}
 	group, own := m.places(e.Host, e.q)
-	if e.at != nil && e.hop != nil { // it holds the place of its queue already
+	if e.at != nil && e.hop != nil { // e already holds the place of its queue
 		own = -1
 	}
 	return (m.g.hostLimit == 0 || group < m.g.hostLimit) && (e.q.hostLimit == 0 || own < e.q.hostLimit)
 }
 
-// places returns how many entries hold a place at a host, of all queues and of
-// q.
+// places returns the number of entries that hold a place at a host, of all queues
+// and of q.
 func (m *groupModel) places(host string, q *Queue[string]) (group, own int) {
 	for e, w := range m.held {
 		if e.share.at != nil && e.share.at.name == host {

@@ -19,7 +19,7 @@ func push(q *Queue[string], names ...string) map[string]*Entry[string] {
 	return entries
 }
 
-// takeAll takes until no entry may have a slot.
+// takeAll takes entries until none may have a slot, and returns their names.
 func takeAll(q *Queue[string]) (names []string) {
 	for e := q.Take(); e != nil; e = q.Take() {
 		names = append(names, e.Item)
@@ -59,7 +59,7 @@ func TestTake_oldestAfterRelease(t *testing.T) {
 	}
 	want := []string{"a1", "b1", "a2", "b2", "a3", "a4"}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("entries taken (-want +got):\n%s", diff)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestRemove_keepsOrder(t *testing.T) {
 	q.Remove(e["b1"]) // holds a slot
 	q.Release(e["b1"])
 	if diff := cmp.Diff([]string{"a2"}, takeAll(q)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("entries taken (-want +got):\n%s", diff)
 	}
 }
 
@@ -147,7 +147,8 @@ func closed(c chan struct{}) bool {
 	}
 }
 
-// Random calls, beside a model that looks through everything each time.
+// Random calls are compared with a model that searches all entries at each
+// step.
 func TestQueue_model(t *testing.T) {
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
@@ -174,7 +175,7 @@ type model struct {
 	waiting []*Entry[string] // oldest first
 	held    []*Entry[string]
 	hops    []*Hop[string]
-	at      map[string]int // places taken
+	at      map[string]int // number of places taken, by host
 }
 
 func (m *model) step(rnd *rand.Rand, n int) {
@@ -258,8 +259,8 @@ func (m *model) hop(rnd *rand.Rand) {
 	}
 }
 
-// take takes all slots that there are, and compares each with the oldest entry
-// that may have one.
+// take takes all free slots. Each must go to the oldest entry that may have
+// one.
 func (m *model) take() {
 	for {
 		want := -1
