@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -52,7 +53,9 @@ var malformedProxies = sync.OnceValue(func() map[string]error {
 // password.
 //
 // An "@" behind the host is refused. It ends a password that is not escaped:
-// net/http takes "user:8" for the host of "http://user:8/secret@proxy:3128".
+// net/http takes "user:8" for the host of "http://user:8/secret@proxy:3128". So
+// are a port without a host, which net/http takes for one of this machine, and
+// a host named like a scheme, as in "http:/proxy:3128".
 func checkProxy(variables ...string) error {
 	for _, name := range variables {
 		value := os.Getenv(name)
@@ -63,7 +66,8 @@ func checkProxy(variables ...string) error {
 			value = "http://" + value
 		}
 		u, err := url.Parse(value)
-		if err != nil || u.Host == "" || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
+		if err != nil || slices.Contains([]string{"", "http", "https", "socks5", "socks5h"}, strings.ToLower(u.Hostname())) ||
+			strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
 			return fmt.Errorf("proxyconnect: invalid proxy URL in the environment variable %s (details omitted: they may contain a password)", name)
 		}
 		return nil
