@@ -364,25 +364,26 @@ func TestGate_waitEndsWithRequest(t *testing.T) {
 // Promise 21 holds if http.Client's own Timeout ends the wait, although its
 // error does not say where the request was.
 func TestGate_httpTimeoutIsNotSent(t *testing.T) {
+	client.SetPatience(t, time.Hour)
 	for range 20 { // net/http checks whether the deadline has passed, and sometimes it has not
 		synctest.Test(t, func(t *testing.T) {
 			dials := client.NewTransport()
-			dials.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dials.DialContext = client.DialContext(func(ctx context.Context, _, _ string) (net.Conn, error) {
 				<-ctx.Done()
 				return nil, ctx.Err()
-			}
-			dials.DialContext = client.DialContext(dials.DialContext)
-			c := client.Client{HTTP: &http.Client{Transport: dials, Timeout: 100 * time.Millisecond}}
+			})
+			c := client.Client{HTTP: &http.Client{Transport: dials}}
 			c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-				first := p.Get("https://h/")
+				p.Get("https://h/") // looks for a connection
 				synctest.Wait()
-				second := p.Get("https://h/")
-				for i, h := range []*pending.Pending{first, second} {
-					if _, err := h.Response(); !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
-						t.Errorf("request %d: Response() = %v, want ErrNotSent and DeadlineExceeded", i, err)
+				waits := client.Client{HTTP: &http.Client{Transport: dials, Timeout: 100 * time.Millisecond}}
+				return waits.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					_, err := p.Get("https://h/").Response()
+					if !errors.Is(err, pending.ErrNotSent) || !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("Response() = %v, want ErrNotSent and DeadlineExceeded", err)
 					}
-				}
-				return nil
+					return nil
+				})
 			})
 		})
 	}
