@@ -60,12 +60,18 @@ func (l *Limits) Stats() Stats {
 // newQueue returns the queue of a block with the context ctx that shares l.
 func (l *Limits) newQueue(ctx context.Context, cfg Config) *queue {
 	q := &queue{limits: l, mu: &l.mu}
-	held, _ := ctx.Value(heldKey{l}).(*holding)
+	var all []*holding // the innermost first
+	for c, _ := ctx.Value(heldKey{l}).(*heldContext); c != nil; c, _ = c.Context.Value(heldKey{l}).(*heldContext) {
+		all = append(all, c.held)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var lender *slots.Entry[*sending]
-	if held != nil {
-		lender = held.place
+	for _, held := range all {
+		if held.place.Held() {
+			lender = held.place
+			break
+		}
 	}
 	q.slots = l.group.New(cfg.Limit, cfg.HostLimit, lender)
 	return q
@@ -88,7 +94,7 @@ type heldKey struct{ *Limits }
 
 func (c *heldContext) Value(key any) any {
 	if key == (heldKey{c.limits}) {
-		return c.held
+		return c
 	}
 	return c.Context.Value(key)
 }

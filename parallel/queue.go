@@ -130,27 +130,36 @@ func (q *queue) done(s *sending, to state) (next *sending) {
 	return q.nextLocked(s.p)
 }
 
-// nextLocked returns the request that a goroutine of p goes on with, if any. (With
-// Limits, it may take several requests of other blocks to find one.)
-func (q *queue) nextLocked(p *Parallel) *sending {
-	next := q.takeLocked()
-	if next != nil && next.p != p {
-		next.workLocked()
-		next = nil
+// nextLocked returns the request that a goroutine of p goes on with, if any,
+// and starts goroutines for the others that may have a slot. One slot that was
+// given back may let several requests be sent, with Limits: one of this block,
+// at another host, and one of another block, at the host that has a place
+// again.
+func (q *queue) nextLocked(p *Parallel) (next *sending) {
+	for s := q.takeLocked(); s != nil; s = q.takeLocked() {
+		if next == nil && s.p == p {
+			next = s
+		} else {
+			s.workLocked()
+		}
 	}
 	return next
 }
 
-// again takes back the slot of s, and queues it for another attempt with the exchange
-// x, after a pause. It returns the request that the goroutine goes on with.
+// again takes back the slot of s, and queues it for another attempt with the
+// exchange x, after a pause. It returns the request that the goroutine goes on
+// with.
 func (q *queue) again(s *sending, x *exchange.Exchange, pause time.Duration) (next *sending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.slots.ByHost() {
+		s.place.Host = hostOf(s.Ask.URL()) // a hop may have changed it
+	}
 	return q.returnLocked(s, x, pause)
 }
 
-// later takes back the slot of s, sets its host aside for d, and queues s with the
-// exchange x, to be sent then.
+// later takes back the slot of s, sets its host aside for d, and queues s with
+// the exchange x, to be sent then.
 func (q *queue) later(s *sending, x *exchange.Exchange, d time.Duration) (next *sending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -158,9 +167,9 @@ func (q *queue) later(s *sending, x *exchange.Exchange, d time.Duration) (next *
 	return q.returnLocked(s, x, 0)
 }
 
-// returnLocked takes back the slot of s and returns s to its place in the queue, before
-// all requests of its host that were made later. If s or its block has ended meanwhile,
-// it is abandoned.
+// returnLocked takes back the slot of s and returns s to its place in the
+// queue, before all requests of its host that were made later. If s or its
+// block has ended meanwhile, it is abandoned.
 func (q *queue) returnLocked(s *sending, x *exchange.Exchange, pause time.Duration) (next *sending) {
 	err := s.endedLocked()
 	q.slots.Release(&s.place)
@@ -182,7 +191,8 @@ type pause struct {
 	timer *time.Timer
 }
 
-// pauseLocked sets a host aside for d, or until the end of its pause if that is later.
+// pauseLocked sets a host aside for d, or until the end of its pause if that is
+// later.
 func (q *queue) pauseLocked(host string, d time.Duration) {
 	until := time.Now().Add(d)
 	p := q.pauses[host]

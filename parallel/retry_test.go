@@ -510,3 +510,106 @@ func TestRetry_raced(t *testing.T) {
 func refuseDial(context.Context, string, string) (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 }
+
+// After a redirect, the next attempt waited for a place at the host that the redirect
+// had led to, and not at its own.
+func TestRetry_countsAtFirstHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		s := &arrivals{start: start, takes: time.Minute}
+		mux := http.NewServeMux()
+		mux.Handle("first/", http.RedirectHandler("http://second/", http.StatusFound))
+		mux.Handle("first/long", s)
+		mux.Handle("second/", newFlaky(1, 0))
+		mux.Handle("second/long", s)
+		c := client.Client{HTTP: testnet.New(t, mux).Client(), HostLimit: 1, Retry: every(2*time.Second, 1), Timeout: time.Hour}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			h := p.Get("http://first/")
+			time.Sleep(time.Second)
+			p.Get("http://first/long")
+			time.Sleep(10 * time.Second)
+			p.Get("http://second/long")
+			if _, err := h.Response(); err != nil || time.Since(start) != 71*time.Second {
+				t.Errorf("Response() error = %v after %v; want none, when both hosts have a place", err, time.Since(start))
+			}
+			return nil
+		})
+	})
+}
+
+// The body of the first attempt fills the trailer. That of the second sent none, since
+// the trailer's values were no longer those that the request was made with.
+func TestRetry_trailer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			got = append(got, r.Trailer.Get("Sum"))
+			w.WriteHeader(http.StatusServiceUnavailable)
+		})
+		c := client.Client{HTTP: testnet.New(t, server).Client(), Retry: every(0, 2)}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			req, err := http.NewRequest(http.MethodPost, "http://h/", nil)
+			if err != nil {
+				return err
+			}
+			opened := 0
+			req.Trailer = http.Header{"Sum": nil}
+			req.GetBody = func() (io.ReadCloser, error) {
+				opened++
+				return io.NopCloser(&summing{strings.NewReader("body"), func() { req.Trailer.Set("Sum", fmt.Sprint(opened)) }}), nil
+			}
+			req.Body, req.ContentLength = io.NopCloser(strings.NewReader("body")), -1
+			p.Do(req).Response()
+			return nil
+		})
+		if diff := cmp.Diff([]string{"1", "2", "3"}, got); diff != "" {
+			t.Errorf("the trailers: -want +got\n%s", diff)
+		}
+	})
+}
+
+// A summing reader calls a function when it ends.
+type summing struct {
+	io.Reader
+	end func()
+}
+
+func (s *summing) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	if err == io.EOF {
+		s.end()
+	}
+	return n, err
+}
+
+// If GetBody fails, the outcome of the last attempt is the result.
+func TestRetry_getBodyFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opened, asked := 0, 0
+		c := client.Client{HTTP: testnet.New(t, newFlaky(9, 0)).Client(), Retry: func(parallel.Attempt) (time.Duration, bool) {
+			asked++
+			return time.Second, true
+		}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			req, err := http.NewRequest(http.MethodPost, "http://h/", strings.NewReader("body "))
+			if err != nil {
+				return err
+			}
+			req.GetBody = func() (io.ReadCloser, error) {
+				if opened++; opened > 2 {
+					return nil, errors.New("the file is gone")
+				}
+				return io.NopCloser(strings.NewReader("body ")), nil
+			}
+			resp, err := p.Do(req).Response()
+			if err != nil || resp.StatusCode != 503 {
+				t.Fatalf("Response() = %v, %v; want the second 503", resp, err)
+			}
+			if body, err := io.ReadAll(resp.Body); string(body) != "body 2" || err != nil || asked != 2 {
+				t.Errorf("the body is %q, %v, Retry was called %d times; want the second 503, and 2", body, err, asked)
+			}
+			return nil
+		})
+	})
+}

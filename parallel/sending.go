@@ -208,4 +208,4 @@ func (s *sending) context() context.Context {
 
 // DialPanicked reports a panic in a dial for s, which may be done. It returns
 // the panic as an error.
-func (s *sending) DialPanicked(r *panics.Recovered) error { return s.Guard.Caught(r) }
+func (s *sending) DialPanicked(r *panics.Recovered) error { return s.p.guard.Caught(r) }

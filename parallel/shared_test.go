@@ -289,3 +289,155 @@ func TestLimits_blockEnds(t *testing.T) {
 		}
 	})
 }
+
+// Two blocks that Auth opened side by side shared the slot of its request. When a
+// request of the first gave it back, nobody gave it to the second, which waited
+// forever.
+func TestLimits_authOpensSeveralBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		tokens := client.Client{HTTP: testnet.New(t, s).Client(), Shared: parallel.NewLimits(1, 1)}
+		api := tokens
+		api.Auth = func(r *http.Request) error {
+			var blocks sync.WaitGroup
+			for range 3 {
+				blocks.Go(func() {
+					tokens.Parallel(r.Context(), func(p *parallel.Parallel) error {
+						_, err := pending.All(p.Get("http://h/token"), p.Get("http://other/token"))
+						return err
+					})
+				})
+			}
+			blocks.Wait()
+			return nil
+		}
+		start := time.Now()
+		api.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, err := p.Get("http://h/").Response()
+			return err
+		})
+		if d := time.Since(start); d != 7*time.Second || s.most != 1 {
+			t.Errorf("it took %v with %d at a time; want 7s and 1", d, s.most)
+		}
+	})
+}
+
+// A block may be opened in every function that gets the context of a request. In
+// Observe the request holds no slot yet. The slot of the request around it counts.
+func TestLimits_blockWithinCallback(t *testing.T) {
+	for name, set := range map[string]func(c *client.Client, f func(*http.Request) error){
+		"Wait": func(c *client.Client, f func(*http.Request) error) { c.Wait = f },
+		"Auth": func(c *client.Client, f func(*http.Request) error) { c.Auth = f },
+		"Observe": func(c *client.Client, f func(*http.Request) error) {
+			c.Observe = func(r *http.Request) (context.Context, func(pending.Outcome)) {
+				f(r)
+				return nil, nil
+			}
+		},
+		"RoundTripper": func(c *client.Client, f func(*http.Request) error) {
+			next := c.HTTP.Transport
+			c.HTTP = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if err := f(r); err != nil {
+					return nil, err
+				}
+				return next.RoundTrip(r)
+			})}
+		},
+		"Retry": func(c *client.Client, f func(*http.Request) error) {
+			c.Retry = func(a parallel.Attempt) (time.Duration, bool) {
+				f(a.Request)
+				return 0, false
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newCrowd(time.Second)
+				plain := client.Client{HTTP: testnet.New(t, s).Client(), Shared: parallel.NewLimits(1, 1)}
+				get := func(c *client.Client, url string) func(*http.Request) error {
+					return func(r *http.Request) error {
+						return c.Parallel(r.Context(), func(p *parallel.Parallel) error {
+							_, err := p.Get(url).Response()
+							return err
+						})
+					}
+				}
+				inner, outer := plain, plain
+				set(&inner, get(&plain, "http://h/innermost"))
+				outer.Auth = get(&inner, "http://other/inner")
+				start := time.Now()
+				err := outer.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					_, err := p.Get("http://h/outer").Response()
+					return err
+				})
+				if d := time.Since(start); err != nil || d != 3*time.Second || s.most != 1 {
+					t.Errorf("%v after %v, with %d at a time; want 3s and 1", err, d, s.most)
+				}
+			})
+		})
+	}
+}
+
+// A request that ran on the slot of another was not counted once that one was done.
+func TestLimits_lentSlotStaysCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		c := client.Client{HTTP: testnet.New(t, s).Client(), Shared: parallel.NewLimits(1, 1)}
+		var left sync.WaitGroup
+		first := c
+		first.Auth = func(r *http.Request) error {
+			ctx := context.WithoutCancel(r.Context())
+			left.Go(func() {
+				c.Parallel(ctx, func(p *parallel.Parallel) error {
+					_, err := p.Get("http://h/").Response()
+					return err
+				})
+			})
+			synctest.Wait()
+			return errors.New("no token")
+		}
+		first.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			p.Get("http://h/").Response()
+			return nil
+		})
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, err := p.Get("http://h/").Response()
+			return err
+		})
+		left.Wait()
+		if s.most != 1 || s.served != 2 {
+			t.Errorf("%d at a time, %d in all; want 1 and 2", s.most, s.served)
+		}
+	})
+}
+
+// A slot that was given back let one request be sent, although it freed both its
+// block's Limit and a place at its host, for which a request of another block waited.
+func TestLimits_freedSlotServesSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := http.NewServeMux()
+		mux.Handle("short/", newCrowd(time.Second))
+		mux.Handle("long/", newCrowd(time.Minute))
+		shared := parallel.NewLimits(0, 1)
+		start := time.Now()
+		var blocks sync.WaitGroup
+		transport := testnet.New(t, mux).Client()
+		for i, urls := range [][]string{{"http://short/", "http://long/"}, {"http://short/"}} {
+			c := client.Client{HTTP: transport, Shared: shared, Limit: 1, Timeout: time.Hour}
+			blocks.Go(func() {
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					for _, url := range urls {
+						p.Get(url)
+					}
+					readAllOf(p)
+					if d, want := time.Since(start), []time.Duration{61 * time.Second, 2 * time.Second}[i]; d != want {
+						t.Errorf("block %d took %v; want %v", i, d, want)
+					}
+					return nil
+				})
+			})
+			synctest.Wait()
+		}
+		blocks.Wait()
+	})
+}

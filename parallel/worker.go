@@ -64,7 +64,7 @@ func (w *worker) run() {
 		case w.a.Later > 0:
 			w.s = w.s.p.queue.later(w.s, w.s.Resume(), w.a.Later)
 		case again:
-			w.s = w.s.p.queue.again(w.s, w.s.Next(), pause)
+			w.s = w.s.p.queue.again(w.s, w.s.Next(&w.a), pause)
 		default:
 			w.step = finishes
 			w.s.finish(&w.a)

@@ -168,6 +168,7 @@ func (f *fileBody) Read(p []byte) (int, error) {
 type trailer struct {
 	callers http.Header // filled by the body
 	copied  http.Header // as callers was when the request was made; options may change it
+	keys    []string    // that the body fills; nil before the first attempt
 }
 
 // of returns the map that the body fills: the caller's, unless an option has
@@ -179,15 +180,22 @@ func (t *trailer) of(asked http.Header) http.Header {
 	return asked
 }
 
-// filling returns a function that copies to sent what a body has written to
-// filled since. It leaves a key alone for which an option has set other values
-// in sent.
-func filling(sent, filled http.Header) func() {
-	var keys []string
+// filling returns a function that copies to sent, a copy of asked, what a body
+// has written since to the map that it fills. It leaves a key alone for which
+// an option has set other values in sent.
+func (t *trailer) filling(sent, asked http.Header) func() {
+	filled := t.of(asked)
+	keys := []string{}
 	for key, values := range sent {
 		if now, ok := filled[key]; ok && slices.Equal(values, now) {
 			keys = append(keys, key)
 		}
+	}
+	if t != nil {
+		if t.keys == nil {
+			t.keys = keys
+		}
+		keys = t.keys // the body of an earlier attempt may have filled the map
 	}
 	return func() {
 		for _, key := range keys {

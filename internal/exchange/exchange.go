@@ -36,6 +36,8 @@ type Exchange struct {
 
 	uploads *uploads // the bodies of the request, if it has any
 	linked  bool     // Own can end
+	trailer *trailer // nil without one
+	last    *Answer  // of the attempt before; nil if the body needn't be opened again
 	conns   *conns.Conns
 
 	// End stores why before it loads armed, and arm stores armed before it
@@ -58,12 +60,13 @@ type Answer struct {
 	Received int64 // bytes of the body
 	why      error // Err, as it was before it named the request
 
-	// Later is how long the host is to be set aside, if Wait returned a Later. Then
-	// nothing was sent, and the Answer has neither a response nor an error.
+	// Later is how long the host is to be set aside, if Wait returned a Later.
+	// Then nothing was sent, and the Answer has neither a response nor an
+	// error.
 	Later time.Duration
 
-	// Attempt says that the transport returned a response or failed, and that no byte
-	// was written to To: the request may be sent again.
+	// Attempt says that the transport returned a response or failed, and that
+	// no byte was written to To: the request may be sent again.
 	Attempt bool
 }
 
@@ -94,6 +97,11 @@ func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *
 	req := x.Ask.Send(x.conns.Watch(ctx, x.Ask.Method()))
 	x.conns.Sends(req, x.Own)
 	if err := x.attach(req, ctx); err != nil {
+		if x.last != nil && ctx.Err() == nil {
+			*a = *x.last
+			a.Attempt = false
+			return
+		}
 		why, _ := explain(ctx, err)
 		x.Refuse(a, why)
 		return
@@ -224,16 +232,14 @@ func (x *Exchange) Link(end func(error)) (unlink func() bool, err error) {
 	return unlink, err
 }
 
-// Next returns an Exchange for another attempt of the request, after the one of x
-// was closed. It opens the body again with GetBody. Next returns nil if the body
-// can't be opened again.
-func (x *Exchange) Next() *Exchange {
-	body, ok := x.Ask.Body()
-	if !ok {
-		return nil
-	}
+// Next returns an Exchange for another attempt of the request, after the one of
+// x came to a and was closed. Do will open the body again with GetBody, which
+// the request must have. If GetBody then fails, a is the answer of Do as well.
+func (x *Exchange) Next(a *Answer) *Exchange {
 	next := x.copy()
-	if body != nil {
+	if body, _ := x.Ask.Body(); body != nil {
+		last := *a
+		next.last = &last
 		us := next.bodies()
 		us.body = us.add(&upload{open: body, likely: true})
 	}
@@ -253,7 +259,9 @@ func (x *Exchange) Resume() *Exchange {
 }
 
 func (x *Exchange) copy() *Exchange {
-	return &Exchange{Ask: x.Ask, Timeout: x.Timeout, To: x.To, Own: x.Own, Guard: x.Guard, linked: x.linked}
+	return &Exchange{
+		Ask: x.Ask, Timeout: x.Timeout, To: x.To, Own: x.Own, Guard: x.Guard, linked: x.linked, trailer: x.trailer, last: x.last,
+	}
 }
 
 // Deadline returns the earlier of the deadlines of ctx and of the request's own
@@ -271,9 +279,6 @@ func (x *Exchange) Deadline(ctx context.Context) (deadline time.Time, ok bool) {
 // Ended returns the error of a request that was ended by itself, or whose own
 // context or ctx has ended. It returns nil if the request may be sent.
 func (x *Exchange) Ended(ctx context.Context) error {
-	if why := x.Doomed(); why != nil {
-		return why
-	}
 	return x.alreadyEnded(ctx)
 }
 

@@ -16,9 +16,8 @@ import (
 // made with, those that options put in its place, and those that GetBody
 // opened. Each is closed once, before the handle is done.
 type uploads struct {
-	x       *Exchange
-	body    *upload // the one to be sent first; nil if there is none or it is in memory
-	trailer *trailer
+	x    *Exchange
+	body *upload // the one to be sent first; nil if there is none or it is in memory
 
 	// Set before the request is sent.
 	ctx    context.Context
@@ -86,9 +85,8 @@ func (x *Exchange) TakeGiven(r *http.Request) {
 func (x *Exchange) CopyOf(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
 	if len(r.Trailer) > 0 {
-		us := x.bodies()
 		// An option may have replaced the request by a shallow copy of it.
-		us.trailer = &trailer{callers: us.trailer.of(r.Trailer), copied: c.Trailer}
+		x.trailer = &trailer{callers: x.trailer.of(r.Trailer), copied: c.Trailer}
 	}
 	return c
 }
@@ -127,7 +125,7 @@ func (x *Exchange) attach(req *http.Request, ctx context.Context) error {
 	us.ctx = ctx
 	us.watch(ctx)
 	if len(req.Trailer) > 0 {
-		us.fill = filling(req.Trailer, us.trailer.of(x.Ask.Trailer()))
+		us.fill = x.trailer.filling(req.Trailer, x.Ask.Trailer())
 	}
 	if open := req.GetBody; open != nil {
 		req.GetBody = func() (io.ReadCloser, error) { return us.reopen(open) }
@@ -295,7 +293,7 @@ func (us *uploads) finish() (err error) {
 		defer us.mu.Unlock()
 		err = us.err
 		us.x, us.all, us.body = nil, nil, nil // a response's Request may keep us
-		us.memory, us.ctx, us.trailer, us.fill = nil, nil, nil, nil
+		us.memory, us.ctx, us.fill = nil, nil, nil
 	}()
 	us.close()
 	return nil // see above

@@ -10,6 +10,7 @@ type Group[T any] struct {
 	limit, hostLimit int // 0 means no limit
 
 	inFlight int                   // slots of the group in use
+	loans    fifo.Queue[*Entry[T]] // entries on whose slot another one can run, and is there
 	turns    fifo.Queue[*Queue[T]] // queues with an entry to take, the next in turn first
 	hosts    map[string]*common[T] // hosts with a place in use or kept
 }
@@ -33,10 +34,13 @@ type common[T any] struct {
 
 // A share is what an entry has of its group.
 type share[T any] struct {
-	held   bool       // it holds a slot, of the group or of lender
-	lent   bool       // another entry runs on its slot
-	lender *Entry[T]  // the entry on whose slot it runs; nil if it has its own
-	at     *common[T] // where it holds a place
+	held     bool       // it holds a slot, of the group or of lender
+	lender   *Entry[T]  // the entry on whose slot it runs; nil if it has its own
+	borrower *Entry[T]  // the entry that runs on its slot
+	at       *common[T] // where it holds a place
+
+	wanting fifo.Queue[*Queue[T]] // queues with an entry that can run on its slot
+	loan    fifo.Node[*Entry[T]]  // in Group.loans
 }
 
 // NewGroup returns a group without queues. Zero or less means no limit.
@@ -55,25 +59,34 @@ func (g *Group[T]) Set(limit, hostLimit int) {
 	}
 }
 
-// New returns a queue whose entries get the group's slots. If the entry lender,
-// of any queue of the group, holds a slot, one entry at a time of the new queue
-// runs on that slot, and waits for none of the group's limits. lender may be
-// nil.
+// New returns a queue whose entries get the group's slots. lender may be nil.
+// If it holds a slot, one entry at a time, of the queues that have this lender,
+// runs on that slot, and waits for none of the group's limits.
 func (g *Group[T]) New(limit, hostLimit int, lender *Entry[T]) *Queue[T] {
 	q := New[T](limit, hostLimit, true)
-	q.group, q.lender = g, lender
+	q.group = g
+	if lender.Held() {
+		q.lender = lender
+	}
 	return q
 }
 
+// Held reports whether e, an entry of a group, holds a slot. A nil entry holds
+// none.
+func (e *Entry[T]) Held() bool { return e != nil && e.share != nil && e.share.held }
+
 // Idle reports whether no entry holds a slot and nothing is kept.
 func (g *Group[T]) Idle() bool {
-	return g.inFlight == 0 && g.turns.Len() == 0 && len(g.hosts) == 0
+	return g.inFlight == 0 && g.turns.Len() == 0 && g.loans.Len() == 0 && len(g.hosts) == 0
 }
 
 // Take gives a slot to an entry of the queue whose turn it is: see Queue.Take.
 func (g *Group[T]) Take() *Entry[T] { return g.take() }
 
 func (g *Group[T]) take() *Entry[T] {
+	if n := g.loans.Pop(); n != nil {
+		return n.Item.share.wanting.Pop().Item.borrow()
+	}
 	for g.limit == 0 || g.inFlight < g.limit {
 		n := g.turns.Pop()
 		if n == nil {
@@ -105,6 +118,7 @@ func (q *Queue[T]) takeShared() *Entry[T] {
 		q.group.inFlight++
 		c.inFlight++
 		e.share.held, e.share.at = true, c
+		q.group.settleLoan(e)
 		return q.takeFrom(h)
 	}
 	return nil
@@ -116,6 +130,16 @@ func (q *Queue[T]) takeShared() *Entry[T] {
 func (q *Queue[T]) takeTurns() {
 	if q.group == nil {
 		return
+	}
+	if l := q.lender; l != nil {
+		switch wants := q.able > 0 && q.hasSlot(); {
+		case !wants:
+			q.loan.Remove()
+		case !q.loan.Queued():
+			q.loan.Item = q
+			l.share.wanting.Push(&q.loan)
+		}
+		q.group.settleLoan(l)
 	}
 	if q.inLine > 0 && !q.hasSlot() {
 		for _, h := range q.hosts {
@@ -132,36 +156,58 @@ func (q *Queue[T]) takeTurns() {
 	}
 }
 
-// borrow gives the slot of the lender to the oldest entry of q, whatever the
-// group says of its host.
+// borrow gives the slot of the lender to the oldest entry of q that the limits
+// of q itself allow, whatever the group says of its host. There must be one.
 func (q *Queue[T]) borrow() *Entry[T] {
-	if q.lender == nil || !q.lender.share.held || q.lender.share.lent || !q.hasSlot() {
-		return nil
-	}
 	var oldest *host[T]
 	for _, h := range q.hosts {
-		if n := h.line.First(); n != nil && q.hasPlace(h) && (oldest == nil || n.Item.age < oldest.line.First().Item.age) {
+		if h.able && (oldest == nil || h.line.First().Item.age < oldest.line.First().Item.age) {
 			oldest = h
 		}
 	}
-	if oldest == nil {
-		return nil
-	}
-	q.lender.share.lent = true
 	e := oldest.line.First().Item
 	e.share.held, e.share.lender = true, q.lender
+	q.lender.share.borrower = e
+	q.group.settleLoan(e)
 	return q.takeFrom(oldest)
 }
 
-// release takes back the slot of e, which is the group's or its lender's.
+// settleLoan puts e in the line of loans, or takes it out, as its slot and the
+// queues that want it now say.
+func (g *Group[T]) settleLoan(e *Entry[T]) {
+	switch s := e.share; {
+	case !s.held || s.borrower != nil || s.wanting.Len() == 0:
+		s.loan.Remove()
+	case !s.loan.Queued():
+		s.loan.Item = e
+		g.loans.Push(&s.loan)
+	}
+}
+
+// release takes back the slot of e, which is the group's or its lender's. If
+// another entry runs on it, that one has the slot from here on, since it is
+// still in flight. It then counts at its host as well.
 func (g *Group[T]) release(e *Entry[T]) {
-	if lender := e.share.lender; lender != nil {
-		lender.share.lent = false
-	} else {
+	s := e.share
+	lender, heir := s.lender, s.borrower
+	switch {
+	case heir != nil:
+		heir.share.lender = lender
+		if lender == nil && heir.at != nil {
+			c := g.host(heir.at.name)
+			c.inFlight++
+			heir.share.at = c
+		}
+	case lender == nil:
 		g.inFlight--
 	}
+	if lender != nil {
+		lender.share.borrower = heir
+		g.settleLoan(lender)
+	}
 	g.vacate(e)
-	e.share.held, e.share.lender = false, nil
+	s.held, s.lender, s.borrower = false, nil, nil
+	g.settleLoan(e)
 }
 
 // vacate gives up the place of e, if it holds one.

@@ -112,13 +112,52 @@ func TestGroup_lends(t *testing.T) {
 		t.Errorf("on the lent slot (-want +got):\n%s", diff)
 	}
 	outer.Release(lender)
+	// The only slot was given to a3 once, while b1 went on running on it.
+	if got := takeAll(inner); got != nil {
+		t.Errorf("took %v, and the only slot is that of b1", got)
+	}
+	inner.Release(e["b1"])
 	if diff := cmp.Diff([]string{"a3"}, takeAll(inner)); diff != "" {
 		t.Errorf("on a slot of the group (-want +got):\n%s", diff)
 	}
 	inner.Release(e["a3"])
-	inner.Release(e["b1"])
 	if !g.Idle() {
 		t.Error("the group is not idle at the end")
+	}
+}
+
+// Two queues with one lender waited for each other: when an entry of one gave
+// back the lent slot, nobody offered it to the other.
+func TestGroup_lendsToSeveralQueues(t *testing.T) {
+	g := NewGroup[string](1, 1)
+	outer := g.New(0, 0, nil)
+	lender := push(outer, "a1")["a1"]
+	takeAll(outer)
+	first, second := g.New(0, 0, lender), g.New(0, 0, lender)
+	queues := map[string]*Queue[string]{"b": first, "c": second}
+	push(first, "b1", "b2")
+	push(second, "c1", "c2")
+	var got []string
+	for e := g.Take(); e != nil; e = g.Take() {
+		got = append(got, e.Item)
+		queues[e.Host].Release(e)
+	}
+	if diff := cmp.Diff([]string{"b1", "c1", "b2", "c2"}, got); diff != "" {
+		t.Errorf("on the lent slot: -want +got\n%s", diff)
+	}
+	outer.Release(lender)
+	if !g.Idle() {
+		t.Error("the group is not idle at the end")
+	}
+}
+
+// An entry that was not pushed yet holds no slot. New read what it had none of.
+func TestGroup_newEntryLendsNothing(t *testing.T) {
+	g := NewGroup[string](1, 0)
+	q := g.New(0, 0, new(Entry[string]))
+	push(q, "a1", "a2")
+	if diff := cmp.Diff([]string{"a1"}, takeAll(q)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 
@@ -228,7 +267,7 @@ type groupEntry struct {
 func (m *groupModel) step(n int) {
 	q := m.queues[m.rnd.IntN(len(m.queues))]
 	host := string("abc"[m.rnd.IntN(3)])
-	switch m.rnd.IntN(10) {
+	switch m.rnd.IntN(11) {
 	case 0, 1, 2:
 		e := &groupEntry{Entry: &Entry[string]{Item: fmt.Sprint(n), Host: host}, q: q}
 		m.waiting = append(m.waiting, e)
@@ -260,6 +299,10 @@ func (m *groupModel) step(n int) {
 	case 9:
 		if m.rnd.IntN(4) == 0 {
 			m.g.Set(m.rnd.IntN(5), m.rnd.IntN(3))
+		}
+	case 10:
+		if e := m.any(); e != nil && len(m.queues) < 8 {
+			m.queues = append(m.queues, m.g.New(m.rnd.IntN(4), m.rnd.IntN(3), e.Entry))
 		}
 	}
 }
@@ -297,11 +340,12 @@ func (m *groupModel) check() {
 		}
 		w := m.waiting[i]
 		m.waiting = slices.Delete(m.waiting, i, i+1)
-		if l := m.g.limit; l > 0 && len(m.held) >= l {
-			m.t.Errorf("took an entry, with %d in flight and a limit of %d", len(m.held), l)
+		lent := e.share.lender != nil
+		if l := m.g.limit; !lent && l > 0 && m.slots() >= l {
+			m.t.Errorf("took an entry, with %d in flight and a limit of %d", m.slots(), l)
 		}
 		group, own := m.places(e.Host, w.q)
-		if l := m.g.hostLimit; l > 0 && group >= l {
+		if l := m.g.hostLimit; !lent && l > 0 && group >= l {
 			m.t.Errorf("took an entry, with %d at its host and a limit of %d", group, l)
 		}
 		if l := w.q.hostLimit; l > 0 && own >= l {
@@ -311,6 +355,9 @@ func (m *groupModel) check() {
 			m.t.Errorf("took an entry, with %d of its queue and a limit of %d", m.inFlight(w.q), l)
 		}
 		m.held[e] = w
+		if lender := e.share.lender; lent && (m.held[lender] == nil || lender.share.borrower != e) {
+			m.t.Errorf("took an entry on a slot that is not held, or lent to %v", lender.share.borrower)
+		}
 		m.order = append(m.order, w)
 	}
 	for _, e := range m.order {
@@ -318,12 +365,18 @@ func (m *groupModel) check() {
 			e.hop = nil
 		}
 	}
+	if n := m.slots(); n != m.g.inFlight {
+		m.t.Errorf("%d slots are in use, and %d are counted", n, m.g.inFlight)
+	}
 	// No entry waits that may have a slot.
 	for _, w := range m.waiting {
-		if m.g.limit > 0 && len(m.held) >= m.g.limit || w.q.limit > 0 && m.inFlight(w.q) >= w.q.limit {
+		if w.q.limit > 0 && m.inFlight(w.q) >= w.q.limit {
 			continue
 		}
-		if m.free(w) {
+		if l := w.q.lender; l != nil && l.share.held && l.share.borrower == nil && m.freeOfQueue(w) {
+			m.t.Errorf("%v waits, and there is a slot to run on", w.Item)
+		}
+		if (m.g.limit == 0 || m.slots() < m.g.limit) && m.free(w) {
 			m.t.Errorf("%v of a host with free places waits", w.Item)
 		}
 	}
@@ -332,6 +385,23 @@ func (m *groupModel) check() {
 			m.t.Errorf("the hop of %v waits, and there is a place", w.Item)
 		}
 	}
+}
+
+// slots returns how many slots of the group are in use.
+func (m *groupModel) slots() (n int) {
+	for e := range m.held {
+		if e.share.lender == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// freeOfQueue reports whether the host of e has a place of its queue.
+func (m *groupModel) freeOfQueue(e *groupEntry) bool {
+	h := e.q.hosts[e.Host]
+	_, own := m.places(e.Host, e.q)
+	return h != nil && !h.paused && (e.q.hostLimit == 0 || own < e.q.hostLimit)
 }
 
 // free reports whether the host of e has a place for it.

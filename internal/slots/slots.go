@@ -24,7 +24,7 @@ type Queue[T any] struct {
 	limit, hostLimit int       // 0 means no limit
 	byHost           bool      // hosts are told apart
 	group            *Group[T] // nil without one
-	lender           *Entry[T] // of the group: see Borrow
+	lender           *Entry[T] // an entry of the group, on whose slot one of this queue can run; nil without one
 
 	pushed   uint64               // entries so far; dates them
 	inFlight int                  // slots given out
@@ -33,6 +33,8 @@ type Queue[T any] struct {
 	ready    byAge[T]             // hosts whose oldest entry may have a slot
 	turn     fifo.Node[*Queue[T]] // in group.turns
 	inLine   int                  // hosts in a line of the group
+	able     int                  // hosts whose oldest entry may have a slot, as far as this queue knows
+	loan     fifo.Node[*Queue[T]] // in share.wanting of lender
 }
 
 // A host is kept for as long as it has an entry or is paused. Only update
@@ -44,7 +46,8 @@ type host[T any] struct {
 	hops     fifo.Queue[*Hop[T]]   // holding a slot and waiting for a place here
 	inFlight int                   // places taken
 	paused   bool
-	index    int // in Queue.ready, from 1; 0 means not ready
+	able     bool // has an entry, and a place of this queue
+	index    int  // in Queue.ready, from 1; 0 means not ready
 
 	inLine fifo.Node[*host[T]] // for a place of the group
 	called bool                // a place of the group is kept for it
@@ -125,9 +128,6 @@ func (q *Queue[T]) Remove(e *Entry[T]) {
 // line and returns it. It returns nil if no entry may have a slot now. In a
 // group, it returns an entry of the queue whose turn it is.
 func (q *Queue[T]) Take() *Entry[T] {
-	if e := q.borrow(); e != nil {
-		return e
-	}
 	if q.group != nil {
 		return q.group.take()
 	}
@@ -280,6 +280,14 @@ func (q *Queue[T]) update(h *host[T]) {
 // where its oldest entry belongs, and forgets a host that is not used.
 func (q *Queue[T]) settle(h *host[T]) {
 	ready := h.line.Len() > 0 && q.hasPlace(h)
+	if ready != h.able {
+		h.able = ready
+		if ready {
+			q.able++
+		} else {
+			q.able--
+		}
+	}
 	if !ready && q.group != nil {
 		q.group.leave(h)
 	}
