@@ -81,21 +81,33 @@ func (g *Guard) End(cause error) {
 //     goroutine: each Goexit in a deferred function would use more of the stack.
 //
 // failed is not guarded.
+//
+// Every method of a user's context runs here, several times for each request,
+// so Run allocates nothing. (A panics.Catcher would.)
 func (g *Guard) Run(f func(), failed func(error)) {
-	var catcher panics.Catcher
 	returned, survived := false, false
 	defer func() {
 		if !survived {
 			failed(ErrGoexit)
 		}
 	}()
-	catcher.Try(func() {
+	var caught *panics.Recovered // nil also after a panic(nil): see Caught
+	func() {
+		defer func() {
+			if returned {
+				return
+			}
+			if v := recover(); v != nil {
+				r := panics.NewRecovered(1, v)
+				caught = &r
+			}
+		}()
 		f()
 		returned = true
-	})
+	}()
 	survived = true
 	if !returned {
-		failed(g.Caught(catcher.Recovered()))
+		failed(g.Caught(caught))
 	}
 }
 
