@@ -44,6 +44,7 @@ type Owner interface {
 type Conns struct {
 	context.Context
 	hooks httptrace.ClientTrace
+	alone bool // Context has no hooks that hooks would have to call as well
 
 	mu sync.Mutex // guards the fields below
 
@@ -120,6 +121,10 @@ func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 	default:
 		c.hooks.WroteHeaderField = c.wroteHeaderField
 	}
+	c.alone = httptrace.ContextClientTrace(ctx) == nil
+	if c.alone {
+		return c
+	}
 	return httptrace.WithClientTrace(c, &c.hooks)
 }
 
@@ -148,7 +153,8 @@ func (c *Conns) Release() {
 type key struct{}
 
 // Value returns c for a key, the request for a hops.Key, and the context's
-// value for any other key.
+// value for any other key. It returns c's hooks as httptrace.WithClientTrace
+// would, if there are no others: that saves each request an allocation.
 func (c *Conns) Value(k any) any {
 	switch k {
 	case key{}:
@@ -157,6 +163,10 @@ func (c *Conns) Value(k any) any {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return c.owner
+	case traceKey:
+		if c.alone {
+			return &c.hooks
+		}
 	}
 	return c.Context.Value(k)
 }
