@@ -153,7 +153,8 @@ func (a *Arrivals) End(err error) {
 	a.mu.Lock()
 	a.ended = err
 	if a.self != nil {
-		a.self.ended.Store(&err)
+		why := err // err itself would be allocated for a block without handles
+		a.self.ended.Store(&why)
 	}
 	var open []*race
 	for n := a.races.Pop(); n != nil; n = a.races.Pop() {

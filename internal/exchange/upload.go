@@ -138,10 +138,12 @@ func (x *Exchange) attach(req *http.Request, ctx context.Context) error {
 		if err := us.prepare(req); err != nil {
 			return err
 		}
+		if us.memory != nil {
+			req.Body = io.NopCloser(us.memory)
+		}
 	}
 	if us.memory != nil {
 		us.length = us.memory.Len()
-		req.Body = io.NopCloser(us.memory)
 	}
 	return nil
 }
