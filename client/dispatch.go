@@ -10,7 +10,7 @@ import (
 // block has one dispatcher.
 type dispatcher struct {
 	client http.Client
-	hop    *hop // the transport of every hop
+	hop    hop  // the transport of every hop
 	plain  bool // client has neither a Jar nor a Timeout
 }
 
@@ -22,17 +22,17 @@ func (c *Client) dispatcher(base base) *dispatcher {
 	}
 	hc := &d.client
 	d.plain = hc.Jar == nil && hc.Timeout <= 0
-	d.hop = &hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
+	d.hop = hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
 	if d.hop.next == nil {
 		d.hop.next, d.hop.shared = shared(), true
 	}
 	d.hop.id = d.hop.next
 	if !reflect.ValueOf(d.hop.next).Comparable() {
-		d.hop.id = d.hop // no key for the gate: it is then one per block
+		d.hop.id = &d.hop // no key for the gate: it is then one per block
 	}
-	hc.Transport = d.hop
+	hc.Transport = &d.hop
 	if hc.Timeout > 0 {
-		hc.Transport = timed{d.hop}
+		hc.Transport = timed{&d.hop}
 	}
 	if hc.Jar != nil {
 		d.hop.jar = hc.Jar
@@ -75,7 +75,7 @@ func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 		resp.Request = req
 	}
 	hc := d.client
-	hc.Transport = &begun{resp: resp, err: err, next: d.hop}
+	hc.Transport = &begun{resp: resp, err: err, next: &d.hop}
 	return hc.Do(req)
 }
 
