@@ -3,9 +3,11 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +21,7 @@ import (
 // once, and beside it the same work written by hand with a WaitGroup and
 // channels. For the cost of real requests, see bench/.
 //
-//	go test ./client -run xxx -bench 'Block|Cancel|Each' -benchmem
+//	go test ./client -run xxx -bench . -benchmem
 
 // A canned answers every request with 1 KiB.
 type canned struct{}
@@ -27,6 +29,10 @@ type canned struct{}
 var kibibyte = make([]byte, 1<<10)
 
 func (canned) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		io.Copy(io.Discard, r.Body)
+		r.Body.Close()
+	}
 	return &http.Response{StatusCode: http.StatusOK, ContentLength: 1 << 10,
 		Body: io.NopCloser(bytes.NewReader(kibibyte)), Request: r}, nil
 }
@@ -42,6 +48,11 @@ func byHand(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return doByHand(req)
+}
+
+// doByHand sends req and reads the response.
+func doByHand(req *http.Request) ([]byte, error) {
 	resp, err := cannedClient.HTTP.Do(req)
 	if err != nil {
 		return nil, err
@@ -53,6 +64,52 @@ func byHand(ctx context.Context) ([]byte, error) {
 }
 
 const cannedTimeout = 30 * time.Second // the default
+
+// postByHand posts value as JSON, and is otherwise like byHand.
+func postByHand(ctx context.Context, value any) ([]byte, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cannedTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://h/", bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return doByHand(req)
+}
+
+// BenchmarkPost sends POSTs of 100 bytes of JSON, one after the other.
+func BenchmarkPost(b *testing.B) {
+	value := struct{ Name, Text string }{"somebody", strings.Repeat("a", 70)}
+	b.Run("abreast", func(b *testing.B) {
+		b.ReportAllocs()
+		if err := cannedClient.Parallel(b.Context(), func(p *parallel.Parallel) error {
+			for b.Loop() {
+				if _, err := p.Post("http://h/", parallel.JSON(value)).Bytes(); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			b.Fatal(err)
+		}
+	})
+	b.Run("by-hand", func(b *testing.B) {
+		b.ReportAllocs()
+		var wg sync.WaitGroup
+		for b.Loop() {
+			var err error
+			wg.Go(func() { _, err = postByHand(b.Context(), value) })
+			wg.Wait()
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
 
 // BenchmarkBlock measures n requests in one block. They should cost n times one
 // request.
