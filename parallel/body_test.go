@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -687,4 +688,26 @@ func TestErrNotSent_bodyNotRead(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Over HTTP/2, net/http may still read a body in memory after its RoundTrip has
+// returned an error. The race detector saw that its position was looked at.
+func TestErrNotSent_bodyStillRead(t *testing.T) {
+	var reading sync.WaitGroup
+	c := client.Client{HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		trace := httptrace.ContextClientTrace(r.Context())
+		trace.GetConn("h:80")
+		trace.GotConn(httptrace.GotConnInfo{})
+		reading.Go(func() { io.Copy(io.Discard, r.Body) })
+		return nil, errRefused
+	})}}
+	c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+		for range 20 {
+			if err := failure(t, p.Post("http://h/", parallel.JSON("content"))); errors.Is(err, pending.ErrNotSent) {
+				t.Errorf("the error is %v, of a request that got a connection", err)
+			}
+		}
+		return nil
+	})
+	reading.Wait()
 }

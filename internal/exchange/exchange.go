@@ -141,7 +141,9 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 		}
 		a.Attempt = x.conns.TransportFailed() && !refused(err) && (x.uploads == nil || !x.uploads.readFailed())
 	}
-	notSent := resp == nil && (x.uploads == nil || !x.uploads.begun()) && x.conns.NotSent(err)
+	// In this order: a transport that got a connection may still be reading the
+	// body (net/http's HTTP/2 does), which begun must not look at then.
+	notSent := resp == nil && x.conns.NotSent(err) && (x.uploads == nil || !x.uploads.begun())
 	if !refusal(err) {
 		var proved bool
 		err, proved = explain(x.conns.Context, err)

@@ -232,8 +232,8 @@ func (us *uploads) stopWatching() {
 
 // begun reports whether a byte of the request's body was read, or may have
 // been. A transport that has read a byte may have sent it. begun is called
-// after the transport has returned. The position of a reader in memory shows
-// how much of it was read.
+// after the transport has returned, and only if nothing reads the body any
+// more. The position of a reader in memory shows how much of it was read.
 func (us *uploads) begun() bool {
 	us.mu.Lock()
 	defer us.mu.Unlock()
