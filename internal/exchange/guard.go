@@ -30,7 +30,10 @@ import (
 // MarshalJSON and UnmarshalJSON run in a call of the caller's. Their panics are
 // the caller's and are not caught. A DialContext runs on a goroutine of
 // net/http: conns.DialContext guards it, and nobody can guard one that is used
-// without it.
+// without it. The same holds for other functions that net/http calls on its own
+// goroutines: those of a Transport and of its TLSClientConfig that it calls
+// while it dials, the hooks of an httptrace that it calls there, and the
+// methods of a user's net.Conn. Their panics end the process.
 //
 // The contexts of requests, and so responses that are kept, refer to their
 // Guard. It keeps nothing of the block alive but the block's context.
