@@ -189,6 +189,29 @@ func TestLater_isNoAttempt(t *testing.T) {
 	})
 }
 
+// A request that is canceled while its host is set aside was never sent.
+func TestLater_canceledIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var outcome pending.Outcome
+		c := client.Client{
+			Wait: func(*http.Request) error { return parallel.Later(time.Hour) },
+			Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
+				return nil, func(o pending.Outcome) { outcome = o }
+			},
+		}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			h := p.Get("http://h/")
+			synctest.Wait()
+			h.Cancel()
+			<-h.Done()
+			return nil
+		})
+		if !outcome.Sent.IsZero() || outcome.Attempts != 0 {
+			t.Errorf("Sent = %v, Attempts = %d; want neither", outcome.Sent, outcome.Attempts)
+		}
+	})
+}
+
 func TestLater_ofZeroOrLess(t *testing.T) {
 	for _, d := range []time.Duration{0, -1, -time.Hour} {
 		if err := parallel.Later(d); err != nil {

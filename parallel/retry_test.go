@@ -225,6 +225,7 @@ func (r *countedReader) Close() error {
 // Retry is not asked about what another attempt can't mend.
 func TestRetry_notCalled(t *testing.T) {
 	errUser := errors.New("of user code")
+	ended, end := context.WithCancel(t.Context())
 	redirects := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) })
 	long := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, strings.Repeat("long ", 100)) })
 	switches := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -265,6 +266,9 @@ func TestRetry_notCalled(t *testing.T) {
 		"a To that fails":         {long, nil, []parallel.Option{parallel.To(failing{errUser})}},
 		"Retry(nil) of a request": {newFlaky(9, 0), nil, []parallel.Option{parallel.Retry(nil)}},
 		"another scheme":          {long, func(c *client.Client) { c.HTTP = nil }, []parallel.Option{func(r *parallel.Request) error { r.URL.Scheme = "gopher"; return nil }}},
+		"the end of its context": {long, func(c *client.Client) {
+			c.HTTP.Transport = roundTrip(func(*http.Request) (*http.Response, error) { end(); return nil, errRefused })
+		}, []parallel.Option{func(r *parallel.Request) error { r.Request = r.WithContext(ended); return nil }}},
 		"a panic of the transport": {long, func(c *client.Client) {
 			c.HTTP.Transport = roundTrip(func(*http.Request) (*http.Response, error) { panic("out") })
 		}, nil},
