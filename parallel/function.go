@@ -86,7 +86,7 @@ func (p *Parallel) runFunction(h *pending.Pending, inner *Parallel, fn func(*Par
 	p.guard.Run(func() {
 		inner.run(func() error {
 			resp, err := fn(inner)
-			a = exchange.Read(inner.ctx, resp, err, inner.cfg.MaxBody, inner.guard)
+			a = exchange.ReadReturned(inner.ctx, resp, err, inner.cfg.MaxBody, inner.guard)
 			return nil
 		})
 		inner.guard.Raise()

@@ -229,7 +229,7 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 	if own := s.p.distinct(r.Context()); own != nil {
 		s.Own = s.Guard.Context(own)
 	}
-	s.Made(r)
+	s.Strip(r)
 	s.Ask = ask.Of(r).Out(nil)
 	h := s.made(err)
 	returned = true

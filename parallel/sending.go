@@ -195,10 +195,10 @@ func (s *sending) decide() func(Attempt) (time.Duration, bool) {
 func (s *sending) context() context.Context {
 	ctx := s.p.ctx
 	if s.Own != nil {
-		ctx = exchange.Before(s.Own, ctx)
+		ctx = exchange.WithValues(ctx, s.Own)
 	}
 	if s.watched != nil && s.watched.ctx != nil {
-		ctx = exchange.Before(s.watched.ctx, ctx)
+		ctx = exchange.WithValues(ctx, s.watched.ctx)
 	}
 	if s.held != nil {
 		ctx = &heldContext{ctx, s.p.queue.limits, s.held}

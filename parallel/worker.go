@@ -62,9 +62,9 @@ func (w *worker) run() {
 		w.send()
 		switch pause, again := w.judge(); {
 		case w.a.Later > 0:
-			w.s = w.s.p.queue.later(w.s, w.s.Resume(), w.a.Later)
+			w.s = w.s.p.queue.later(w.s, w.s.SameAttempt(), w.a.Later)
 		case again:
-			w.s = w.s.p.queue.again(w.s, w.s.Next(&w.a), pause)
+			w.s = w.s.p.queue.again(w.s, w.s.NextAttempt(&w.a), pause)
 		default:
 			w.step = finishes
 			w.s.finish(&w.a)
@@ -115,7 +115,7 @@ func (w *worker) send() {
 func (w *worker) judge() (pause time.Duration, again bool) {
 	s := w.s
 	decide := s.decide()
-	if decide == nil || !w.a.Attempt || s.Ended(s.p.ctx) != nil {
+	if decide == nil || !w.a.Retriable || s.Ended(s.p.ctx) != nil {
 		return 0, false
 	}
 	if _, ok := s.Ask.Body(); !ok {

@@ -2,9 +2,9 @@ package exchange
 
 import "context"
 
-// Before returns ctx with the values of first, which are looked up before its
-// own.
-func Before(first, ctx context.Context) context.Context {
+// WithValues returns ctx with the values of first, which are looked up before
+// its own.
+func WithValues(ctx, first context.Context) context.Context {
 	// WithoutCancel hides that first can be canceled: package context would
 	// otherwise take it for the one that ends the result, find it is not, and
 	// start a goroutine to watch ctx.

@@ -69,9 +69,9 @@ func explain(ctx context.Context, err error) (why error, notSent bool) {
 	return err, notSent
 }
 
-// refused reports whether err, with which a transport came back, means that the
+// isRefusedRequest reports whether err, with which a transport came back, means that the
 // request was refused before it reached the transport.
-func refused(err error) bool {
+func isRefusedRequest(err error) bool {
 	if ue, ok := err.(*url.Error); ok {
 		err = ue.Err
 	}

@@ -25,8 +25,10 @@ type Settings struct {
 	MaxBody int64                     // 0 for no limit
 }
 
-// An Exchange sends a request once. Another attempt is another Exchange: see
-// Next. The caller sets the exported fields before Do.
+// An Exchange sends a request once: it is one attempt. Another attempt is
+// another Exchange, which NextAttempt returns. The caller sets the exported
+// fields before Do. After it, the caller calls Close, or SameAttempt if Wait
+// returned a Later.
 type Exchange struct {
 	Ask     ask.Outgoing
 	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
@@ -47,9 +49,10 @@ type Exchange struct {
 	why   atomic.Pointer[error]
 	armed atomic.Bool
 
-	// What cancels the context that the request is sent with. cancelTimed is
-	// that of the timeout, if there is one, within cancelCause, that of all
-	// else, if one is needed. The outer of the two is set before armed.
+	// The request is sent with up to two contexts of its own. cancelCause
+	// cancels the outer one, which is made only if it is needed: see begin.
+	// cancelTimed cancels the inner one, which has the timeout. The outer one
+	// of those that exist is set before armed.
 	cancelCause context.CancelCauseFunc
 	cancelTimed context.CancelFunc
 }
@@ -65,9 +68,9 @@ type Answer struct {
 	// error.
 	Later time.Duration
 
-	// Attempt says that the transport returned a response or failed, and that
+	// Retriable says that the transport returned a response or failed, and that
 	// no byte was written to To: the request may be sent again.
-	Attempt bool
+	Retriable bool
 }
 
 // A Later is the error with which Wait sets the host of a request aside.
@@ -77,13 +80,14 @@ func (l Later) Error() string {
 	return "Wait returned Later(" + time.Duration(l).String() + ")"
 }
 
-// Do waits for the request's turn, sends it with a context that has the values
-// and the end of ctx, and reads the response. It runs on the worker's
-// goroutine, and it runs user code, which the caller guards. Do sets a before
-// it returns. If user code panics or ends the goroutine, the caller calls
-// Abort.
+// Do calls Wait, sends the request with a context that has the values and the
+// end of ctx, and reads the response. The request holds its slot already. Do
+// runs on the worker's goroutine, and it runs user code, which the caller
+// guards. Do sets a before it returns. If user code panics or ends the
+// goroutine, the caller calls Abort.
 //
-// owner is what the connections and the hops of the request are told of.
+// owner is the request as its block knows it: a redirect's hop waits for its
+// host through owner, and a panic in a dial is reported to it.
 func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
 	ctx, err := x.begin(ctx, s, a)
 	if err != nil {
@@ -99,7 +103,7 @@ func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *
 	if err := x.attach(req, ctx); err != nil {
 		if x.last != nil && ctx.Err() == nil {
 			*a = *x.last
-			a.Attempt = false
+			a.Retriable = false
 			return
 		}
 		why, _ := explain(ctx, err)
@@ -110,7 +114,9 @@ func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *
 	x.conclude(resp, err, s, buf, a)
 }
 
-// conclude makes the answer of what Send returned: it reads the response.
+// conclude sets a from what Send returned. It reads the body of a response. For
+// a failure it finds out whether the request may be sent again, and whether it
+// is proved that nothing was sent.
 func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Buffer, a *Answer) {
 	var to *recorded
 	switch {
@@ -121,7 +127,7 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 			w = to
 		}
 		a.Body, a.Received, err = buf.receive(resp, x.Ask.Method(), s.MaxBody, w)
-		a.Attempt = (to == nil || !to.used) && !refusal(err)
+		a.Retriable = (to == nil || !to.used) && !isRefusedResponse(err)
 		if err == nil {
 			// A server that sees its client go away may still end the body
 			// properly. So a body that ended well as the request was canceled
@@ -134,17 +140,17 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 		}
 	case err == nil:
 		err = errNoAnswer
-		a.Attempt = x.conns.TransportFailed()
+		a.Retriable = x.conns.TransportFailed()
 	default:
 		if resp != nil && resp.Body != nil {
 			resp.Body.Close()
 		}
-		a.Attempt = x.conns.TransportFailed() && !refused(err) && (x.uploads == nil || !x.uploads.readFailed())
+		a.Retriable = x.conns.TransportFailed() && !isRefusedRequest(err) && (x.uploads == nil || !x.uploads.readFailed())
 	}
 	// In this order: a transport that got a connection may still be reading the
 	// body (net/http's HTTP/2 does), which begun must not look at then.
 	notSent := resp == nil && x.conns.NotSent(err) && (x.uploads == nil || !x.uploads.begun())
-	if !refusal(err) {
+	if !isRefusedResponse(err) {
 		var proved bool
 		err, proved = explain(x.conns.Context, err)
 		if notSent = notSent || proved; !notSent && resp == nil {
@@ -152,15 +158,16 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 		}
 	}
 	if panicked := x.conns.Panic(); panicked != nil {
-		err, a.Attempt = panicked, false
+		err, a.Retriable = panicked, false
 	}
 	x.failAs(a, err, notSent)
 	x.conns.GiveUp()
 }
 
-// begin waits for the request's turn and starts its time. It returns the
-// context that the request is sent with, which ends in Close. An error means
-// that the request is not sent.
+// begin calls Wait and then starts the timeout. It returns the context that the
+// request is sent with, which Close ends. An error means that the request is
+// not sent. If Wait returned a Later, begin sets a.Later and returns no
+// context.
 func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.Context, error) {
 	timeout := x.Timeout
 	if timeout == 0 {
@@ -174,10 +181,10 @@ func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.C
 		ctx, x.cancelCause = context.WithCancelCause(ctx)
 		x.arm()
 	}
-	if s.Wait != nil && x.alreadyEnded(ctx) == nil {
+	if s.Wait != nil && x.Ended(ctx) == nil {
 		if err := s.Wait(x.View(ctx)); err != nil {
 			var later Later
-			if errors.As(err, &later) && later > 0 && x.alreadyEnded(ctx) == nil {
+			if errors.As(err, &later) && later > 0 && x.Ended(ctx) == nil {
 				a.Later = time.Duration(later)
 				return nil, nil
 			}
@@ -191,13 +198,14 @@ func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.C
 			x.arm()
 		}
 	}
-	return ctx, x.alreadyEnded(ctx)
+	return ctx, x.Ended(ctx)
 }
 
-// alreadyEnded returns the error of a request whose context has ended, or nil.
-// A context that context.AfterFunc ends is ended a moment after the one that it
-// follows, so alreadyEnded looks at the request's own context itself.
-func (x *Exchange) alreadyEnded(ctx context.Context) error {
+// Ended returns the error of a request that was ended by End or Doom, or whose
+// own context or ctx has ended. It returns nil if the request may be sent. A
+// context that context.AfterFunc ends is ended a moment after the one that it
+// follows, so Ended looks at the request's own context itself.
+func (x *Exchange) Ended(ctx context.Context) error {
 	if why := x.Doomed(); why != nil { // perhaps before ctx ended
 		return why
 	}
@@ -218,9 +226,10 @@ func (x *Exchange) View(ctx context.Context) *http.Request {
 	return r
 }
 
-// Link makes the end of the request's own context, which must not be nil, call
-// end with its error, until unlink is called. It returns that error if the
-// context has ended. unlink is nil if the context can't end.
+// Link arranges that end is called with an error once the request's own context
+// ends, until unlink is called. If that context has ended already, Link returns
+// the error as well. The request must have a context of its own. unlink is nil
+// if that context cannot end.
 func (x *Exchange) Link(end func(error)) (unlink func() bool, err error) {
 	own := x.Own
 	if own.Done() == nil {
@@ -234,10 +243,11 @@ func (x *Exchange) Link(end func(error)) (unlink func() bool, err error) {
 	return unlink, err
 }
 
-// Next returns an Exchange for another attempt of the request, after the one of
-// x came to a and was closed. Do will open the body again with GetBody, which
-// the request must have. If GetBody then fails, a is the answer of Do as well.
-func (x *Exchange) Next(a *Answer) *Exchange {
+// NextAttempt returns an Exchange for another attempt of the request, after the
+// one of x came to a and was closed. Do will open the body again with GetBody,
+// which the request must have. If GetBody then fails, a is the answer of Do as
+// well.
+func (x *Exchange) NextAttempt(a *Answer) *Exchange {
 	next := x.copy()
 	if body, _ := x.Ask.Body(); body != nil {
 		last := *a
@@ -248,9 +258,9 @@ func (x *Exchange) Next(a *Answer) *Exchange {
 	return next
 }
 
-// Resume returns an Exchange in place of x, of which nothing was sent: Wait
-// returned a Later. It has the bodies of x.
-func (x *Exchange) Resume() *Exchange {
+// SameAttempt returns an Exchange that takes the place of x. Nothing of x was
+// sent, because Wait returned a Later. The bodies of x go to the new Exchange.
+func (x *Exchange) SameAttempt() *Exchange {
 	x.endContexts()
 	next := x.copy()
 	if x.uploads != nil {
@@ -278,12 +288,6 @@ func (x *Exchange) Deadline(ctx context.Context) (deadline time.Time, ok bool) {
 	return deadline, ok
 }
 
-// Ended returns the error of a request that was ended by itself, or whose own
-// context or ctx has ended. It returns nil if the request may be sent.
-func (x *Exchange) Ended(ctx context.Context) error {
-	return x.alreadyEnded(ctx)
-}
-
 // End ends the request with the error why. It may be called from any goroutine,
 // any number of times, before Do and during it. The first error counts.
 func (x *Exchange) End(why error) {
@@ -293,8 +297,8 @@ func (x *Exchange) End(why error) {
 	}
 }
 
-// Doom does what End does, but for a request in flight: it doesn't interrupt
-// that. It runs no user code.
+// Doom is like End, but does not interrupt a request in flight, and so runs no
+// user code. A Do that begins later finds the error.
 func (x *Exchange) Doom(why error) { x.why.CompareAndSwap(nil, &why) }
 
 // Doomed returns the error with which the request was ended, or nil.
@@ -321,10 +325,11 @@ func (x *Exchange) interrupt(why error) {
 	}
 }
 
-// Abort makes err the answer of a request in which user code didn't return.
+// Abort makes err the answer of a request whose Do did not return, because user
+// code panicked or ended the goroutine.
 func (x *Exchange) Abort(a *Answer, err error) {
 	x.Fail(a, err)
-	a.Attempt, a.Later = false, 0
+	a.Retriable, a.Later = false, 0
 	if x.conns != nil {
 		x.guarded(a, x.conns.GiveUp) // it may run the Close of a user's connection
 	}
@@ -345,7 +350,7 @@ func (x *Exchange) Close(a *Answer) {
 		x.guarded(a, func() {
 			if err := x.uploads.finish(); err != nil {
 				x.Fail(a, err)
-				a.Attempt = false
+				a.Retriable = false
 			}
 		})
 	}
@@ -372,7 +377,7 @@ func (x *Exchange) Discard() {
 func (x *Exchange) guarded(a *Answer, f func()) {
 	x.Guard.Run(f, func(err error) {
 		x.Fail(a, err)
-		a.Attempt = false
+		a.Retriable = false
 	})
 }
 

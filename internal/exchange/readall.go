@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Sizes of a buffer to begin with.
+// The sizes that a buffer begins with.
 const (
 	trusted = 64 << 10 // up to here a declared length is believed
 	unknown = 512      // without one, as io.ReadAll

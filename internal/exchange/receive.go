@@ -54,9 +54,9 @@ func tooLarge(resp *http.Response, limit int64) error {
 	return &pending.BodyTooLargeError{Response: &r, Limit: limit}
 }
 
-// refusal reports whether err means that this library refused a response, and
+// isRefusedResponse reports whether err means that this library refused a response, and
 // not that reading it failed.
-func refusal(err error) bool {
+func isRefusedResponse(err error) bool {
 	_, ok := err.(*pending.BodyTooLargeError)
 	return ok || err == errSwitching
 }

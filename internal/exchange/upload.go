@@ -59,7 +59,7 @@ func (x *Exchange) Take(r *http.Request) {
 	}
 	us := x.bodies()
 	u, ok := r.Body.(*upload)
-	if !ok || u.all != us {
+	if !ok || u.us != us {
 		u = us.add(&upload{body: r.Body})
 		r.Body = u
 	}
@@ -80,8 +80,8 @@ func (x *Exchange) TakeGiven(r *http.Request) {
 	r.Body = us.body
 }
 
-// CopyOf returns a copy of r, which is the user's, for the request that is
-// made.
+// CopyOf returns a copy of r, which is the user's, from which the request is
+// made. The copy has a Trailer of its own: see trailer.
 func (x *Exchange) CopyOf(r *http.Request) *http.Request {
 	c := r.Clone(r.Context())
 	if len(r.Trailer) > 0 {
@@ -95,15 +95,16 @@ func (x *Exchange) CopyOf(r *http.Request) *http.Request {
 // request, and must not keep the exchange.
 var taken = io.NopCloser(nil)
 
-// Made prepares r, the request that was made, for being kept by its handle.
-func (x *Exchange) Made(r *http.Request) {
+// Strip takes the body out of r, the request that was made, so that the handle
+// can keep r. The exchange has the body.
+func (x *Exchange) Strip(r *http.Request) {
 	if _, ok := r.Body.(*upload); ok {
 		r.Body = taken
 	}
 }
 
 func (us *uploads) add(u *upload) *upload {
-	u.all = us
+	u.us = us
 	u.changed.L = &u.mu
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -161,7 +162,7 @@ func (us *uploads) prepare(req *http.Request) error {
 		us.memory = private(m)
 		return nil
 	}
-	for _, f := range us.all { // nothing is added yet
+	for _, f := range us.all { // without mu: nothing is added before the transport calls GetBody
 		file, ok := f.body.(*fileBody)
 		switch {
 		case !ok || file.declared != req.ContentLength:
@@ -353,7 +354,7 @@ func (us *uploads) failed(err error) {
 
 // An upload is one body.
 type upload struct {
-	all  *uploads
+	us   *uploads                      // that this one belongs to
 	open func() (io.ReadCloser, error) // nil: body is open already
 	fill func()                        // is called as the body ends; may be nil
 
@@ -376,7 +377,7 @@ func (u *upload) Read(p []byte) (n int, err error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	defer u.endRead()
-	if failed := u.all.guard(func() {
+	if failed := u.us.guard(func() {
 		if err = u.opened(); err == nil {
 			n, err = u.body.Read(p)
 		}
@@ -386,7 +387,7 @@ func (u *upload) Read(p []byte) (n int, err error) {
 	}); failed != nil {
 		return 0, failed
 	}
-	u.all.note(err)
+	u.us.note(err)
 	return n, err
 }
 
@@ -461,7 +462,7 @@ func (u *upload) Close() (err error) {
 	if body == nil {
 		return nil
 	}
-	if failed := u.all.guard(func() { err = body.Close() }); failed != nil {
+	if failed := u.us.guard(func() { err = body.Close() }); failed != nil {
 		return failed
 	}
 	return err

@@ -7,11 +7,11 @@ import (
 	"github.com/abreast-go/abreast/internal/ask"
 )
 
-// Read returns what a function answered with resp and err: the response, in
-// memory. The end of ctx, the context of the function's block, ends the
-// reading. The error of the function is returned unchanged. Read runs user
-// code, which the caller guards.
-func Read(ctx context.Context, resp *http.Response, err error, maxBody int64, g *Guard) ask.Answer {
+// ReadReturned returns the answer of a function started with Go, which returned
+// resp and err. It reads the response into memory. The end of ctx, the context
+// of the function's block, ends the reading. The error of the function is
+// returned unchanged. ReadReturned runs user code, which the caller guards.
+func ReadReturned(ctx context.Context, resp *http.Response, err error, maxBody int64, g *Guard) ask.Answer {
 	if err != nil {
 		if resp != nil && resp.Body != nil {
 			resp.Body.Close()
@@ -44,7 +44,7 @@ func Read(ctx context.Context, resp *http.Response, err error, maxBody int64, g 
 	if err == nil {
 		return ask.Answer{Response: &own, Body: body}
 	}
-	if !refusal(err) {
+	if !isRefusedResponse(err) {
 		err, _ = explain(ctx, err)
 	}
 	return ask.Answer{Err: failure(&from, err, false)}
