@@ -72,6 +72,3 @@ func isToken(s string) bool {
 // section 5.5). A CR or LF would end the value, and what follows would be read
 // as another header.
 func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
-
-// hostOf returns the host and port of a URL, as HostLimit counts them.
-func hostOf(u *url.URL) string { return origin.Of(u).HostPort() }

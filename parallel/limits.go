@@ -68,8 +68,8 @@ func (l *Limits) newQueue(ctx context.Context, cfg Config) *queue {
 	defer l.mu.Unlock()
 	var lender *slots.Entry[*sending]
 	for _, held := range all {
-		if held.place.Held() {
-			lender = held.place
+		if held.entry.Held() {
+			lender = held.entry
 			break
 		}
 	}
@@ -77,10 +77,11 @@ func (l *Limits) newQueue(ctx context.Context, cfg Config) *queue {
 	return q
 }
 
-// A holding is what the contexts of a request know of its slot. It is guarded
-// by the mutex of its Limits.
+// A holding leads from the contexts of a request to its entry in the queue. A
+// block that is opened with one of these contexts can then run on the request's
+// slot. The mutex of the Limits guards it.
 type holding struct {
-	place *slots.Entry[*sending] // nil once the request is done: its contexts may be kept
+	entry *slots.Entry[*sending] // nil once the request is done: its contexts may be kept
 }
 
 // A heldContext is the context of a request of a block with Limits.

@@ -20,24 +20,24 @@ type observation struct {
 
 // observe calls f, the block's Observe, with a copy of the request.
 func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.Outcome))) (err error) {
-	s.watched = &observation{made: time.Now()}
+	s.observed = &observation{made: time.Now()}
 	r := s.View(s.context())
-	s.Guard.Run(func() { s.watched.ctx, s.watched.done = f(r) }, func(why error) { err = why })
-	if s.watched.ctx != nil {
-		s.watched.ctx = s.Guard.Context(s.watched.ctx)
+	s.Guard.Run(func() { s.observed.ctx, s.observed.done = f(r) }, func(why error) { err = why })
+	if s.observed.ctx != nil {
+		s.observed.ctx = s.Guard.Context(s.observed.ctx)
 	}
 	return err
 }
 
-// watch calls f with the Watcher of the request's attempts, if the context that
+// withWatcher calls f with the Watcher of the request's attempts, if the context that
 // Observe returned has one. It runs user code: the Value of that context, and
 // the methods of errors.
-func (s *sending) watch(f func(attempts.Watcher)) {
-	if s.watched == nil || s.watched.ctx == nil {
+func (s *sending) withWatcher(f func(attempts.Watcher)) {
+	if s.observed == nil || s.observed.ctx == nil {
 		return
 	}
 	s.Guard.Run(func() {
-		if to, ok := s.watched.ctx.Value(attempts.Key{}).(attempts.Watcher); ok {
+		if to, ok := s.observed.ctx.Value(attempts.Key{}).(attempts.Watcher); ok {
 			f(to)
 		}
 	}, func(error) {})

@@ -18,7 +18,7 @@ func TestObserve_unsetCostsNothing(t *testing.T) {
 		defer p.queue.mu.Unlock()
 		s := p.waiting.Pop()
 		defer p.waiting.Push(s)
-		if s.Item.watched != nil {
+		if s.Item.observed != nil {
 			t.Error("an observation was allocated without Observe")
 		}
 		return nil

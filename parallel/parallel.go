@@ -13,8 +13,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// ErrEnded is reported by requests that were pending when their block ended,
-// and by requests started after it ended. It matches context.Canceled.
+// ErrEnded is reported by requests that were not done when their block ended,
+// and by requests made after it ended. It matches context.Canceled.
 var ErrEnded error = ended{}
 
 type ended struct{}
@@ -43,12 +43,12 @@ type Parallel struct {
 	guard    *exchange.Guard
 	settings exchange.Settings
 	handles  pending.Arrivals
-	tasks    conc.WaitGroup // what the end of the block waits for; its Go is called under queue.mu, and not after ended was set
+	tasks    conc.WaitGroup // what the end of the block waits for; its Go is called under queue.mu before ended is set, or by a task
 
 	// Guarded by queue.mu.
 	ended   bool                 // no more tasks are started
 	waiting fifo.Queue[*sending] // requests of this block that have no slot yet
-	unwatch func() bool          // stops what watchLocked started; nil until a request waits
+	unwatch func() bool          // stops what watchBlockLocked started; nil until a request waits
 	stats   Stats
 }
 
@@ -65,13 +65,13 @@ type Parallel struct {
 // If ctx ends first, every request that is not done fails with an error that
 // matches context.Cause(ctx). Run still waits for fn, and returns fn's error.
 //
-// A panic in code that a request runs (a RoundTripper, Auth, Wait, the function
-// that Observe returns, the writer of To, an upload's Read or Close, a function
-// started with Go) fails the request's handle and cancels the block. Once fn
-// has returned normally, Run panics with a *panics.Recovered of
-// github.com/sourcegraph/conc/panics. Its Value is the original value, and its
-// text has the stack of the original panic. Only http.ErrAbortHandler is raised
-// as itself. If fn panics, fn's panic wins.
+// A panic in code that a request runs (a RoundTripper, Auth, Wait, Retry,
+// Observe and the function that it returns, the writer of To, an upload's Read
+// or Close, a function started with Go) fails the request's handle and cancels
+// the block. Once fn has returned normally, Run panics with a *panics.Recovered
+// of github.com/sourcegraph/conc/panics. Its Value is the original value, and
+// its text has the stack of the original panic. Only http.ErrAbortHandler is
+// raised as itself. If fn panics, fn's panic wins.
 //
 // Run panics at once if ctx or fn is nil.
 func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
@@ -152,8 +152,10 @@ func (p *Parallel) abandonWaiting(end bool) {
 // of them.
 //
 // If every handle is claimed, Next returns ErrNonePending at once. It also does
-// so if another call claims the last handle while Next waits. After the block
-// has ended, Next returns the results that are still unclaimed.
+// so if another call claims the last handle while Next waits. The end of the
+// block's context does not end Next directly: it cancels the requests, and Next
+// returns their errors as they stop. After the block has ended, Next returns
+// the results that are still unclaimed.
 func (p *Parallel) Next() (*http.Response, error) {
 	h := p.handles.Next()
 	if h == nil {

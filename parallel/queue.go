@@ -2,10 +2,12 @@ package parallel
 
 import (
 	"context"
+	"net/url"
 	"sync"
 	"time"
 
 	"github.com/abreast-go/abreast/internal/exchange"
+	"github.com/abreast-go/abreast/internal/origin"
 	"github.com/abreast-go/abreast/internal/slots"
 )
 
@@ -35,21 +37,25 @@ func newQueue(ctx context.Context, cfg Config) *queue {
 	return q
 }
 
+// hostOf returns the host and port of a URL, as HostLimit counts them.
+func hostOf(u *url.URL) string { return origin.Of(u).HostPort() }
+
 // Stats counts the requests of a block, including those of the blocks that Go
 // opened within it. Calls of Go and Race are not counted.
 type Stats struct {
-	Queued   int // made and not sent: waiting for a slot or for their After
+	Queued   int // waiting for a slot, for their After, or to be sent again
 	InFlight int // holding a slot: from the call of Wait to the last byte
 	Done     int // done, including Failed
 	Failed   int // done with an error; a response of any status is no failure
 }
 
-// A state is where a request is on its way.
+// A state is where a request is on its way. A request that is sent again, or
+// whose Wait returned a Later, goes back from inFlight to queued.
 type state uint8
 
 const (
 	made      state = iota // not counted
-	queued                 // waiting for a slot or for its After
+	queued                 // waiting for a slot, for its After, or for the pause before an attempt
 	inFlight               // holding a slot
 	succeeded              // done, with a response
 	failed                 // done, with an error
@@ -77,7 +83,7 @@ func (s *sending) moveLocked(to state) {
 	}
 	s.state = to
 	if s.held != nil && (to == succeeded || to == failed) {
-		s.held.place = nil
+		s.held.entry = nil
 	}
 	for p := s.p; p != nil; p = p.outer {
 		p.stats.add(c)
@@ -125,7 +131,7 @@ func (s *sending) takenLocked() {
 func (q *queue) done(s *sending, to state) (next *sending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.slots.Release(&s.place)
+	q.slots.Release(&s.entry)
 	s.moveLocked(to)
 	return q.nextLocked(s.p)
 }
@@ -153,7 +159,7 @@ func (q *queue) again(s *sending, x *exchange.Exchange, pause time.Duration) (ne
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.slots.ByHost() {
-		s.place.Host = hostOf(s.Ask.URL()) // a hop may have changed it
+		s.entry.Host = hostOf(s.Ask.URL()) // a hop may have changed it
 	}
 	return q.returnLocked(s, x, pause)
 }
@@ -163,7 +169,7 @@ func (q *queue) again(s *sending, x *exchange.Exchange, pause time.Duration) (ne
 func (q *queue) later(s *sending, x *exchange.Exchange, d time.Duration) (next *sending) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.pauseLocked(s.place.Host, d)
+	q.pauseLocked(s.entry.Host, d)
 	return q.returnLocked(s, x, 0)
 }
 
@@ -172,7 +178,7 @@ func (q *queue) later(s *sending, x *exchange.Exchange, d time.Duration) (next *
 // block has ended meanwhile, it is abandoned.
 func (q *queue) returnLocked(s *sending, x *exchange.Exchange, pause time.Duration) (next *sending) {
 	err := s.endedLocked()
-	q.slots.Release(&s.place)
+	q.slots.Release(&s.entry)
 	s.moveLocked(queued)
 	s.Exchange = x
 	if err != nil {
@@ -181,7 +187,7 @@ func (q *queue) returnLocked(s *sending, x *exchange.Exchange, pause time.Durati
 		s.waitLocked(pause, (*slots.Queue[*sending]).Return)
 	}
 	next = q.nextLocked(s.p)
-	s.watchLocked()
+	s.watchBlockLocked()
 	return next
 }
 
@@ -240,7 +246,7 @@ func (q *queue) stop() {
 // there. It returns early, with ctx.Err, if ctx ends.
 func (q *queue) hop(ctx context.Context, s *sending, host string) error {
 	q.mu.Lock()
-	waiting := q.slots.Hop(&s.place, host)
+	waiting := q.slots.Hop(&s.entry, host)
 	q.dispatchLocked()
 	q.mu.Unlock()
 	if waiting == nil {

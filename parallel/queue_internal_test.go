@@ -130,7 +130,7 @@ func TestEnqueue_contextHasJustEnded(t *testing.T) {
 		s.Ask = ask.Get("http://h/", nil).Out(nil)
 		s.request.After = time.Hour
 		s.Doom(context.Canceled) // as the end of the context does
-		s.made(nil)
+		s.makeHandle(nil)
 		if got, want := p.Stats(), (Stats{Done: 1, Failed: 1}); got != want {
 			t.Errorf("Stats() = %+v; want %+v", got, want)
 		}

@@ -183,10 +183,10 @@ func (p *Parallel) resolve(raw string) (*url.URL, error) {
 // with locate, applies the options, calls Observe, and queues the request. An
 // error on the way completes the handle before make returns.
 //
-// If user code panics or ends the goroutine meanwhile, make first closes all
-// bodies. No handle is returned then, and Stats does not count the request. If
-// Observe was called, it was Observe that panicked, so the function that it
-// returns does not exist.
+// An option or Resolve may panic or end the goroutine, and Observe may end it.
+// Then make closes all bodies, and no handle is made. Stats does not count the
+// request, and no observer waits for its end, because Observe did not return.
+// (A panic in Observe is an error of the request: see observe.)
 func (s *sending) make(locate func(*sending, string) error, rawURL string, opts []Option) *pending.Pending {
 	left, returned := opts, false
 	defer func() {
@@ -231,7 +231,7 @@ func (s *sending) make(locate func(*sending, string) error, rawURL string, opts 
 	}
 	s.Strip(r)
 	s.Ask = ask.Of(r).Out(nil)
-	h := s.made(err)
+	h := s.makeHandle(err)
 	returned = true
 	return h
 }
@@ -269,7 +269,7 @@ func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 	} else {
 		s.Ask = ask.Get(raw, nil).Out(u)
 	}
-	return s.made(nil)
+	return s.makeHandle(nil)
 }
 
 // sending returns a new request of the block.
@@ -280,16 +280,16 @@ func (p *Parallel) sending() *sending {
 	return s
 }
 
-// made makes the handle of s and calls Observe. If err is nil, it queues the
-// request, and otherwise completes the handle with err.
-func (s *sending) made(err error) *pending.Pending {
-	s.place.Item, s.listed.Item = s, s
+// makeHandle calls Observe and makes the handle of s. If err is nil, it queues
+// the request. Otherwise it completes the handle with err.
+func (s *sending) makeHandle(err error) *pending.Pending {
+	s.entry.Item, s.listed.Item = s, s
 	if s.p.queue.limits != nil {
-		s.held = &holding{&s.place}
+		s.held = &holding{&s.entry}
 	}
 	s.Timeout, s.To = s.request.Timeout, s.request.To
 	if s.p.queue.slots.ByHost() {
-		s.place.Host = hostOf(s.Ask.URL())
+		s.entry.Host = hostOf(s.Ask.URL())
 	}
 	if s.p.cfg.Observe != nil {
 		if failed := s.observe(s.p.cfg.Observe); err == nil {

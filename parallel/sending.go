@@ -12,29 +12,33 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A sending is one request, from its making until its handle is done. Until it
-// gets a slot it is small and has no goroutine. Whatever happens to it, it
-// completes its handle.
+// A sending is one request of a block, from when it is made until its handle is
+// done. It completes its handle in every case. Until it gets a slot it is small
+// and has no goroutine.
+//
+// The methods of its embedded Exchange (Do, Close, Fail, Link, View, ...) are
+// those of the present attempt. They know nothing of the queue: to end a
+// request, call cancel and not End.
 type sending struct {
-	*exchange.Exchange // the attempt; p.queue.mu guards a change to another
-	first              exchange.Exchange
+	*exchange.Exchange                   // the present attempt; p.queue.mu guards a change to another
+	first              exchange.Exchange // the first attempt, allocated with the sending
 
 	p        *Parallel
 	handle   *pending.Pending
 	request  Request      // what options may change; not written to once the request is made
-	watched  *observation // nil without an observer
-	unlink   func() bool  // from the end of the request's own context; nil if it can't end
-	attempts int          // that have ended
-	held     *holding     // what its contexts know of its slot, with Limits
+	observed *observation // nil without an observer
+	unlink   func() bool  // undoes Link; nil if the request's own context cannot end
+	attempts int          // the number of attempts that have ended
+	held     *holding     // nil without Limits
 
-	// One of the attempts was not certainly not sent. Then the error of the handle
-	// does not match ErrNotSent.
+	// An earlier attempt may have been sent. Then the error of the handle does
+	// not match ErrNotSent.
 	maybeSent bool
 
 	// Guarded by p.queue.mu.
 	state  state
-	place  slots.Entry[*sending] // in the queue
-	listed fifo.Node[*sending]   // among the requests of its block that wait
+	entry  slots.Entry[*sending] // in the queue
+	listed fifo.Node[*sending]   // in p.waiting, while it has no slot
 	timer  *time.Timer           // until After or a pause is over
 }
 
@@ -43,7 +47,7 @@ type sending struct {
 func (s *sending) enqueue() (err error) {
 	p := s.p
 	if s.Own != nil {
-		if s.unlink, err = s.Link(s.end); err != nil {
+		if s.unlink, err = s.Link(s.cancel); err != nil {
 			return err
 		}
 	}
@@ -55,7 +59,7 @@ func (s *sending) enqueue() (err error) {
 	s.moveLocked(queued)
 	s.waitLocked(s.request.After, (*slots.Queue[*sending]).Push)
 	p.queue.dispatchLocked()
-	s.watchLocked()
+	s.watchBlockLocked()
 	return nil
 }
 
@@ -71,28 +75,30 @@ func (s *sending) endedLocked() error {
 	return s.Doomed() // the request's own context may have ended since Link
 }
 
-// waitLocked lists s as waiting, and adds it to the queue with add, now or after a
-// delay. The caller dispatches and then calls watchLocked.
+// waitLocked lists s as waiting for a slot, and calls add, which adds it to the
+// queue, at once or after a delay. The caller then gives out slots and calls
+// watchBlockLocked.
 func (s *sending) waitLocked(delay time.Duration, add func(*slots.Queue[*sending], *slots.Entry[*sending])) {
 	s.p.waiting.Push(&s.listed)
 	if delay <= 0 {
-		add(s.p.queue.slots, &s.place)
+		add(s.p.queue.slots, &s.entry)
 		return
 	}
 	s.timer = time.AfterFunc(delay, func() {
 		s.p.queue.mu.Lock()
 		defer s.p.queue.mu.Unlock()
 		if s.listed.Queued() {
-			add(s.p.queue.slots, &s.place)
+			add(s.p.queue.slots, &s.entry)
 			s.p.queue.dispatchLocked()
 		}
 	})
 }
 
-// watchLocked makes s fail as soon as the block's context ends, and not when there is
-// a slot for it, if it has to wait. A block in which no request has to wait does not
-// watch its context.
-func (s *sending) watchLocked() {
+// watchBlockLocked begins to watch the block's context if s has to wait, unless
+// the block watches it already. When that context ends, all requests that wait
+// fail at once. Otherwise they would wait until there is a slot for them. A
+// block in which no request has to wait does not watch its context.
+func (s *sending) watchBlockLocked() {
 	if s.listed.Queued() && s.p.unwatch == nil {
 		p := s.p
 		p.unwatch = context.AfterFunc(p.ctx, func() { p.abandonWaiting(false) })
@@ -101,29 +107,30 @@ func (s *sending) watchLocked() {
 
 // unqueueLocked takes s, which is no longer listed, out of the queue.
 func (s *sending) unqueueLocked() {
-	s.p.queue.slots.Remove(&s.place)
+	s.p.queue.slots.Remove(&s.entry)
 	if s.timer != nil {
 		s.timer.Stop()
 	}
 }
 
-// Cancel ends s for its handle.
-func (s *sending) Cancel() { s.end(context.Canceled) }
+// Cancel cancels s. It is the Cancel of its handle.
+func (s *sending) Cancel() { s.cancel(context.Canceled) }
 
-// Withdraw ends s for its handle unless s is in flight, and reports whether it
-// did. A request that holds a slot, but was not begun, is not sent either,
-// although it takes a Cancel to end it.
+// Withdraw cancels s unless s is in flight, and reports whether it did. A
+// request in flight is not interrupted. But if its Do has not begun yet, it is
+// not sent.
 func (s *sending) Withdraw() bool { return s.withdraw(context.Canceled) == nil }
 
-// end ends s alone, wherever it is on its way.
-func (s *sending) end(why error) {
+// cancel cancels s, queued or in flight, with the error why.
+func (s *sending) cancel(why error) {
 	if x := s.withdraw(why); x != nil {
 		x.End(why)
 	}
 }
 
-// withdraw abandons s if it waits, and returns nil. Otherwise it returns the
-// exchange to end. Whoever is about to queue s, or to begin an exchange, finds why.
+// withdraw abandons s if it waits for a slot, and returns nil. Otherwise it
+// leaves why in the exchange, where enqueue, returnLocked and Do find it, and
+// returns the exchange, which the caller may interrupt.
 func (s *sending) withdraw(why error) *exchange.Exchange {
 	s.p.queue.mu.Lock()
 	defer s.p.queue.mu.Unlock()
@@ -139,7 +146,8 @@ func (s *sending) withdraw(why error) *exchange.Exchange {
 	return s.Exchange
 }
 
-// abandon completes s, which is not sent or not sent again, and is in no queue.
+// abandon completes s with an error. s is not sent, or not sent again, and is
+// in no queue.
 func (s *sending) abandon(err error) {
 	var a exchange.Answer
 	defer func() {
@@ -168,8 +176,8 @@ func (p *Parallel) abandon(left []*sending, err error) {
 	}
 }
 
-// finish does what is left to do, after the last exchange was closed, before the
-// handle of s is done: it tells the observer.
+// finish does what is left to do, after the last exchange was closed, before
+// the handle of s is done: it tells the observer.
 func (s *sending) finish(a *exchange.Answer) {
 	if s.unlink != nil {
 		s.unlink()
@@ -177,8 +185,8 @@ func (s *sending) finish(a *exchange.Answer) {
 	if s.maybeSent {
 		s.MaybeSent(a)
 	}
-	if s.watched != nil {
-		s.Guard.Run(func() { s.watched.tell(a, s.attempts) }, func(err error) { s.Fail(a, err) })
+	if s.observed != nil {
+		s.Guard.Run(func() { s.observed.tell(a, s.attempts) }, func(err error) { s.Fail(a, err) })
 	}
 }
 
@@ -197,8 +205,8 @@ func (s *sending) context() context.Context {
 	if s.Own != nil {
 		ctx = exchange.WithValues(ctx, s.Own)
 	}
-	if s.watched != nil && s.watched.ctx != nil {
-		ctx = exchange.WithValues(ctx, s.watched.ctx)
+	if s.observed != nil && s.observed.ctx != nil {
+		ctx = exchange.WithValues(ctx, s.observed.ctx)
 	}
 	if s.held != nil {
 		ctx = &heldContext{ctx, s.p.queue.limits, s.held}

@@ -14,24 +14,24 @@ import (
 // what the queue has next for the same block. It completes each handle, whether
 // user code returns, panics or ends the goroutine.
 //
-// It is not on the stack of its goroutine. There is little between this file's
-// functions and net/http's, which take most of the stack. So 4 KiB are enough,
-// and a goroutine that sends one request does not spend a tenth of its time on
-// growing its stack.
+// A worker is allocated, and does not stand on the stack of its goroutine. Few
+// functions of this library are on that stack below net/http's, which take most
+// of it. So a stack of 4 KiB is enough. Otherwise a goroutine that sends one
+// request would spend a tenth of its time on growing its stack.
 type worker struct {
 	s    *sending        // nil once there is nothing more to send
 	a    exchange.Answer // of the exchange of s
-	step step            // where s is on its way
-	sent time.Time       // when the attempt got its slot, if there is a Retry
+	step step            // what is being done for s
+	sent time.Time       // when the attempt got its slot; set only if there is a Retry
 
-	// The worker does not use Guard.Run, which would put two more functions on the
-	// stack below net/http's, and make a closure for each request.
+	// The worker does not use Guard.Run, which would put two more functions on
+	// the stack below net/http's, and make a closure for each request.
 	catcher panics.Catcher
 	buf     exchange.Buffer
 }
 
-// A step is what the worker is doing. It is set before each thing that runs user
-// code, so that cutShort can do the rest.
+// A step is what the worker is doing. It is set before each thing that runs
+// user code, so that cutShort can do the rest.
 type step uint8
 
 const (
@@ -78,16 +78,18 @@ func (w *worker) run() {
 	}
 }
 
-// send makes one attempt.
+// send makes one attempt: it sends the request, reads the response, and closes
+// the exchange. If Wait returned a Later, that is no attempt, and the exchange
+// stays open for SameAttempt.
 func (w *worker) send() {
 	s, returned := w.s, false
-	if s.watched != nil && s.attempts == 0 {
-		s.watched.sent = time.Now()
+	if s.observed != nil && s.attempts == 0 {
+		s.observed.sent = time.Now()
 	}
 	if s.decide() != nil {
 		w.sent = time.Now()
 		if s.attempts > 0 {
-			s.watch(func(to attempts.Watcher) { to.Begins(w.sent) })
+			s.withWatcher(func(to attempts.Watcher) { to.Begins(w.sent) })
 		}
 	}
 	w.catcher.Try(func() {
@@ -99,8 +101,8 @@ func (w *worker) send() {
 		w.catcher = panics.Catcher{} // which keeps the first
 	}
 	if w.a.Later > 0 {
-		if s.watched != nil && s.attempts == 0 {
-			s.watched.sent = time.Time{}
+		if s.observed != nil && s.attempts == 0 {
+			s.observed.sent = time.Time{} // it may be canceled before it gets a slot again
 		}
 		return
 	}
@@ -110,8 +112,8 @@ func (w *worker) send() {
 	w.step = judges
 }
 
-// judge reports whether the request is sent again, and after which pause. It asks Retry,
-// unless the request can't be sent again.
+// judge reports whether the request is sent again, and after which pause. It
+// asks Retry, unless the request can't be sent again.
 func (w *worker) judge() (pause time.Duration, again bool) {
 	s := w.s
 	decide := s.decide()
@@ -136,7 +138,7 @@ func (w *worker) judge() (pause time.Duration, again bool) {
 		return 0, false
 	}
 	s.maybeSent = s.maybeSent || !w.a.NotSent
-	s.watch(func(to attempts.Watcher) {
+	s.withWatcher(func(to attempts.Watcher) {
 		to.Ended(attempts.Attempt{Sent: w.sent, Done: attempt.Done, Response: w.a.Response, Received: w.a.Received, Err: w.a.Err})
 	})
 	return pause, true
@@ -156,8 +158,9 @@ func (w *worker) complete() (next *sending) {
 	return next
 }
 
-// cutShort does what is left to do after user code has ended the goroutine. Each of
-// its deferred calls runs even if one before it ends the goroutine again.
+// cutShort does what is left to do after user code has ended the goroutine with
+// runtime.Goexit. The last of its deferred calls runs first: Close, finish,
+// complete. Each runs even if the one before it ends the goroutine again.
 func (w *worker) cutShort() {
 	if w.s == nil {
 		return

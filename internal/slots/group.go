@@ -229,7 +229,7 @@ func (g *Group[T]) arrive(w *Hop[T]) bool {
 		return true
 	}
 	c := g.host(w.host.name)
-	c.hops.Push(&w.place)
+	c.hops.Push(&w.node)
 	g.admit(c)
 	return w.entry.share.at != nil
 }

@@ -58,10 +58,10 @@ type Entry[T any] struct {
 	Item T
 	Host string // what hostLimit counts by; ignored if the queue has no use for it
 
-	age   uint64 // less is older
-	place fifo.Node[*Entry[T]]
-	at    *host[T]  // where it waits or holds a place; nil during a Hop
-	share *share[T] // of the group; nil without one
+	age   uint64               // less is older
+	node  fifo.Node[*Entry[T]] // in at.line, while it waits
+	at    *host[T]             // where it waits or holds a place; nil during a Hop
+	share *share[T]            // of the group; nil without one
 }
 
 // A Hop is an entry that holds a slot and waits for a place at another host.
@@ -71,7 +71,7 @@ type Hop[T any] struct {
 
 	entry *Entry[T]
 	host  *host[T]
-	place fifo.Node[*Hop[T]] // in the line of host, then of the group
+	node  fifo.Node[*Hop[T]] // in the line of host, then of the group
 }
 
 // New returns an empty queue. Zero or less means no limit. byHost says that
@@ -101,9 +101,9 @@ func (q *Queue[T]) Push(e *Entry[T]) {
 	if q.group != nil {
 		e.share = new(share[T])
 	}
-	e.place.Item = e
+	e.node.Item = e
 	e.at = q.host(e.Host)
-	e.at.line.Push(&e.place)
+	e.at.line.Push(&e.node)
 	q.update(e.at)
 }
 
@@ -111,13 +111,13 @@ func (q *Queue[T]) Push(e *Entry[T]) {
 // before all entries of its host that were pushed after it.
 func (q *Queue[T]) Return(e *Entry[T]) {
 	e.at = q.host(e.Host)
-	e.at.line.PushBefore(&e.place, func(other *Entry[T]) bool { return other.age > e.age })
+	e.at.line.PushBefore(&e.node, func(other *Entry[T]) bool { return other.age > e.age })
 	q.update(e.at)
 }
 
 // Remove takes e out of the queue if it waits there for a slot.
 func (q *Queue[T]) Remove(e *Entry[T]) {
-	if e.place.Remove() {
+	if e.node.Remove() {
 		h := e.at
 		e.at = nil
 		q.update(h)
@@ -176,9 +176,9 @@ func (q *Queue[T]) Hop(e *Entry[T], to string) *Hop[T] {
 	}
 	e.Host = to
 	w := &Hop[T]{Turn: make(chan struct{}), entry: e, host: q.host(to)}
-	w.place.Item = w
+	w.node.Item = w
 	if !q.hasPlace(w.host) {
-		w.host.hops.Push(&w.place)
+		w.host.hops.Push(&w.node)
 		return w
 	}
 	if w.arrive() {
@@ -203,7 +203,7 @@ func (w *Hop[T]) arrive() bool {
 // Leave takes w out of the line. An entry that has got its place by then keeps
 // it until Release.
 func (q *Queue[T]) Leave(w *Hop[T]) {
-	w.place.Remove()
+	w.node.Remove()
 	q.update(w.host)
 }
 
