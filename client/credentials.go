@@ -35,7 +35,7 @@ import (
 type trail struct {
 	first *http.Request
 	home  origin.Origin // of first
-	left  bool          // a hop went to another origin; set by redirected
+	left  bool          // a hop went to another origin; set by checkRedirect
 }
 
 // trailKey is the key of the *trail in the context of a request.
@@ -65,7 +65,7 @@ func trailTo(req *http.Request) *trail {
 // mayHave reports whether req may have the client's Header and Auth: whether it
 // and all requests whose redirects led to it go to the origin that these are
 // for.
-func (h *hop) mayHave(req *http.Request) bool {
+func (h *hopTransport) mayHave(req *http.Request) bool {
 	return stayed(req) && (h.base.url == nil || origin.Of(req.URL) == h.base.origin)
 }
 
@@ -90,7 +90,7 @@ func stayed(req *http.Request) bool {
 // The copy has the host in ASCII and no empty port. net/http dials one form of
 // an internationalized host, and looks for its HTTP/2 connections by another:
 // for "https://BÜCHER.example" it dials again and again, without end.
-func (h *hop) dress(req *http.Request) (*http.Request, error) {
+func (h *hopTransport) dress(req *http.Request) (*http.Request, error) {
 	mayHave := (len(h.header) > 0 || h.auth != nil) && h.mayHave(req)
 	cookies := h.cookies(req)
 	host, named := origin.Dialed(req.URL), origin.WithoutEmptyPort(req.Host)
@@ -135,7 +135,7 @@ func (h *hop) dress(req *http.Request) (*http.Request, error) {
 // the client, as Header does. Header and Auth take precedence over it, because
 // they say more exactly who the client is. They also take precedence over
 // userinfo that a server wrote into a Location.
-func (h *hop) own(req *http.Request) map[string]bool {
+func (h *hopTransport) own(req *http.Request) map[string]bool {
 	own := make(map[string]bool, len(req.Header))
 	for key := range req.Header {
 		own[http.CanonicalHeaderKey(key)] = true
@@ -160,7 +160,7 @@ func basic(u *url.Userinfo) string {
 
 // addHeader adds the client's Header to out, a copy of req, but for the names
 // in own. A Host is set only if req has no Host of its own.
-func (h *hop) addHeader(out, req *http.Request, own map[string]bool) {
+func (h *hopTransport) addHeader(out, req *http.Request, own map[string]bool) {
 	for key, values := range h.header {
 		key = http.CanonicalHeaderKey(key)
 		if key == "Host" {
@@ -185,7 +185,7 @@ func (h *hop) addHeader(out, req *http.Request, own map[string]bool) {
 //
 // Auth runs with a context that does not track connections. It may send a
 // request for a token, whose connection would prove nothing about req.
-func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
+func (h *hopTransport) addAuth(out, req *http.Request, own map[string]bool) error {
 	signed := out.WithContext(conns.Unwatched(req.Context()))
 	err := h.auth(signed)
 	*out = *signed.WithContext(req.Context())
@@ -219,7 +219,7 @@ func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
 // settleCredentials decides about the request's own credentials when req is
 // about to follow a redirect. If req and all hops before it go to the origin of
 // the first, settleCredentials adds those that net/http has removed. Otherwise
-// it removes them all. begun is the request as http.Client was given it,
+// it removes them all. first is the request as http.Client was given it,
 // without the Authorization that http.Client makes of userinfo.
 //
 // net/http's rules are different. It keeps credentials for another port of the
@@ -232,13 +232,13 @@ func (h *hop) addAuth(out, req *http.Request, own map[string]bool) error {
 // The request's own Host is removed as well. net/http keeps it for a Location
 // such as "//other.example/". It would be sent to a host that it does not name,
 // and with it the cookies that the Jar has for that name.
-func (h *hop) settleCredentials(req, begun *http.Request) {
+func (h *hopTransport) settleCredentials(req, first *http.Request) {
 	if !stayed(req) {
 		req.Host = ""
 		maps.DeleteFunc(req.Header, func(key string, _ []string) bool { return isCredential(key) })
 		return
 	}
-	for key, values := range begun.Header {
+	for key, values := range first.Header {
 		if isCredential(key) && req.Header[key] == nil && (h.jar == nil || http.CanonicalHeaderKey(key) != "Cookie") {
 			req.Header[key] = slices.Clone(values)
 		}
@@ -281,7 +281,7 @@ func (storing) Cookies(*url.URL) []*http.Cookie { return nil }
 // cookies returns the cookies that the Jar has for req. It looks them up under
 // the host under which http.Client stores them, which is the request's Host if
 // it has one.
-func (h *hop) cookies(req *http.Request) []*http.Cookie {
+func (h *hopTransport) cookies(req *http.Request) []*http.Cookie {
 	if h.jar == nil {
 		return nil
 	}

@@ -5,13 +5,14 @@ import (
 	"reflect"
 )
 
-// A dispatcher is a copy of the user's http.Client, with a hop as its
-// transport: the hop applies this client's rules about what is sent where. A
-// block has one dispatcher.
+// A dispatcher is a copy of the user's http.Client, with a hopTransport around
+// the user's transport. http.Client follows the redirects. The hopTransport
+// applies this client's rules about what is sent where. A block has one
+// dispatcher.
 type dispatcher struct {
 	client http.Client
-	hop    hop  // the transport of every hop
-	plain  bool // client has neither a Jar nor a Timeout
+	hops   hopTransport // the transport of client, perhaps within a timed
+	plain  bool         // client has neither a Jar nor a Timeout
 }
 
 // dispatcher returns a dispatcher with the settings of c. base is c.BaseURL.
@@ -22,23 +23,23 @@ func (c *Client) dispatcher(base base) *dispatcher {
 	}
 	hc := &d.client
 	d.plain = hc.Jar == nil && hc.Timeout <= 0
-	d.hop = hop{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
-	if d.hop.next == nil {
-		d.hop.next, d.hop.shared = shared(), true
+	d.hops = hopTransport{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
+	if d.hops.next == nil {
+		d.hops.next, d.hops.shared = shared(), true
 	}
-	d.hop.id = d.hop.next
-	if !reflect.ValueOf(d.hop.next).Comparable() {
-		d.hop.id = &d.hop // no key for the gate: it is then one per block
+	d.hops.id = d.hops.next
+	if !reflect.ValueOf(d.hops.next).Comparable() {
+		d.hops.id = &d.hops // no key for the gate: it is then one per block
 	}
-	hc.Transport = &d.hop
+	hc.Transport = &d.hops
 	if hc.Timeout > 0 {
-		hc.Transport = timed{&d.hop}
+		hc.Transport = timed{&d.hops}
 	}
 	if hc.Jar != nil {
-		d.hop.jar = hc.Jar
+		d.hops.jar = hc.Jar
 		hc.Jar = storing{hc.Jar}
 	}
-	hc.CheckRedirect = d.hop.redirected(hc.CheckRedirect)
+	hc.CheckRedirect = d.hops.checkRedirect(hc.CheckRedirect)
 	return d
 }
 
@@ -58,7 +59,7 @@ func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	if len(req.Header) > 0 {
 		header = req.Header.Clone()
 	}
-	resp, err := d.hop.RoundTrip(req)
+	resp, err := d.hops.RoundTrip(req)
 	if err == nil && resp.StatusCode/100 != 3 && resp.Body != nil {
 		return resp, nil
 	}
@@ -75,23 +76,24 @@ func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 		resp.Request = req
 	}
 	hc := d.client
-	hc.Transport = &begun{resp: resp, err: err, next: &d.hop}
+	hc.Transport = &replay{resp: resp, err: err, next: &d.hops}
 	return hc.Do(req)
 }
 
-// A begun is a transport for a request whose first hop was sent. Its first
-// RoundTrip returns resp and err. All others are those of next.
-type begun struct {
+// A replay is the transport for a request whose first hop Do has sent itself.
+// Its first RoundTrip returns resp and err, with which that hop came back. It
+// sends all others through next.
+type replay struct {
 	resp *http.Response
 	err  error
 	told bool // resp and err were returned
 	next http.RoundTripper
 }
 
-func (b *begun) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !b.told {
-		b.told = true
-		return b.resp, b.err
+func (r *replay) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !r.told {
+		r.told = true
+		return r.resp, r.err
 	}
-	return b.next.RoundTrip(req)
+	return r.next.RoundTrip(req)
 }

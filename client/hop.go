@@ -13,12 +13,13 @@ import (
 	"github.com/abreast-go/abreast/internal/origin"
 )
 
-// A hop is the transport of the http.Client of a block. Each hop of a request
-// passes through it: the request itself, and one for each redirect.
-// credentials.go says what a hop is sent with.
+// A hop is one request to one server: the request as the caller made it, or
+// what follows from a redirect. A hopTransport is the transport of a block's
+// http.Client, so it sends each hop of a request. credentials.go says what a
+// hop is sent with.
 //
-// The fields are set once. A hop serves many requests at once.
-type hop struct {
+// The fields are set once. A hopTransport serves many requests at once.
+type hopTransport struct {
 	next   http.RoundTripper
 	header http.Header               // Client.Header
 	auth   func(*http.Request) error // Client.Auth, or nil
@@ -38,7 +39,7 @@ type hop struct {
 //  4. checks what the transport returned.
 //
 // Like any RoundTripper, it closes req.Body if it does not send req.
-func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
+func (h *hopTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Response != nil { // a redirect led here
 		if err := hops.Wait(req); err != nil {
 			closeBody(req)
@@ -64,7 +65,7 @@ func (h *hop) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // prepare returns req as it is sent, or the error that refuses it.
-func (h *hop) prepare(req *http.Request) (*http.Request, error) {
+func (h *hopTransport) prepare(req *http.Request) (*http.Request, error) {
 	if h.base.err != nil { // BaseURL says where credentials may go
 		return nil, &fail.Refusal{Err: h.base.err}
 	}
@@ -76,7 +77,7 @@ func (h *hop) prepare(req *http.Request) (*http.Request, error) {
 
 // answer returns the result of req from what the transport returned. It closes
 // the body of a response that it does not return.
-func (h *hop) answer(req *http.Request, resp *http.Response, err error) (*http.Response, error) {
+func (h *hopTransport) answer(req *http.Request, resp *http.Response, err error) (*http.Response, error) {
 	if err != nil || resp == nil {
 		conns.Failed(req.Context())
 	}
@@ -109,11 +110,11 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// redirected returns a CheckRedirect for http.Client. For each hop that a
+// checkRedirect returns a CheckRedirect for http.Client. For each hop that a
 // redirect leads to, it first gives the hop the credentials that it may have,
 // removes all others, and then calls next, the user's CheckRedirect or nil.
 // What next adds is kept.
-func (h *hop) redirected(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
+func (h *hopTransport) checkRedirect(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
 	if next == nil {
 		next = tenRedirects
 	}
@@ -157,9 +158,9 @@ func inheritFragment(req *http.Request) {
 // sent: a fragment (RFC 9110, section 10.1.3) and the zone of an IPv6 address
 // (RFC 6874). A Referer that the caller set stays as it is. If req may have the
 // client's Header and that has a Referer, cleanReferer removes net/http's,
-// which would otherwise take precedence. begun is the first hop.
-func (h *hop) cleanReferer(req, begun *http.Request) {
-	if len(req.Header["Referer"]) == 0 || hasHeader(begun.Header, "Referer") {
+// which would otherwise take precedence. first is the first hop.
+func (h *hopTransport) cleanReferer(req, first *http.Request) {
+	if len(req.Header["Referer"]) == 0 || hasHeader(first.Header, "Referer") {
 		return
 	}
 	if hasHeader(h.header, "Referer") && h.mayHave(req) {

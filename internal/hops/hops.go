@@ -5,7 +5,8 @@ package hops
 
 import "net/http"
 
-// A Waiter is the value of a request's context under Key.
+// A Waiter is the value of a request's context under Key. In package parallel
+// it is the sending. The context of the request, a conns.Conns, returns it.
 type Waiter interface {
 	// WaitHop waits until req may be sent to its host.
 	WaitHop(req *http.Request) error
