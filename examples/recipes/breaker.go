@@ -13,7 +13,9 @@ import (
 // reverse, so that each attempt counts.
 //
 // A request that it refuses fails with circuitbreaker.ErrOpen, which does not
-// match pending.ErrNotSent: an earlier attempt may have been sent.
+// match pending.ErrNotSent: an earlier attempt may have been sent. So
+// parallel.Retries sends an idempotent request again, after a pause. A function
+// for Client.Retry that returns false for ErrOpen does not.
 type Breaker struct {
 	Next    http.RoundTripper
 	Breaker circuitbreaker.CircuitBreaker[*http.Response]

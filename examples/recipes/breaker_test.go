@@ -179,6 +179,34 @@ func TestBreaker_openRefuses(t *testing.T) {
 	})
 }
 
+// Retries sends a GET again that an open breaker refuses, as the comment of
+// Breaker says.
+func TestBreaker_belowClientRetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		breaker := circuitbreaker.NewBuilder[*http.Response]().WithFailureThreshold(1).Build()
+		breaker.Open()
+		var attempts []int
+		retries := parallel.Retries(2)
+		c := client.Client{
+			HTTP: &http.Client{Transport: &recipes.Breaker{Next: broken(t).Transport, Breaker: breaker}},
+			Retry: func(a parallel.Attempt) (time.Duration, bool) {
+				attempts = append(attempts, a.N)
+				return retries(a)
+			},
+		}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, err := p.Get("http://h/").Response()
+			if !errors.Is(err, circuitbreaker.ErrOpen) {
+				t.Errorf("Response() = %v; want %v", err, circuitbreaker.ErrOpen)
+			}
+			return nil
+		})
+		if diff := cmp.Diff([]int{1, 2, 3}, attempts); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // closed is a body that knows.
 type closed bool
 

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/abreast-go/abreast/client"
 	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
 )
 
 // TracedParallel calls c.Parallel in a span, which is the parent of the spans
@@ -24,6 +27,24 @@ func TracedParallel(ctx context.Context, tracer trace.Tracer, name string, c *cl
 		span.SetStatus(codes.Error, err.Error())
 	}
 	return err
+}
+
+// TracedRequests returns a function for Client.Observe that makes a span for each
+// request, from when it is made until it is done. So the span has its time in the
+// queue and the pauses between its attempts. The spans of Traced are within it,
+// one for each attempt and hop. Its attribute "attempts" counts the attempts. A
+// request that was canceled has a span without an error.
+func TracedRequests(tracer trace.Tracer) func(*http.Request) (context.Context, func(pending.Outcome)) {
+	return func(r *http.Request) (context.Context, func(pending.Outcome)) {
+		ctx, span := tracer.Start(r.Context(), "request "+r.Method)
+		return ctx, func(o pending.Outcome) {
+			span.SetAttributes(attribute.Int("attempts", o.Attempts))
+			if failed := (*url.Error)(nil); errors.As(o.Err, &failed) && !errors.Is(failed, context.Canceled) {
+				span.SetStatus(codes.Error, failed.Err.Error()) // without the URL, which may have a secret in its query
+			}
+			span.End()
+		}
+	}
 }
 
 // Traced returns a transport that calls next and makes a client span for each

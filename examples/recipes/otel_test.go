@@ -182,6 +182,73 @@ func TestTraced_aroundRetryOrWithin(t *testing.T) {
 	}
 }
 
+// A request that is sent again has a span for each attempt, within a span of its
+// own, which counts them.
+func TestTracedRequests(t *testing.T) {
+	const s, none = time.Second, codes.Unset
+	type span struct {
+		Name     string
+		Under    string
+		Took     time.Duration
+		Status   codes.Code
+		Attempts string
+	}
+	attempt := func(status codes.Code) span { return span{"HTTP GET", "request GET", s, status, ""} }
+	for name, test := range map[string]struct {
+		status []int
+		end    func(*pending.Pending) // nil: it ends by itself
+		want   []span                 // in the order of their ends
+	}{
+		"one attempt": {[]int{200}, nil, []span{attempt(none), {"request GET", "block", s, none, "1"}}},
+		"three":       {[]int{503, 503, 200}, nil, []span{attempt(codes.Error), attempt(codes.Error), attempt(none), {"request GET", "block", 7 * s, none, "3"}}},
+		"canceled in the pause": {[]int{503, 200}, func(h *pending.Pending) {
+			time.Sleep(2 * s)
+			h.Cancel()
+			h.Response()
+		}, []span{attempt(codes.Error), {"request GET", "block", 2 * s, none, "1"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := &turned{status: test.status, retryAfter: "2"}
+				srv := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					time.Sleep(s)
+					server.ServeHTTP(w, r)
+				}))
+				exporter := tracetest.NewInMemoryExporter()
+				provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+				tracer := provider.Tracer("test")
+				c := client.Client{
+					HTTP:    &http.Client{Transport: recipes.Traced(srv.Transport, otelhttp.WithTracerProvider(provider))},
+					Retry:   parallel.Retries(4),
+					Observe: recipes.TracedRequests(tracer),
+				}
+				recipes.TracedParallel(t.Context(), tracer, "block", &c, func(p *parallel.Parallel) error {
+					h := p.Get("http://h/")
+					if test.end != nil {
+						test.end(h)
+					}
+					h.Response()
+					return nil
+				})
+				spans := exporter.GetSpans()
+				names := make(map[string]string)
+				for _, s := range spans {
+					names[s.SpanContext.SpanID().String()] = s.Name
+				}
+				var got []span
+				for _, s := range spans[:len(spans)-1] {
+					got = append(got, span{
+						s.Name, names[s.Parent.SpanID().String()], s.EndTime.Sub(s.StartTime), s.Status.Code, attributeOf(s, "attempts"),
+					})
+				}
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Errorf("spans (-want +got):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
 // otelhttp by itself marks a canceled request as failed. See WARNINGS.md.
 func TestOtelhttp_loserIsError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

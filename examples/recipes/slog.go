@@ -16,6 +16,9 @@ import (
 // or by the end of its block), at Error if it failed, at Warn if its status is
 // 400 or more, and at Info otherwise.
 //
+// A request that Client.Retry has sent again has one line, with the number of
+// attempts and the outcome of the last.
+//
 // The line has no headers. The URL is logged without user, password and query,
 // and the text of an error without its URL. The path is logged, so it must not
 // contain secrets; if it has an "@", everything before it is replaced.
@@ -30,6 +33,9 @@ func Log(logger *slog.Logger) func(*http.Request) (context.Context, func(pending
 			}
 			if !o.Sent.IsZero() {
 				attrs = append(attrs, slog.Duration("queued", o.Sent.Sub(o.Made)))
+			}
+			if o.Attempts > 1 {
+				attrs = append(attrs, slog.Int("attempts", o.Attempts))
 			}
 			level := slog.LevelInfo
 			switch {

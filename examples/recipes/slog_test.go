@@ -160,6 +160,23 @@ func TestLog(t *testing.T) {
 	}
 }
 
+// A request that was sent three times has one line.
+func TestLog_attempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, &turned{status: []int{503, 503, 200}, retryAfter: "2"})
+		var log bytes.Buffer
+		c := client.Client{HTTP: s.Client(), Retry: parallel.Retries(4), Observe: recipes.Log(slog.New(slog.NewTextHandler(&log, nil)))}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			_, err := p.Get("http://h/").Response()
+			return err
+		})
+		if got := log.String(); strings.Count(got, "\n") != 1 ||
+			!strings.Contains(got, "level=INFO msg=request method=GET url=http://h/ bytes=8 took=4s queued=0s attempts=3 status=200") {
+			t.Errorf("the log doesn't have one line with three attempts:\n%s", got)
+		}
+	})
+}
+
 // The time that a request waited for a slot is told apart.
 func TestLog_queueTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
