@@ -15,7 +15,18 @@ type program struct {
 	timeout          time.Duration
 	waits            bool // there is a Wait
 	network          bool // net/http and a server, in place of the test's own transport
+	ahead            int  // of the client; 0 means the default
+	retries          bool // there is a Retry
+	shares           []shares
+	runs             int // how many goroutines open main
 	main             scope
+}
+
+// A shares holds arguments of NewLimits and then of Set, which is called after a
+// time.
+type shares struct {
+	after          time.Duration
+	total, perHost int
 }
 
 // A scope holds what the function of one block does.
@@ -112,6 +123,18 @@ type spec struct {
 	waits   time.Duration
 	own     time.Duration // for Do: when its context ends; 0 means never
 	by      way           // for Each
+
+	// With a Retry:
+	fails   int           // attempts that fail, before one has the result
+	failure result        // of these
+	again   int           // how often Retry returns true
+	pause   time.Duration // that it returns
+	panics  bool          // Retry panics
+
+	// With a Wait:
+	laters int           // how often it returns Later
+	later  time.Duration // for how long
+	tokens bool          // it opens a block with its request's context
 }
 
 type result int
@@ -128,10 +151,11 @@ const (
 	panics_  // in the transport
 	goexits  // in the transport
 	panicsIn // in the body's Read
+	undialed // nothing is sent: the dial fails
 )
 
 func (r result) String() string {
-	return [...]string{"200", "404", "503", "error", "stalls", "short", "cut", "nil", "panic", "goexit", "panic-in-body"}[r]
+	return [...]string{"200", "404", "503", "error", "stalls", "short", "cut", "nil", "panic", "goexit", "panic-in-body", "not dialed"}[r]
 }
 
 var results = []result{
@@ -153,6 +177,8 @@ const (
 type decoder struct {
 	left []byte
 	ops  int
+
+	retries, laters bool
 }
 
 func (d *decoder) next() int {
@@ -187,6 +213,19 @@ func decode(b []byte) *program {
 		timeout:   200*time.Millisecond + d.ms(4, 100),
 		waits:     flags&1 != 0,
 		network:   flags&6 == 6,
+	}
+	pr.runs = 1
+	pr.retries, d.retries = flags&8 != 0, flags&8 != 0
+	d.laters = pr.waits && flags&16 != 0
+	if flags&32 != 0 {
+		pr.ahead = []int{1, 2, 7, 1000}[d.next()%4]
+	}
+	if flags&64 != 0 {
+		pr.runs += d.next() % 3
+		for range 1 + d.next()%3 {
+			b := d.next()
+			pr.shares = append(pr.shares, shares{d.ms(8, 40), []int{1, 1, 2, 3, 0, 5}[b%6], []int{0, 1, 2}[b/6%3]})
+		}
 	}
 	pr.main = d.scope(0, true)
 	return pr
@@ -252,7 +291,7 @@ func (d *decoder) list(depth int) (ops []op) {
 
 func (d *decoder) spec() spec {
 	b, c, hop := d.next(), d.next(), d.next()
-	return spec{
+	s := spec{
 		result:  results[b%len(results)],
 		host:    []string{"a", "b", "a", "c"}[b/len(results)%4],
 		hop:     []string{"", "", "", "", "a", "b", "c", "c"}[hop%8],
@@ -266,6 +305,19 @@ func (d *decoder) spec() spec {
 		own:     d.seldom(4, 30),
 		by:      []way{byGet, byGet, byGet, byGet, byGet, byGo, byRace, byTheOneBefore}[c/3%8],
 	}
+	if d.retries {
+		b, c := d.next(), d.next()
+		s.fails, s.again = []int{0, 0, 1, 1, 2, 3}[b%6], []int{5, 5, 5, 1}[b/6%4]
+		s.failure = []result{unavailable, unavailable, broken, stalls, short, undialed, nothing, notFound}[c%8]
+		s.pause = []time.Duration{0, 0, time.Millisecond, 20 * time.Millisecond, 75 * time.Millisecond, 3 * time.Second, -time.Second}[c/8%7]
+		s.panics = b > 250
+	}
+	if d.laters {
+		b := d.next()
+		s.laters, s.tokens = []int{0, 0, 0, 1, 1, 4}[b%6], b/6%4 == 3
+		s.later = []time.Duration{time.Nanosecond, 10 * time.Millisecond, 33 * time.Millisecond, time.Second}[b/24%4]
+	}
+	return s
 }
 
 // sharesHandles reports whether goroutines other than the function's may claim
@@ -298,6 +350,18 @@ func (pr *program) String() string {
 	fmt.Fprintf(&b, "c := client.Client{HTTP: %s, Limit: %d, HostLimit: %d, Timeout: %v", transport, pr.limit, pr.hostLimit, pr.timeout)
 	if pr.waits {
 		b.WriteString(", Wait: wait")
+	}
+	if pr.ahead != 0 {
+		fmt.Fprintf(&b, ", Ahead: %d", pr.ahead)
+	}
+	if pr.retries {
+		b.WriteString(", Retry: retry")
+	}
+	if pr.shares != nil {
+		fmt.Fprintf(&b, ", Shared: %v", pr.shares)
+	}
+	if pr.runs > 1 {
+		fmt.Fprintf(&b, ", opened by %d goroutines", pr.runs)
 	}
 	b.WriteString("}\n")
 	pr.main.print(&b, "", blockCall)
@@ -394,6 +458,12 @@ func (s spec) String() string {
 	}
 	if s.wait != ok || s.waits != 0 {
 		fmt.Fprintf(&b, " (Wait: %v after %v)", s.wait, s.waits)
+	}
+	if s.fails > 0 || s.panics {
+		fmt.Fprintf(&b, " (before: %d times %v; Retry returns %v, %d times, panics: %v)", s.fails, s.failure, s.pause, s.again, s.panics)
+	}
+	if s.laters > 0 || s.tokens {
+		fmt.Fprintf(&b, " (Wait: %d times Later(%v), token: %v)", s.laters, s.later, s.tokens)
 	}
 	return b.String()
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,15 +70,24 @@ func runProgram(t *testing.T, b []byte) {
 		w := &world{program: pr, blocks: make(map[*parallel.Parallel]*block)}
 		w.client = &client.Client{
 			HTTP: &http.Client{Transport: w.transport(t)}, Limit: pr.limit, HostLimit: pr.hostLimit,
-			Timeout: pr.timeout, Observe: w.observe,
+			Timeout: pr.timeout, Observe: w.observe, Ahead: pr.ahead,
 		}
 		if pr.waits {
 			w.client.Wait = w.wait
 		}
+		if pr.retries {
+			w.client.Retry = w.retry
+		}
+		if pr.shares != nil {
+			w.share()
+		}
+		w.tokens = &client.Client{HTTP: &http.Client{Transport: roundTrip(w.token)}, Shared: w.shared, Limit: 2}
 		over := make(chan struct{})
 		go func() {
 			defer close(over)
-			w.open(context.Background(), pr.main)
+			for range pr.runs {
+				w.spawned.Go(func() { w.open(context.Background(), pr.main) })
+			}
 			w.spawned.Wait()
 		}()
 		select {
@@ -100,6 +110,8 @@ func runProgram(t *testing.T, b []byte) {
 type world struct {
 	program *program
 	client  *client.Client
+	tokens  *client.Client   // for blocks that Wait opens
+	shared  *parallel.Limits // nil without them
 	spawned sync.WaitGroup
 
 	mu sync.Mutex
@@ -111,6 +123,10 @@ type world struct {
 	blocks   map[*parallel.Parallel]*block
 	order    []*block
 	records  []*record
+
+	held, most, mostOf int // slots of shared; the highest limits that it had, 0 means none
+	hosts              map[string]int
+	tokenRequests      int
 }
 
 // A block is a Parallel of the run.
@@ -129,9 +145,13 @@ type block struct {
 	order    [][]*record      // the handles that each consumer of its arrivals got
 
 	// Only of a root:
-	held  int // slots
-	hosts map[string]int
+	held   int // slots
+	hosts  map[string]int
+	pauses map[string]*hostPause
 }
+
+// A hostPause is what Laters have done to a host.
+type hostPause struct{ since, until time.Time }
 
 // A record is a handle of the run.
 type record struct {
@@ -166,6 +186,15 @@ type record struct {
 	result            error     // the error of the Go function, or how it ended
 	panicked          bool
 	how               ending // how the Go function ended
+
+	slots       int       // taken, and not given back for a Later
+	began       int       // attempts that came to the transport
+	current     bool      // the last attempt came to the transport
+	transmitted bool      // one of them was, as far as the transport knows
+	responded   bool      // by a redirect
+	paused      bool      // it gave back its slot, for another attempt or a Later
+	notBefore   time.Time // end of the pause
+	laters      int       // Laters that Wait returned
 }
 
 func (w *world) problem(format string, args ...any) {
@@ -214,12 +243,141 @@ func (w *world) observe(req *http.Request) (context.Context, func(pending.Outcom
 		if r.bodies != 0 || r.entered != r.left {
 			w.problemLocked("%v is done while it is inside the client: %d of %d RoundTrips returned, %d bodies open", r, r.left, r.entered, r.bodies)
 		}
-		if r.slot {
-			r.slot = false
-			r.b.root.held--
-			w.leaveHostLocked(r)
-		}
+		w.releaseLocked(r)
 	}
+}
+
+// share gives the client shared Limits, and changes them as the program says.
+func (w *world) share() {
+	w.hosts = make(map[string]int)
+	first := w.program.shares[0]
+	w.shared = parallel.NewLimits(first.total, first.perHost)
+	w.client.Shared = w.shared
+	w.most, w.mostOf = first.total, first.perHost
+	atMost := func(l, other int) int {
+		if l == 0 || other == 0 {
+			return 0
+		}
+		return max(l, other)
+	}
+	w.spawned.Go(func() {
+		for _, s := range w.program.shares[1:] {
+			<-time.After(s.after)
+			w.mu.Lock()
+			w.most, w.mostOf = atMost(w.most, s.total), atMost(w.mostOf, s.perHost)
+			w.mu.Unlock()
+			w.shared.Set(s.total, s.perHost)
+		}
+	})
+}
+
+// token is the transport of w.tokens.
+func (w *world) token(req *http.Request) (*http.Response, error) {
+	if err := pause(req.Context(), 2*time.Millisecond, 0); err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: req}, nil
+}
+
+// fetchToken opens a block with the context of a request that holds a slot.
+func (w *world) fetchToken(req *http.Request) error {
+	return w.tokens.Parallel(req.Context(), func(p *parallel.Parallel) error {
+		w.mu.Lock()
+		w.tokenRequests += 2
+		w.mu.Unlock()
+		_, err := pending.All(p.Get("http://a/"), p.Get("http://b/"))
+		return err
+	})
+}
+
+// releaseLocked records that r no longer holds a slot.
+func (w *world) releaseLocked(r *record) {
+	if r.slot {
+		r.slot = false
+		r.b.root.held--
+		w.held--
+		w.leaveHostLocked(r)
+	}
+}
+
+// planned returns the spec of r with the result of the attempt that is under
+// way.
+func (w *world) planned(r *record) spec {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return r.plannedLocked()
+}
+
+func (r *record) plannedLocked() spec {
+	s := r.spec
+	if r.began <= s.fails {
+		s.result = s.failure
+	}
+	return s
+}
+
+// beginLocked records that an attempt of r has come to the transport.
+func (w *world) beginLocked(r *record) {
+	r.began++
+	r.current, r.enteredAt = true, time.Now()
+	if r.enteredAt.Before(r.notBefore) {
+		w.problemLocked("%v was sent %v before the end of its pause", r, r.notBefore.Sub(r.enteredAt))
+	}
+}
+
+func (w *world) retry(a parallel.Attempt) (time.Duration, bool) {
+	r := w.of(a.Request)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	s := r.plannedLocked()
+	bad := func(format string, args ...any) {
+		w.problemLocked("Retry was called for %v: "+format, append([]any{r}, args...)...)
+	}
+	switch {
+	case a.N != r.slots || a.N != r.began || (a.Err == nil) == (a.Response == nil):
+		bad("%+v, and it was sent %d times", a, r.began)
+	case !a.Done.Equal(now) || a.Sent.After(r.enteredAt) || a.Sent.Before(r.notBefore):
+		bad("sent %v, done %v; it was entered at %v, paused until %v, and now is %v", a.Sent, a.Done, r.enteredAt, r.notBefore, now)
+	case r.upload || r.refused || r.panicked:
+		bad("it can't be sent again")
+	case !r.canceledAt.IsZero() && now.After(r.canceledAt) || !r.b.endedAt.IsZero() && now.After(r.b.endedAt):
+		bad("it was canceled at %v, and its block ended at %v", r.canceledAt, r.b.endedAt)
+	case r.entered != r.left || r.bodies != 0 || !r.slot:
+		bad("%d of %d RoundTrips returned, %d bodies open, holding a slot: %v", r.left, r.entered, r.bodies, r.slot)
+	case a.Response != nil && a.Response.StatusCode != s.status():
+		bad("status %d", a.Response.StatusCode)
+	case a.Err != nil && errors.Is(a.Err, pending.ErrNotSent) && s.result != undialed && !w.program.network:
+		bad("%v", a.Err)
+	}
+	w.checkTimeLocked(r, now)
+	if s.panics {
+		v := r.panicLocked()
+		w.releaseLocked(r)
+		panic(v)
+	}
+	if a.N > min(s.fails, s.again) {
+		return s.pause, false
+	}
+	if deadline, ok := r.b.p.Context().Deadline(); !ok || !now.Add(max(s.pause, 0)).After(deadline) {
+		w.releaseLocked(r)
+		r.paused, r.current, r.redirected, r.notBefore = true, false, false, now.Add(s.pause)
+	}
+	return s.pause, true
+}
+
+// checkTimeLocked checks the time of an attempt that has ended.
+func (w *world) checkTimeLocked(r *record, ended time.Time) {
+	if d := ended.Sub(r.enteredAt); d > r.timeout()+r.spec.lag {
+		w.problemLocked("%v took %v, of a Timeout of %v and %v more", r, d, r.timeout(), r.spec.lag)
+	}
+}
+
+func (r *record) timeout() time.Duration {
+	if r.spec.timeout == 0 {
+		return r.b.w.program.timeout
+	}
+	return r.spec.timeout
 }
 
 // takeSlotLocked records that req, a hop of r, holds a slot and a place at its
@@ -227,12 +385,23 @@ func (w *world) observe(req *http.Request) (context.Context, func(pending.Outcom
 func (w *world) takeSlotLocked(r *record, req *http.Request) {
 	root := r.b.root
 	if !r.slot {
-		r.slot, r.slotAt = true, time.Now()
+		r.slot, r.paused = true, false
+		r.slots++
+		if r.slots == 1 {
+			r.slotAt = time.Now()
+		}
 		root.held++
+		w.held++
 	}
 	if r.host == "" {
 		r.host = req.URL.Host
 		root.hosts[r.host]++
+		if w.shared != nil {
+			w.hosts[r.host]++
+		}
+	}
+	if w.shared != nil && (w.most > 0 && w.held > w.most || w.mostOf > 0 && w.hosts[r.host] > w.mostOf) {
+		w.problemLocked("%d requests in flight, %d to %s; the shared limits are at most %d and %d", w.held, w.hosts[r.host], r.host, w.most, w.mostOf)
 	}
 	if l := w.program.limit; l > 0 && root.held > l {
 		w.problemLocked("%d requests in flight, of a Limit of %d", root.held, l)
@@ -245,6 +414,9 @@ func (w *world) takeSlotLocked(r *record, req *http.Request) {
 func (w *world) leaveHostLocked(r *record) {
 	if r.host != "" {
 		r.b.root.hosts[r.host]--
+		if w.shared != nil {
+			w.hosts[r.host]--
+		}
 		r.host = ""
 	}
 }
@@ -255,7 +427,23 @@ func (w *world) wait(req *http.Request) error {
 	w.takeSlotLocked(r, req)
 	r.waited = req.URL.Host
 	hop := r.redirected
+	if p := r.b.root.pauses[req.URL.Host]; p != nil && time.Now().After(p.since) && time.Now().Before(p.until) {
+		w.problemLocked("%v: Wait was called for %s, which was set aside until %v", r, req.URL.Host, p.until)
+	}
+	later := r.laters < r.spec.laters && req.Context().Err() == nil
+	if later {
+		r.laters++
+		w.setAsideLocked(r, req.URL.Host)
+	}
 	w.mu.Unlock()
+	if later {
+		return fmt.Errorf("wrapped: %w", parallel.Later(r.spec.later))
+	}
+	if r.spec.tokens {
+		if err := w.fetchToken(req); err != nil {
+			return err
+		}
+	}
 	if hop {
 		return pause(req.Context(), r.spec.waits, 0)
 	}
@@ -275,14 +463,42 @@ func (w *world) wait(req *http.Request) error {
 	return nil
 }
 
+// setAsideLocked records that Wait returns Later for r.
+func (w *world) setAsideLocked(r *record, host string) {
+	now := time.Now()
+	p := r.b.root.pauses[host]
+	if p == nil || !now.Before(p.until) {
+		p = &hostPause{since: now}
+		r.b.root.pauses[host] = p
+	}
+	if until := now.Add(r.spec.later); until.After(p.until) {
+		p.until = until
+	}
+	if r.redirected { // a hop keeps its slot
+		w.leaveHostLocked(r)
+		return
+	}
+	w.releaseLocked(r)
+	r.slots--
+	r.paused = true
+	if r.slots == 0 {
+		r.slotAt = time.Time{}
+	}
+}
+
 // panics panics in the code that r runs.
 func (w *world) panics(r *record) {
-	v := fmt.Sprint("panic ", r.n)
 	w.mu.Lock()
-	r.panicked = true
-	r.b.panicked = append(r.b.panicked, v)
+	v := r.panicLocked()
 	w.mu.Unlock()
 	panic(v)
+}
+
+func (r *record) panicLocked() string {
+	v := fmt.Sprint("panic ", r.n)
+	r.panicked = true
+	r.b.panicked = append(r.b.panicked, v)
+	return v
 }
 
 func (w *world) enter(r *record, req *http.Request) {
@@ -291,7 +507,7 @@ func (w *world) enter(r *record, req *http.Request) {
 	w.takeSlotLocked(r, req)
 	r.entered++
 	if !r.redirected {
-		r.enteredAt = time.Now()
+		w.beginLocked(r)
 	}
 	if w.client.Wait != nil && r.waited != req.URL.Host {
 		w.problemLocked("%v was sent to %s, and Wait was last called for %q", r, req.URL.Host, r.waited)
@@ -413,7 +629,7 @@ func (w *world) block(p *parallel.Parallel, outer *block, s scope) *block {
 		b.root = outer.root
 		b.cancel = outer.cancel
 	}
-	b.hosts = make(map[string]int)
+	b.hosts, b.pauses = make(map[string]int), make(map[string]*hostPause)
 	w.mu.Lock()
 	w.blocks[p] = b
 	w.order = append(w.order, b)
@@ -882,6 +1098,9 @@ func (b *block) loop(o op) {
 	if l := w.program.limit; l > 0 {
 		window = 2 * l
 	}
+	if w.program.ahead > 0 {
+		window = w.program.ahead
+	}
 	pulled, yielded := 0, 0
 	made := make([]*record, len(o.reqs))
 	begun := make([]time.Time, len(o.reqs))
@@ -1010,6 +1229,12 @@ func (w *world) check() {
 	if requests != delivered+failed+canceled {
 		w.problem("%d requests were made, %d delivered, %d failed, %d canceled", requests, delivered, failed, canceled)
 	}
+	if w.shared != nil {
+		s := w.shared.Stats()
+		if s.Queued != 0 || s.InFlight != 0 || s.Done != requests+w.tokenRequests || w.held != 0 {
+			w.problem("at the end the shared Stats are %+v, of %d requests and %d tokens; %d slots are held", s, requests, w.tokenRequests, w.held)
+		}
+	}
 	for _, b := range w.order {
 		if got, want := b.p.Stats(), made[b]; got != want {
 			w.problem("at the end Stats are %+v, want %+v", got, want)
@@ -1076,7 +1301,7 @@ func (w *world) checkRequest(r *record) error {
 	if r.outcome.Err != err || (r.outcome.Response == nil) != (err != nil) {
 		bad("its Outcome has %v, %v, and Response() = %v, %v", r.outcome.Response, r.outcome.Err, resp, err)
 	}
-	if r.slot || r.bodies != 0 || r.entered != r.left || r.entered > 1 {
+	if r.slot || r.bodies != 0 || r.entered != r.left || r.entered > r.began {
 		bad("%d RoundTrips of which %d returned, %d bodies open, holding a slot: %v", r.entered, r.left, r.bodies, r.slot)
 	}
 	if r.upload && r.closes != 1 {
@@ -1089,22 +1314,34 @@ func (w *world) checkRequest(r *record) error {
 		bad("it was sent at %v, and its outcome says %v", r.slotAt, r.outcome.Sent)
 	}
 
-	// The times.
-	timeout := r.spec.timeout
-	if timeout == 0 {
-		timeout = w.program.timeout
+	// The attempts.
+	if r.began > 0 && !r.outcome.Sent.Equal(r.slotAt) {
+		bad("it was sent at %v, and its outcome says %v", r.slotAt, r.outcome.Sent)
 	}
-	if r.entered > 0 {
-		if d := r.completed.Sub(r.enteredAt); d > timeout+r.spec.lag {
-			bad("it took %v, of a Timeout of %v and %v more", d, timeout, r.spec.lag)
-		}
+	switch extra := r.outcome.Attempts - r.slots; {
+	case extra < 0 || extra > 1 || r.began > r.outcome.Attempts || err == nil && r.began != r.outcome.Attempts:
+		bad("it was sent %d times, had a slot %d times, and its outcome says %d attempts", r.began, r.slots, r.outcome.Attempts)
+	case r.outcome.Attempts > 1 && !w.program.retries:
+		bad("%d attempts without a Retry", r.outcome.Attempts)
+	}
+	if _, deadline := r.b.p.Context().Deadline(); err == nil && !deadline && !r.mayCancel && !w.program.network && w.program.retries &&
+		(r.b.endedAt.IsZero() || r.completed.Before(r.b.endedAt)) && !r.upload && r.began != 1+min(r.spec.fails, r.spec.again) {
+		bad("it was sent %d times", r.began)
+	}
+
+	// The times.
+	timeout := r.timeout()
+	if r.current {
+		w.mu.Lock()
+		w.checkTimeLocked(r, r.completed)
+		w.mu.Unlock()
 	}
 	ended := r.b.endedAt
 	for _, end := range []time.Time{ended, r.canceledAt} {
-		if r.slotAt.IsZero() && r.outcome.Sent.IsZero() && !end.IsZero() && r.completed.After(end) && r.completed.After(r.made) {
-			bad("it was done %v after its end, without having been sent", r.completed.Sub(end))
+		if (r.paused || r.slotAt.IsZero() && r.outcome.Sent.IsZero()) && !end.IsZero() && r.completed.After(end) && r.completed.After(r.made) {
+			bad("it was done %v after its end, while it waited", r.completed.Sub(end))
 		}
-		if r.entered > 0 && !end.IsZero() && r.completed.Sub(end) > r.spec.lag && r.completed.After(r.made) {
+		if r.current && !end.IsZero() && r.completed.Sub(end) > r.spec.lag && r.completed.After(r.made) {
 			bad("it was done %v after its end, of which %v are the transport's", r.completed.Sub(end), r.spec.lag)
 		}
 	}
@@ -1114,11 +1351,11 @@ func (w *world) checkRequest(r *record) error {
 	switch {
 	case w.program.network && notSent && r.came > 0:
 		bad("ErrNotSent, and the server received it: %v", err)
-	case notSent && r.redirected:
+	case notSent && r.responded:
 		bad("ErrNotSent, and its first host responded: %v", err)
-	case !w.program.network && notSent && r.entered > 0:
+	case !w.program.network && notSent && r.transmitted:
 		bad("ErrNotSent, and the transport got it: %v", err)
-	case err != nil && !notSent && r.enteredAt.IsZero() && !r.panicked:
+	case err != nil && !notSent && !r.transmitted && !r.panicked && (r.began == 0 || errors.Is(err, syscall.ECONNREFUSED)):
 		bad("never sent, and the error does not match ErrNotSent: %v", err)
 	}
 
@@ -1127,9 +1364,9 @@ func (w *world) checkRequest(r *record) error {
 		switch {
 		case e != nil || !bytes.Equal(got, r.text()):
 			bad("body = %q, %v", got, e)
-		case resp.StatusCode != r.spec.status() || resp.Header.Get("N") != strconv.Itoa(r.n):
+		case resp.StatusCode != r.plannedLocked().status() || resp.Header.Get("N") != strconv.Itoa(r.n):
 			bad("status %d, header %v", resp.StatusCode, resp.Header)
-		case r.entered != 1 || w.program.network && r.came < 1:
+		case r.entered < 1 || w.program.network && r.came < 1:
 			bad("it has a response, and was sent %d times, received %d times", r.entered, r.came)
 		case r.refused || r.fails() != nil && !w.program.network:
 			bad("it succeeded")
@@ -1184,7 +1421,9 @@ var errAny = errors.New("an error")
 // fails returns the error with which r fails by itself, or nil if it gets a
 // response.
 func (r *record) fails() error {
-	switch r.spec.result {
+	switch r.plannedLocked().result {
+	case undialed:
+		return syscall.ECONNREFUSED
 	case broken:
 		return errTransport
 	case short:

@@ -36,6 +36,12 @@ func (w *world) transport(t *testing.T) http.RoundTripper {
 		}
 		w.enter(r, req)
 		defer w.exit(r)
+		if w.planned(r).result == undialed {
+			return nil, notSentByTrace(req)
+		}
+		w.mu.Lock()
+		r.transmitted = true
+		w.mu.Unlock()
 		resp, err := next.RoundTrip(req)
 		if resp != nil && resp.Body != nil {
 			w.opened(r, +1)
@@ -49,14 +55,14 @@ func (w *world) transport(t *testing.T) http.RoundTripper {
 func (w *world) redirect(r *record, req *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.takeSlotLocked(r, req)
-	r.enteredAt = time.Now()
+	w.beginLocked(r)
 	w.mu.Unlock()
 	if err := pause(req.Context(), 3*time.Millisecond, r.spec.lag); err != nil {
 		return nil, err
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	r.redirected = true
+	r.redirected, r.responded, r.transmitted = true, true, true
 	w.leaveHostLocked(r)
 	location := fmt.Sprintf("http://%s/?n=%d", r.spec.hop, r.n)
 	return &http.Response{
@@ -75,7 +81,7 @@ func (w *world) play(req *http.Request) (*http.Response, error) {
 	if req.Body != nil {
 		io.Copy(io.Discard, req.Body)
 	}
-	s := r.spec
+	s := w.planned(r)
 	latency := s.latency
 	if s.result == stalls {
 		latency = time.Hour
@@ -117,12 +123,12 @@ func (w *world) serve(rw http.ResponseWriter, req *http.Request) {
 	r.came++
 	w.mu.Unlock()
 	io.Copy(io.Discard, req.Body)
-	s := r.spec
+	s := w.planned(r)
 	latency := s.latency
 	if s.result == stalls {
 		latency = time.Hour
 	}
-	if pause(req.Context(), latency, s.lag) != nil || s.result == broken {
+	if pause(req.Context(), latency, s.lag) != nil || s.result == broken || s.result == nothing {
 		panic(http.ErrAbortHandler)
 	}
 	text := r.text()

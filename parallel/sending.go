@@ -28,7 +28,7 @@ type sending struct {
 	request  Request      // what options may change; not written to once the request is made
 	observed *observation // nil without an observer
 	unlink   func() bool  // undoes Link; nil if the request's own context cannot end
-	attempts int          // the number of attempts that have ended
+	attempts int          // the number of attempts, with the one under way
 	held     *holding     // nil without Limits
 
 	// An earlier attempt may have been sent. Then the error of the handle does

@@ -83,12 +83,12 @@ func (w *worker) run() {
 // stays open for SameAttempt.
 func (w *worker) send() {
 	s, returned := w.s, false
-	if s.observed != nil && s.attempts == 0 {
+	if s.observed != nil && s.attempts == 1 {
 		s.observed.sent = time.Now()
 	}
 	if s.decide() != nil {
 		w.sent = time.Now()
-		if s.attempts > 0 {
+		if s.attempts > 1 {
 			s.withWatcher(func(to attempts.Watcher) { to.Begins(w.sent) })
 		}
 	}
@@ -101,12 +101,12 @@ func (w *worker) send() {
 		w.catcher = panics.Catcher{} // which keeps the first
 	}
 	if w.a.Later > 0 {
-		if s.observed != nil && s.attempts == 0 {
+		if s.observed != nil && s.attempts == 1 {
 			s.observed.sent = time.Time{} // it may be canceled before it gets a slot again
 		}
+		s.attempts--
 		return
 	}
-	s.attempts++
 	w.step = closes
 	s.Close(&w.a)
 	w.step = judges
