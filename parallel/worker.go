@@ -83,6 +83,7 @@ func (w *worker) run() {
 // stays open for SameAttempt.
 func (w *worker) send() {
 	s, returned := w.s, false
+	s.attempts++
 	if s.observed != nil && s.attempts == 1 {
 		s.observed.sent = time.Now()
 	}
