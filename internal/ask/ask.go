@@ -38,8 +38,8 @@ func (a *Answer) Succeeded() bool {
 	return a.Err == nil && a.Response != nil && a.Response.StatusCode/100 == 2
 }
 
-// Readable returns a copy of the response whose Body reads from the start, or nil if
-// there is none.
+// Readable returns a copy of the response whose Body reads from the start, or
+// nil if there is none.
 func (a *Answer) Readable() *http.Response {
 	if a.Response == nil {
 		return nil
@@ -99,8 +99,8 @@ func (a Ask) URL() *url.URL {
 	return nil
 }
 
-// Body returns how to open the body of the request again. It returns false if that
-// can't be done, and nil if the request has no body.
+// Body returns how to open the body of the request again. It returns false if
+// that can't be done, and nil if the request has no body.
 func (a Ask) Body() (open func() (io.ReadCloser, error), ok bool) {
 	r := a.request
 	if r == nil || r.Body == nil || r.Body == http.NoBody {
@@ -197,9 +197,9 @@ func (o *Outgoing) View(ctx context.Context) *http.Request {
 	return o.Copy(ctx)
 }
 
-// Send returns the request as it is sent, with the context ctx. It belongs to
-// the transport.
-func (o *Outgoing) Send(ctx context.Context) *http.Request {
+// ToSend returns the request as it is to be sent, with the context ctx. It
+// belongs to the transport.
+func (o *Outgoing) ToSend(ctx context.Context) *http.Request {
 	if u := o.own; u != nil {
 		o.own = nil // the transport may change it
 		return newGet(ctx, u)

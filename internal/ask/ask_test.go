@@ -43,7 +43,7 @@ func TestSend_urlIsNotShared(t *testing.T) {
 		for range 3 {
 			view := out.View(t.Context())
 			view.URL.Path = "/viewed"
-			sent := out.Send(t.Context())
+			sent := out.ToSend(t.Context())
 			if sent.URL.Path != "/x" {
 				t.Errorf("%s: sent %s, want the path /x", name, sent.URL)
 			}

@@ -26,13 +26,14 @@ import (
 	"github.com/abreast-go/abreast/internal/origin"
 )
 
-// An Owner is the request of a block whose connections a Conns tracks.
+// An Owner is the request whose connections a Conns tracks, as its block knows
+// it.
 type Owner interface {
 	hops.Waiter
 
 	// DialPanicked reports a panic in a dial for the request, which may be
-	// done, and returns it as an error. r is nil if what was raised can't be
-	// told (panic(nil)).
+	// done, and returns it as an error. r is nil if the dial called panic(nil)
+	// and nothing could be recovered.
 	DialPanicked(r *panics.Recovered) error
 }
 
@@ -48,17 +49,17 @@ type Conns struct {
 
 	mu sync.Mutex // guards the fields below
 
-	owner Owner         // the request, until it is done
-	first *http.Request // the request as it is sent, until it is done
-	hop   *http.Request // the hop that is being sent, until the request is done
-	to    target        // where hop goes
-	by    *http.Transport
-	due   time.Time // the deadline of the request's own context, or zero
+	owner Owner           // the request, until it is done
+	first *http.Request   // the request as it is sent, until it is done
+	hop   *http.Request   // the hop that is being sent, until the request is done
+	to    target          // where hop goes
+	by    *http.Transport // that sends hop; nil if it is of another type, or not known
+	due   time.Time       // the deadline of the request's own context, or zero
 
-	wanted   bool     // a connection to the target of the first hop
-	others   []string // other addresses that connections were wanted to
-	got      bool     // a connection, ever
-	wrote    bool     // a header, on any connection, or that isn't known
+	wanted   bool     // a connection to the target was wanted
+	others   []string // the other addresses that connections were wanted to
+	got      bool     // a connection was got
+	wrote    bool     // a header was written, or may have been, on any connection
 	answered bool     // a hop was answered
 	client   bool     // package client sends the hops
 	broke    bool     // the transport failed, as package client says
@@ -100,7 +101,7 @@ func (t target) is(addr string) bool {
 	return err == nil && host == t.host && port == t.port
 }
 
-// New returns the Conns of the request of owner.
+// New returns a Conns for owner.
 func New(owner Owner) *Conns { return &Conns{owner: owner} }
 
 // Watch returns the context that the request is sent with: ctx, with c in it.
@@ -128,10 +129,11 @@ func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 	return httptrace.WithClientTrace(c, &c.hooks)
 }
 
-// Sends tells c which request is about to be sent with its context, and the
-// context that the request itself was made with, or nil. The end of that one
-// ends the other, which doesn't know its deadline.
-func (c *Conns) Sends(req *http.Request, own context.Context) {
+// SetRequest tells c that req is about to be sent. The context of req is c, or
+// is made from c. own is the context that the user made the request with, or
+// nil. The end of own cancels c, but c does not have its deadline, which a dial
+// needs to know.
+func (c *Conns) SetRequest(req *http.Request, own context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.first, c.hop, c.to = req, req, targetOf(req.URL)
@@ -172,7 +174,7 @@ func (c *Conns) Value(k any) any {
 }
 
 // Hop says that hop is about to be passed to rt. If rt is an *http.Transport,
-// then c knows that each connection which is wanted to the proxy of rt is
+// its proxy is known, so that a connection to the proxy counts as one that is
 // wanted for hop.
 func Hop(hop *http.Request, rt http.RoundTripper) {
 	c, ok := hop.Context().Value(key{}).(*Conns)
@@ -208,8 +210,8 @@ func Answered(ctx context.Context) {
 	}
 }
 
-// Failed says that the transport failed for a hop of the request that is sent with
-// ctx, and not code around it.
+// Failed says that the transport failed for a hop of the request that is sent
+// with ctx, and not code around it.
 func Failed(ctx context.Context) {
 	if c, ok := ctx.Value(key{}).(*Conns); ok {
 		c.mu.Lock()
@@ -218,9 +220,9 @@ func Failed(ctx context.Context) {
 	}
 }
 
-// TransportFailed reports whether the error of the request is one of its transport,
-// and not one of user code such as CheckRedirect or Auth. If the hops are not sent by
-// package client, that is not known, and it reports true.
+// TransportFailed reports whether the error of the request is one of its
+// transport, and not one of user code such as CheckRedirect or Auth. If the
+// hops are not sent by package client, that is not known, and it reports true.
 func (c *Conns) TransportFailed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -244,8 +246,8 @@ type unwatched struct {
 
 func (u *unwatched) Value(k any) any { return u.values.Value(k) }
 
-// getConn is called when a transport wants a connection to addr, for this
-// request or, if somebody sends another request with its context, for that one.
+// getConn is called when a transport wants a connection to addr. It is wanted
+// for this request, or for another one that somebody sends with its context.
 func (c *Conns) getConn(addr string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -40,7 +40,7 @@ func sends(t *testing.T, url string, addrs ...string) (c *Conns, dialed []*conn)
 		t.Fatal(err)
 	}
 	req = req.WithContext(c.Watch(t.Context(), req.Method))
-	c.Sends(req, nil)
+	c.SetRequest(req, nil)
 	for _, addr := range addrs {
 		raw := new(conn)
 		dialed = append(dialed, raw)
@@ -150,8 +150,9 @@ func TestProxied_giveUp(t *testing.T) {
 	}
 }
 
-// A SOCKS proxy that fell silent near the end of its reply, or that had accepted
-// a password, was taken for one that had connected, and its connection stayed.
+// A SOCKS proxy that fell silent near the end of its reply, or that had
+// accepted a password, was taken for one that had connected, and its connection
+// stayed.
 func TestProxied_socksToTheLastByte(t *testing.T) {
 	for name, says := range map[string]string{
 		"IPv4":                 "\x05\x00" + "\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50",

@@ -37,11 +37,11 @@ func DialContext(dial Dial) Dial {
 // dial calls dial for the request of c, or, if nested, for a request that a
 // dial for c sends itself.
 func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, nested bool) (net.Conn, error) {
-	// The end of the dial is due when the hop's is: net/http drops the
-	// deadline, without which a net.Dialer gives the first of two addresses
-	// more time than the request has.
+	// The dial has the deadline of the hop. net/http drops that deadline, and
+	// without one, a net.Dialer gives the first of two addresses more time than
+	// the request has.
 	c.mu.Lock()
-	if c.givenUp || c.hop == nil { // it failed, or its context is used when it is done
+	if c.givenUp || c.hop == nil { // the request failed, or is done and somebody uses its context
 		late := c.givenUp
 		c.mu.Unlock()
 		if late {
@@ -67,9 +67,9 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 
 	conn, err := c.guard(owner, func() (net.Conn, error) { return dial(ctx, network, addr) })
 	if err != nil && limited && !time.Now().Before(deadline) {
-		// The request's own end says more than that of its dial, and comes now.
-		// (A context that promises a deadline and doesn't keep it is not waited
-		// for.)
+		// The end of the request is about to come, and its error says more than
+		// that of the dial. So the dial waits for it, but not for long: a
+		// user's context may not keep the deadline that it promised.
 		select {
 		case <-hop.Done():
 		case <-time.After(100 * time.Millisecond):
@@ -96,14 +96,17 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 	return conn, nil
 }
 
-// trackLocked takes conn, which was dialed to addr for a hop that goes to to,
-// into dialed if it can be known when others may use it. It returns conn, or
-// what stands for it.
+// trackLocked adds conn, which was dialed to addr for a hop that goes to to, to
+// c.dialed, if there is a way to know until when no other request can use it.
+// It returns conn, or a connection that wraps it.
 //
-// A connection without a proxy is returned as it is: something around it would
-// cost sendfile, and hide from DialTLSContext's users what they dialed. Without
-// TLS it may serve anybody at once, and with TLS the hooks tell. What a proxy
-// is told no hook tells.
+//   - A connection to the host itself is not wrapped. A wrapper would prevent
+//     sendfile, and hide from users of DialTLSContext what they dialed. Without
+//     TLS, other requests may use it at once, so it is not tracked. With TLS,
+//     the hooks report the end of the handshake.
+//   - A connection to a proxy is wrapped in a proxied, which watches what is
+//     written and read: no hook reports the negotiation with the proxy. If it
+//     is a *tls.Conn, it is not tracked.
 func (c *Conns) trackLocked(conn net.Conn, addr string, to target) net.Conn {
 	_, secure := conn.(*tls.Conn)
 	switch direct := to.is(addr); {
@@ -158,10 +161,11 @@ func (c *Conns) recovered(owner Owner, r *panics.Recovered) error {
 }
 
 // A dialing is the context of a dial. The dial may send requests of its own
-// with it, to look a name up over HTTP. These are not the request that is
-// dialed for: what they get and write proves nothing of it, and none of its
-// hops is theirs. So the trace of the request is not seen here; the hooks for a
-// net.Dialer are.
+// with it, for example to look up a name over HTTP. Their connections prove
+// nothing about the request that is dialed for, and their redirects are not its
+// redirects. So a dialing hides the hooks of c and the hops.Waiter. Those of
+// the user's context stay visible, and so do the hooks that a net.Dialer calls
+// (DNSStart, ConnectDone and others).
 type dialing struct {
 	context.Context
 	conns *Conns
@@ -177,8 +181,8 @@ func (d *dialing) Value(k any) any {
 	return d.Context.Value(k)
 }
 
-// traceKey is the key of a context under which httptrace keeps its hooks. It is
-// not exported: a context that is asked for its hooks is told it.
+// traceKey is the key under which httptrace keeps the hooks in a context. It is
+// not exported, so a listener learns it: httptrace asks its Value for the key.
 var traceKey = func() any {
 	asked := &listener{Context: context.Background()}
 	httptrace.ContextClientTrace(asked)
@@ -195,10 +199,11 @@ func (l *listener) Value(k any) any {
 	return nil
 }
 
-// A proxied is a connection to a proxy, or to somewhere that isn't known. From
-// the first bytes that it is told to write it knows whether it negotiates, and
-// from how little was read whether it still does: until then net/http gives it
-// to no other request.
+// A proxied is a connection to a proxy, or to an address that the hop does not
+// explain. The first bytes that are written tell whether there is a negotiation
+// (SOCKS, CONNECT, TLS). The number of bytes that were read tells whether it
+// may be over: see leastLocked. As long as it is not over, net/http gives the
+// connection to no other request.
 type proxied struct {
 	net.Conn
 
@@ -220,10 +225,10 @@ const (
 	plain                  // requests
 )
 
-// leastLocked returns how many bytes are read in a step that succeeds, at the
-// least: with SOCKS what it takes to negotiate; with TLS the server's first
-// messages, with room to spare. A CONNECT is followed by a handshake in any
-// case.
+// leastLocked returns the least number of bytes that are read in a step that
+// succeeds. For SOCKS, that is the length of the negotiation. For TLS, it is
+// less than the length of the server's first messages. A CONNECT is not over
+// before the handshake that follows it.
 func (p *proxied) leastLocked() int {
 	switch p.step {
 	case socks:
@@ -236,10 +241,10 @@ func (p *proxied) leastLocked() int {
 	return 0
 }
 
-// socksLength returns how many bytes a SOCKS proxy says until it has connected
-// (RFC 1928), given that said is what it has said first. It is exact once said
-// has the first byte of an address; before that it may be too small, and is
-// larger than said.
+// socksLength returns how many bytes a SOCKS proxy sends until it has connected
+// (RFC 1928). said is the beginning of what it has sent. The result is exact
+// once said has the first byte of an address. Before that it may be too small,
+// but it is larger than len(said).
 func socksLength(said []byte) int {
 	n := 2 // the choice of a method
 	if len(said) > 1 && said[1] == 2 {
@@ -260,7 +265,7 @@ func socksLength(said []byte) int {
 	return n + address + 2 // a port
 }
 
-// next returns the step that begins when b is written.
+// nextLocked returns the step that the connection is in once b is written.
 func (p *proxied) nextLocked(b []byte) step {
 	hello := bytes.HasPrefix(b, []byte{0x16, 3})
 	switch {
@@ -312,9 +317,8 @@ func (p *proxied) ReadFrom(r io.Reader) (int64, error) { return io.Copy(p.Conn, 
 
 func (p *proxied) negotiatesLocked() bool { return p.read < p.leastLocked() }
 
-// giveUp ends a negotiation, one that has not begun included, and reports
-// whether there is one now: then the connection is to be closed, and no
-// negotiation succeeds meanwhile.
+// giveUp lets no negotiation on the connection succeed from now on. It reports
+// whether there is one now. Then the caller closes the connection.
 func (p *proxied) giveUp() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

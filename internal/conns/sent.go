@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// NotSent reports whether it is proved that nothing of the request was
-// transmitted, which failed with err. What it doesn't know, it doesn't prove:
+// NotSent reports whether it is proved that nothing was transmitted of the
+// request, whose error is err. These rules keep it from claiming too much:
 //
 //   - A hop that was answered was sent.
 //   - A connection may be wanted by a request of somebody else's that has the same
@@ -54,8 +54,9 @@ func ClosedIdle(err error) bool {
 
 // unconnected reports whether err says that a connection could not be made, or
 // that the time for it is over. failed is the error of the last dial or TLS
-// handshake that failed, or nil. It isn't known of a dial that was not made
-// with DialContext, and then err must be an error of package net.
+// handshake that failed, or nil. If the transport does not dial with
+// DialContext, the error of a dial is not known, and err counts only if it is
+// an error of package net.
 func (c *Conns) unconnected(err, failed error) bool {
 	if failed != nil && errors.Is(err, failed) || errors.Is(err, http.ErrSchemeMismatch) {
 		return true
@@ -95,9 +96,9 @@ func redirected(err error, first *http.Request) bool {
 	return u.String() != was.String()
 }
 
-// throughProxy reports whether hop goes through a proxy at one of addrs, which
-// is that of by, or, if it isn't known what sends the hop, that of the
-// environment.
+// throughProxy reports whether hop goes through a proxy that is at one of
+// addrs. The proxy is that of by. If by is nil, because it is not known which
+// transport sends hop, it is that of the environment.
 func throughProxy(hop *http.Request, by *http.Transport, addrs []string) bool {
 	if len(addrs) == 0 || hop == nil {
 		return false
@@ -122,10 +123,10 @@ func throughProxy(hop *http.Request, by *http.Transport, addrs []string) bool {
 	return false
 }
 
-// fits reports whether the lines before the first header's hook, which are the
-// request line and Host, fit into the write buffer of by. If they don't, they
-// may have left before it. Of a transport that isn't known, a buffer of half a
-// KiB is assumed.
+// fits reports whether the request line and the Host header fit into the write
+// buffer of by. net/http writes them before it calls the first hook for a
+// header, so if they do not fit, they may have been transmitted without a call.
+// If by is nil, a buffer of half a KiB is assumed.
 func fits(hop *http.Request, by *http.Transport) bool {
 	buffer := 512
 	if by != nil {

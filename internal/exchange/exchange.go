@@ -98,8 +98,8 @@ func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *
 		return
 	}
 	x.conns = conns.New(owner)
-	req := x.Ask.Send(x.conns.Watch(ctx, x.Ask.Method()))
-	x.conns.Sends(req, x.Own)
+	req := x.Ask.ToSend(x.conns.Watch(ctx, x.Ask.Method()))
+	x.conns.SetRequest(req, x.Own)
 	if err := x.attach(req, ctx); err != nil {
 		if x.last != nil && ctx.Err() == nil {
 			*a = *x.last
