@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/abreast-go/abreast/client"
@@ -185,6 +186,120 @@ func ExampleClient_wait() {
 	}
 	// Output:
 	// 10 done
+}
+
+// Retry sends requests again. Here the first dial is refused, so nothing was sent,
+// and even a POST is sent again. The block sees one request.
+func ExampleClient_retry() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer srv.Close()
+
+	// The address of a service that is not up yet.
+	transport := client.NewTransport()
+	defer transport.CloseIdleConnections()
+	dials := 0
+	transport.DialContext = client.DialContext(func(ctx context.Context, network, _ string) (net.Conn, error) {
+		if dials++; dials == 1 {
+			return nil, errors.New("connection refused")
+		}
+		var d net.Dialer
+		return d.DialContext(ctx, network, srv.Listener.Addr().String())
+	})
+	shop := client.Client{
+		BaseURL: "http://shop.example.com",
+		HTTP:    &http.Client{Transport: transport},
+		Retry:   parallel.Retries(4),
+	}
+	err := shop.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		resp, err := p.Post("/orders", parallel.JSON(map[string]int{"tea": 2})).Response()
+		if err != nil {
+			return err
+		}
+		fmt.Println(resp.Status, "after", dials, "dials")
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 201 Created after 2 dials
+}
+
+// With Ahead, Ordered starts more items before it yields one. Here the first
+// item completes last. By default Ordered would start four items, twice the
+// Limit, and wait for the first of them.
+func ExampleClient_ahead() {
+	last := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/0":
+			<-last // until the last item was asked for
+		case "/9":
+			close(last)
+		}
+		fmt.Fprint(w, r.URL.Path)
+	}))
+	defer srv.Close()
+
+	numbers := func(yield func(int) bool) {
+		for n := range 10 {
+			if !yield(n) {
+				return
+			}
+		}
+	}
+	site := client.Client{BaseURL: srv.URL, Limit: 2, Ahead: 100}
+	err := site.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		get := func(n int) *pending.Pending { return p.Get(fmt.Sprint("/", n)) }
+		for _, h := range parallel.Ordered(p, numbers, get) {
+			text, err := h.Bytes()
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s ", text)
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// /0 /1 /2 /3 /4 /5 /6 /7 /8 /9
+}
+
+// Limit holds for each block. Shared holds over all blocks of all clients that
+// have it: here five handlers at once have at most two requests in flight.
+func ExampleClient_shared() {
+	var now, most atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		time.Sleep(time.Millisecond)
+	}))
+	defer srv.Close()
+
+	limits := parallel.NewLimits(2, 0) // in total, and no limit for one host
+	api := client.Client{BaseURL: srv.URL, Shared: limits}
+	var handlers sync.WaitGroup
+	for range 5 {
+		handlers.Go(func() {
+			err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+				_, err := pending.All(p.Get("/user"), p.Get("/cart"), p.Get("/stock"))
+				return err
+			})
+			if err != nil {
+				fmt.Println(err)
+			}
+		})
+	}
+	handlers.Wait()
+	fmt.Println(limits.Stats().Done, "requests, at most", most.Load(), "at once")
+	// Output:
+	// 15 requests, at most 2 at once
 }
 
 // Parallel returns fn's error unchanged. If fn returns at the first failure,
