@@ -49,6 +49,7 @@ var (
 	_ func(time.Duration) parallel.Option            = parallel.Timeout
 	_ func(time.Duration) parallel.Option            = parallel.After
 	_ func(io.Writer) parallel.Option                = parallel.To
+	_ func(judge) parallel.Option                    = parallel.Retry
 	_ func(*parallel.Request) error                  = parallel.Option(nil)
 	_ startAll[string]                               = parallel.Each[string]
 	_ startAll[string]                               = parallel.Ordered[string]
@@ -60,6 +61,12 @@ var (
 	_ func(*pending.Pending) *http.Request           = (*pending.Pending).Request
 	_ func(*pending.Pending) <-chan struct{}         = (*pending.Pending).Done
 	_ func(*pending.Pending)                         = (*pending.Pending).Cancel
+
+	_ func(int) func(parallel.Attempt) (time.Duration, bool) = parallel.Retries
+	_ func(time.Duration) error                              = parallel.Later
+	_ func(total, perHost int) *parallel.Limits              = parallel.NewLimits
+	_ func(l *parallel.Limits, total, perHost int)           = (*parallel.Limits).Set
+	_ func(*parallel.Limits) parallel.Stats                  = (*parallel.Limits).Stats
 
 	_ func(...*pending.Pending) ([]*http.Response, error) = pending.All
 	_ func(...*pending.Pending) *pending.Pending          = pending.Race
@@ -93,6 +100,9 @@ var (
 	_ *int64                     = &aClient.MaxBody
 	_ *func(*http.Request) error = &aClient.Wait
 	_ *observer                  = (*observer)(&aClient.Observe)
+	_ *judge                     = &aClient.Retry
+	_ **parallel.Limits          = &aClient.Shared
+	_ *int                       = &aClient.Ahead
 
 	aRequest parallel.Request
 
@@ -100,7 +110,19 @@ var (
 	_ *time.Duration = &aRequest.Timeout
 	_ *time.Duration = &aRequest.After
 	_ *io.Writer     = &aRequest.To
+	_ *judge         = &aRequest.Retry
 	_ *url.URL       = parallel.Request{Request: new(http.Request)}.URL // it is embedded
+
+	attempt parallel.Attempt
+
+	_ *int            = &attempt.N
+	_ **http.Request  = &attempt.Request
+	_ **http.Response = &attempt.Response
+	_ *error          = &attempt.Err
+	_ *time.Time      = &attempt.Sent
+	_ *time.Time      = &attempt.Done
+
+	_ parallel.Limits // the zero value is ready to use
 
 	stats parallel.Stats
 
@@ -114,6 +136,7 @@ var (
 	_ *time.Time      = &outcome.Made
 	_ *time.Time      = &outcome.Sent
 	_ *time.Time      = &outcome.Done
+	_ *int            = &outcome.Attempts
 	_ **http.Response = &outcome.Response
 	_ *int64          = &outcome.Bytes
 	_ *error          = &outcome.Err
@@ -125,6 +148,9 @@ var (
 	_ **http.Response = &tooLarge.Response
 	_ *int64          = &tooLarge.Limit
 )
+
+// judge is the type of Client.Retry.
+type judge = func(parallel.Attempt) (time.Duration, bool)
 
 // observer is the type of Client.Observe.
 type observer func(*http.Request) (context.Context, func(pending.Outcome))
