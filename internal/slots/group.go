@@ -10,16 +10,17 @@ type Group[T any] struct {
 	limit, hostLimit int // 0 means no limit
 
 	inFlight int                   // slots of the group in use
-	loans    fifo.Queue[*Entry[T]] // entries on whose slot another one can run, and is there
+	loans    fifo.Queue[*Entry[T]] // entries on whose slot an entry that waits can run
 	turns    fifo.Queue[*Queue[T]] // queues with an entry to take, the next in turn first
 	hosts    map[string]*common[T] // hosts with a place in use or kept
 }
 
 // A common host is what the queues of a group share for one host.
 //
-// The host of a queue whose entries find no place here waits in line. A place
-// that becomes free is kept for the first in line, which is called. Without
-// that, a queue that comes later could take the place first, again and again.
+// If there is no place here for the entries of a queue, the queue's host waits
+// in line. When a place becomes free, the first host in line is called: the
+// place is kept for it. Otherwise a queue that comes later could take the place
+// first, again and again.
 //
 // A place is kept only for a queue that has a slot of its own, and not from a
 // hop. Otherwise a request could wait for a place that is kept for an entry
@@ -113,7 +114,7 @@ func (q *Queue[T]) takeShared() *Entry[T] {
 			q.update(h)
 			continue
 		}
-		q.group.step(h)
+		q.group.takeOut(h)
 		e := h.line.First().Item
 		q.group.inFlight++
 		c.inFlight++
@@ -221,8 +222,8 @@ func (g *Group[T]) vacate(e *Entry[T]) {
 	g.admit(c)
 }
 
-// arrive takes a place for w, or puts it in line for one, and reports which. A
-// hop on a borrowed slot needs none.
+// arrive takes a place for w, or puts w in line for one. It reports whether w
+// has its place. A hop on a borrowed slot needs none.
 func (g *Group[T]) arrive(w *Hop[T]) bool {
 	if w.entry.share.lender != nil {
 		close(w.Turn)
@@ -234,8 +235,9 @@ func (g *Group[T]) arrive(w *Hop[T]) bool {
 	return w.entry.share.at != nil
 }
 
-// admit gives the places that are free at c, or kept, to hops, and calls hosts
-// for those that are left. It forgets a host that is not used.
+// admit gives places at c to the hops that wait, even places that are kept for
+// hosts. Hosts whose place is gone go back into the line. If places are left,
+// admit calls hosts for them. It forgets c if it is not used.
 func (g *Group[T]) admit(c *common[T]) {
 	for c.hops.Len() > 0 && (g.hostLimit == 0 || c.inFlight < g.hostLimit) {
 		w := c.hops.Pop().Item
@@ -260,8 +262,8 @@ func (g *Group[T]) admit(c *common[T]) {
 	}
 }
 
-// step takes h out of the line, if it is in one, and reports whether it was.
-func (g *Group[T]) step(h *host[T]) bool {
+// takeOut takes h out of the line, if it is in one, and reports whether it was.
+func (g *Group[T]) takeOut(h *host[T]) bool {
 	h.called = false
 	if !h.inLine.Remove() {
 		return false
@@ -270,10 +272,10 @@ func (g *Group[T]) step(h *host[T]) bool {
 	return true
 }
 
-// leave takes h out of the line. The place that was kept for it goes to the
-// next.
+// leave takes h out of the line. If a place was kept for it, the next host is
+// called.
 func (g *Group[T]) leave(h *host[T]) {
-	if g.step(h) {
+	if g.takeOut(h) {
 		g.admit(g.hosts[h.name])
 	}
 }

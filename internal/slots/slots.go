@@ -5,7 +5,15 @@
 // An entry is queued, then holds a slot, then is gone or queued again. Each
 // host has its own line. A slot goes to the oldest entry of all whose host may
 // have one more in flight, so a host that is at its limit or paused holds back
-// no other host. The queues of a [Group] take turns.
+// no other host.
+//
+// An entry that gets a slot also takes a place at its host, and the limit of a
+// host counts its places. A [Hop] is an entry that keeps its slot, gives up its
+// place, and waits for a place at another host.
+//
+// The queues of a [Group] take turns. Their entries need a slot and a place of
+// the queue, and also a slot and a place of the group. The exception is an
+// entry that runs on the slot of another entry, its lender.
 package slots
 
 import (
@@ -26,19 +34,21 @@ type Queue[T any] struct {
 	group            *Group[T] // nil without one
 	lender           *Entry[T] // an entry of the group, on whose slot one of this queue can run; nil without one
 
-	pushed   uint64               // entries so far; dates them
+	pushed   uint64               // entries pushed so far: the age of the newest
 	inFlight int                  // slots given out
 	hosts    map[string]*host[T]  // hosts with an entry or a pause
 	all      host[T]              // stands for every host unless byHost
 	ready    byAge[T]             // hosts whose oldest entry may have a slot
 	turn     fifo.Node[*Queue[T]] // in group.turns
-	inLine   int                  // hosts in a line of the group
-	able     int                  // hosts whose oldest entry may have a slot, as far as this queue knows
+	inLine   int                  // hosts that wait, or are called, for a place of the group
+	able     int                  // hosts that are able
 	loan     fifo.Node[*Queue[T]] // in share.wanting of lender
 }
 
-// A host is kept for as long as it has an entry or is paused. Only update
-// changes whether it is ready.
+// A host is one host of one queue. It is kept for as long as it has an entry or
+// is paused. It is able if it has an entry, and a place of its queue. It is
+// ready if it is able and does not wait for a place of the group. Only settle
+// changes whether it is able or ready.
 type host[T any] struct {
 	queue    *Queue[T]
 	name     string
@@ -46,10 +56,10 @@ type host[T any] struct {
 	hops     fifo.Queue[*Hop[T]]   // holding a slot and waiting for a place here
 	inFlight int                   // places taken
 	paused   bool
-	able     bool // has an entry, and a place of this queue
-	index    int  // in Queue.ready, from 1; 0 means not ready
+	able     bool
+	index    int // in Queue.ready, from 1; 0 means not ready
 
-	inLine fifo.Node[*host[T]] // for a place of the group
+	inLine fifo.Node[*host[T]] // in common.waiting or common.called
 	called bool                // a place of the group is kept for it
 }
 
