@@ -105,9 +105,10 @@ type Client struct {
 	// slot of Limit, and its Timeout runs.
 	HostLimit int
 
-	// Timeout is the time for one request. It starts when the request has a
-	// slot and Wait has returned, and ends with the last byte of the response
-	// body. Large uploads and downloads need a [parallel.Timeout] of their own.
+	// Timeout is the time for one request, or with Retry for each attempt. It
+	// starts when the request has a slot and Wait has returned, and ends with
+	// the last byte of the response body. Large uploads and downloads need a
+	// [parallel.Timeout] of their own.
 	// The error of a request that runs out of time matches
 	// context.DeadlineExceeded. HTTP.Timeout also applies: the earlier of the
 	// two wins. 0 means 30 seconds; negative means none.
@@ -129,7 +130,9 @@ type Client struct {
 	// Wait is called on many goroutines at once. It must return when the
 	// context of its request ends, and must not wait for another request of the
 	// same block. Its error is that of the request, which is not sent. The
-	// error matches [pending.ErrNotSent] unless an earlier hop was sent.
+	// error matches [pending.ErrNotSent] unless an earlier hop was sent. If it
+	// is that of [parallel.Later], the request does not fail, and waits without
+	// its slot.
 	Wait func(*http.Request) error
 
 	// Observe is called for every request as it is made, on the goroutine that
@@ -141,36 +144,41 @@ type Client struct {
 	// request is sent. The function that it returns is called exactly once, as
 	// the last step before the handle is done, with the [pending.Outcome].
 	// Either may be nil. Both functions are called on many goroutines at once.
-	// The second runs while the request holds its slot, and must not wait for
-	// another request of the block. Without Observe, no time is read.
+	// The second runs while the request holds its slot, if it has one, and must
+	// not wait for another request of the block. Both are called once for a
+	// request, however often it is sent. Without Observe, no time is read.
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 
-	// Retry is asked after each attempt whether the request is sent again, and after
-	// which pause. nil means no retries; parallel.Retries returns the usual function.
+	// Retry is asked after each attempt whether the request is sent again, and
+	// after which pause. nil means no retries; parallel.Retries returns the
+	// usual function.
 	//
-	// It is called for a response of any status and for a failure of the transport,
-	// timeouts included, if the request can be sent again: the block has not ended, the
-	// request was not canceled, its body can be opened again with GetBody, and no byte
-	// was written to a To. It is not called for an error of Auth, Wait, CheckRedirect or
-	// a body's Read, for a body over MaxBody, or for a refused redirect.
+	// It is called for a response of any status and for a failure of the
+	// transport, timeouts included, if the request can be sent again: the block
+	// has not ended, the request was not canceled, its body can be opened again
+	// with GetBody, and no byte was written to a To. It is not called for an
+	// error of Auth, Wait, CheckRedirect or a body's Read, for a body over
+	// MaxBody, or for a refused redirect.
 	//
-	// During the pause the request holds no slot and no goroutine. Then it is queued
-	// before requests that were made later, and Wait and Auth are called again. Each
-	// attempt has the whole Timeout. If the pause would end after the deadline of the
-	// block's context or of the request's own, the request is not sent again. The end of
-	// either ends the pause.
+	// During the pause the request holds no slot and no goroutine. Then it is
+	// queued before requests that were made later, and Wait and Auth are called
+	// again. Each attempt has the whole Timeout. If the pause would end after
+	// the deadline of the block's context or of the request's own, the request
+	// is not sent again. The end of either ends the pause.
 	//
-	// Retry is called on many goroutines at once, while the request holds its slot. It
-	// must not wait for a request of the same block.
+	// A pause of 0 or less is none. Retry is called on many goroutines at once,
+	// while the request holds its slot. It must not wait for a request of the
+	// same block.
 	Retry func(parallel.Attempt) (time.Duration, bool)
 
-	// Shared limits the requests in flight over all blocks of all clients that have it.
-	// Limit and HostLimit apply to each block as well. nil means none.
+	// Shared limits the requests in flight over all blocks of all clients that
+	// have it. Limit and HostLimit apply to each block as well. nil means none.
 	Shared *parallel.Limits
 
-	// Ahead is how many items parallel.Each and parallel.Ordered may start before they
-	// yield one. A larger Ahead costs memory: with Ordered, what has come waits for the
-	// items before it. 0 or negative means twice Limit, or 200 without a limit.
+	// Ahead is how many items parallel.Each and parallel.Ordered may start
+	// before they yield one. A larger Ahead costs memory: with Ordered, what
+	// has come waits for the items before it. 0 or negative means twice Limit,
+	// or 200 without a limit.
 	Ahead int
 }
 

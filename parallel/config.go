@@ -32,9 +32,9 @@ type Config struct {
 	// its own.
 	Limit, HostLimit int
 
-	// Timeout is the time for one request. It starts when the request holds a
-	// slot and Wait has returned, and ends with the last byte of the body. Zero
-	// or negative means none.
+	// Timeout is the time for one request, or with Retry for each attempt. It
+	// starts when the request holds a slot and Wait has returned, and ends with
+	// the last byte of the body. Zero or negative means none.
 	Timeout time.Duration
 
 	// MaxBody is the maximum number of bytes of one decompressed body that are
@@ -44,12 +44,15 @@ type Config struct {
 	// Wait, if set, is called before each request is sent, while the request
 	// holds its slot. It is called with a copy of the request that has no body.
 	// The context of the copy ends with the request. If Wait returns an error,
-	// the request is not sent, and fails with that error.
+	// the request is not sent, and fails with that error, unless it is that of
+	// [Later]. Wait is called again for each attempt, and for a redirect to
+	// another host if package client sends the request.
 	Wait func(*http.Request) error
 
 	// Retry, if set, is called after each attempt that reached the transport,
 	// if the request can be sent again. It returns whether the request is sent
-	// again, and after which pause. nil means no retries. See [Retries].
+	// again, and after which pause. 0 or negative means no pause. nil means no
+	// retries. The Retry of a client.Client says more. See also [Retries].
 	Retry func(Attempt) (time.Duration, bool)
 
 	// Shared limits the requests in flight over all blocks that have it. nil

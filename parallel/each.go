@@ -25,8 +25,9 @@ import (
 // failed. If items is nil, Each yields nothing. Each claims the handles: Next
 // does not yield them.
 //
-// Each pulls an item when it needs one. It starts at most twice the block's
-// Limit ahead of what it has yielded, or 200 ahead without a Limit. Handles of
+// Each pulls an item when it needs one. It starts at most Config.Ahead items
+// ahead of what it has yielded: by default twice the block's Limit, or 200
+// without a Limit. Handles of
 // Go and requests that wait for their After count. Handles that are done are
 // yielded before another item is pulled. A long run of items for one host that
 // is at its HostLimit therefore holds back the items that follow.

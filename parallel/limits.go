@@ -19,8 +19,8 @@ import (
 // of a request that holds a slot, one request of that block at a time runs on
 // that slot, and waits for none of these limits. So nothing waits for itself.
 //
-// The zero Limits has no limits. All methods are safe for use by multiple
-// goroutines.
+// The zero Limits has no limits. Limits must not be copied after the first use.
+// All methods are safe for use by multiple goroutines, and do not block.
 type Limits struct {
 	mu sync.Mutex // guards the fields below, and the queues of all blocks that share the Limits
 

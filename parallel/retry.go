@@ -127,6 +127,9 @@ func Retry(decide func(Attempt) (time.Duration, bool)) Option {
 // have passed Wait continue. If a host is set aside twice, the later end
 // counts.
 //
+// If Wait was called for a redirect to another host, the request cannot give
+// back its slot: it waits for d with its slot, its goroutine and its Timeout.
+//
 // A Wait that returns Later must first give back what it has reserved, for
 // example with Cancel of a rate.Reservation. The error may be wrapped. If d is
 // 0 or negative, Later returns nil, and the request is sent.

@@ -9,7 +9,7 @@ import (
 // returns is called with it.
 type Outcome struct {
 	Made time.Time // when the handle was made
-	Sent time.Time // when it got a slot, before Wait; zero if it never held one
+	Sent time.Time // when it got a slot for its first attempt, before Wait; zero if it never held one
 	Done time.Time // when this call began, the last step before the handle is done
 
 	// Attempts is how often the request was sent. It is more than 1 after a
