@@ -53,7 +53,18 @@
 // requests of a block are in flight (100 by default), and at most HostLimit for
 // one host. The others are queued. A queued request is a small struct without a
 // goroutine. Timeout (30 s by default) starts when a request is sent, and
-// covers its body. Wait paces the requests.
+// covers its body. Wait paces the requests. A Wait that returns
+// [parallel.Later] sets a host aside, and other hosts are served.
+//
+// Limit holds for each block. Shared holds over all blocks of all clients that
+// have the same [parallel.Limits], and serves the blocks in turn.
+//
+// # Retries
+//
+// Retry of a [client.Client] is asked after each attempt whether the request is
+// sent again. [parallel.Retries] returns the usual function, which sends again
+// what is safe to send again. Between two attempts the request is queued,
+// without a slot. It has one handle, which is done after the last attempt.
 //
 // # Bodies and memory
 //
@@ -76,11 +87,16 @@
 //
 // A response that never ends does not fit a block: server-sent events without
 // an end, or a long poll that trickles. A switch of protocols (WebSocket) is
-// refused. Caches and circuit breakers belong in an http.RoundTripper: a Client
-// uses any http.Client.
+// refused. Work that must go on after its caller has returned needs a block of
+// its own, in a goroutine that the program waits for.
 //
-// The library keeps 25 numbered [promises], which its tests cite.
+// Caches and circuit breakers belong in an http.RoundTripper: a Client uses any
+// http.Client. Rates, retry budgets, and pauses that a server asks for are
+// functions for Wait and Retry. The [recipes] have one file for each.
 //
+// The library keeps 30 numbered [promises], which its tests cite.
+//
+// [recipes]: https://github.com/abreast-go/abreast/tree/main/examples/recipes
 // [promises]: https://github.com/abreast-go/abreast/blob/main/docs/promises.md
 // [parallel.Parallel.Get]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Parallel.Get
 // [pending.Pending.Response]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#Pending.Response
@@ -96,5 +112,8 @@
 // [parallel.Run]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Run
 // [client.Client]: https://pkg.go.dev/github.com/abreast-go/abreast/client#Client
 // [waterfall.Recorder]: https://pkg.go.dev/github.com/abreast-go/abreast/waterfall#Recorder
+// [parallel.Later]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Later
+// [parallel.Limits]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Limits
+// [parallel.Retries]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Retries
 // [parallel.To]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#To
 package abreast

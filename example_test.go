@@ -652,10 +652,11 @@ func Example_crawl() {
 	// /team 404 Not Found
 }
 
-// A request that was not sent, even a POST, is sent again: ErrNotSent means
-// that no byte of it was transmitted. After other failures the server may have
-// acted, so nothing is sent again. Neither is it after the end of the block's
-// context.
+// Client.Retry sends requests again without a loop: see the example of
+// client.Client. This is a loop of your own, for example to send to another
+// server. ErrNotSent means that no byte of the request was transmitted, so even
+// a POST is sent again. After other failures the server may have acted. After
+// the end of the block's context nothing is sent.
 func Example_sendAgain() {
 	var orders atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

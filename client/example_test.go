@@ -141,7 +141,8 @@ func ExampleClient_observe() {
 // Wait paces requests: here it lets one request go each millisecond, for each
 // host. With a limiter of golang.org/x/time/rate, it is "return
 // limiter.Wait(r.Context())". A request holds its slot while it waits. A
-// HostLimit prevents a slow host from taking all slots.
+// HostLimit prevents a slow host from taking all slots. See parallel.Later for a
+// Wait that holds no slot.
 func ExampleClient_wait() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer srv.Close()
