@@ -94,7 +94,7 @@
 // http.Client. Rates, retry budgets, and pauses that a server asks for are
 // functions for Wait and Retry. The [recipes] have one file for each.
 //
-// The library keeps 30 numbered [promises], which its tests cite.
+// The library keeps numbered [promises], which its tests cite.
 //
 // [recipes]: https://github.com/abreast-go/abreast/tree/main/examples/recipes
 // [promises]: https://github.com/abreast-go/abreast/blob/main/docs/promises.md
