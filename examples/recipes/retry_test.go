@@ -177,6 +177,48 @@ func TestRetry_endOfBlockDoesntWait(t *testing.T) {
 	})
 }
 
+// A transport that retries holds the slot in its pauses. Client.Retry holds none.
+// See WARNINGS.md.
+func TestRetry_pausesHoldSlot(t *testing.T) {
+	for name, test := range map[string]struct {
+		client func(*http.Transport) client.Client
+		want   time.Duration
+	}{
+		"in a transport": {func(t *http.Transport) client.Client {
+			return client.Client{HTTP: &http.Client{Transport: recipes.Retry(t, 10*time.Second)}}
+		}, 14 * time.Second},
+		"Client.Retry": {func(t *http.Transport) client.Client {
+			return client.Client{HTTP: &http.Client{Transport: t}, Retry: parallel.Retries(2)}
+		}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Host == "down" {
+						w.Header().Set("Retry-After", "7")
+						w.WriteHeader(http.StatusServiceUnavailable)
+					}
+				}))
+				c := test.client(s.Transport)
+				c.Limit = 4
+				start := time.Now()
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					for range 4 {
+						p.Get("http://down/")
+					}
+					if _, err := p.Get("http://up/").Response(); err != nil {
+						t.Error(err)
+					}
+					return nil
+				})
+				if got := time.Since(start); got != test.want {
+					t.Errorf("another host's request took %v; want %v", got, test.want)
+				}
+			})
+		})
+	}
+}
+
 // The waits are within the request's Timeout.
 func TestRetry_pausesUseTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
