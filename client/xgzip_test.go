@@ -117,6 +117,7 @@ func TestJSON_namesEncoding(t *testing.T) {
 		if as := r.FormValue("as"); as != "" {
 			w.Header().Set("Content-Encoding", as)
 		}
+		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, "\x8b\x01\x80")
 	}))
 	long := strings.Repeat("z", 1<<10)

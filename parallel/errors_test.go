@@ -386,7 +386,7 @@ func TestErrors_noPasswordOfResponse(t *testing.T) {
 			decode := p.Get("http://user:secret@h/").JSON(&v)
 			want := []string{
 				`Get "http://user:xxxxx@h/404": 404 Not Found`,
-				`Get "http://user:xxxxx@h/": unexpected end of JSON input`,
+				`Get "http://user:xxxxx@h/": no body to decode (status 200 OK): unexpected end of JSON input`,
 			}
 			if diff := cmp.Diff(want, []string{fmt.Sprint(status), fmt.Sprint(decode)}); diff != "" {
 				t.Errorf("texts of errors (-want +got):\n%s", diff)

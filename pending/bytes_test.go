@@ -102,6 +102,34 @@ func TestJSON_decodeError(t *testing.T) {
 	}
 }
 
+// A login page in place of JSON failed with "invalid character '<'", and a 204
+// with "unexpected end of JSON input". Neither said what had come instead.
+func TestJSON_namesWhatCameInstead(t *testing.T) {
+	const noBody = "no body to decode (status 204 No Content): unexpected end of JSON input"
+	for _, test := range []struct {
+		name, kind, body string
+		status           int
+		want             string
+	}{
+		{"page", "text/html; charset=utf-8", "<html>", 200, `the body has Content-Type "text/html; charset=utf-8": invalid character '<' looking for beginning of value`},
+		{"long type", strings.Repeat("x", 1000), "<", 200, `the body has Content-Type "` + strings.Repeat("x", 40) + `": invalid character '<' looking for beginning of value`},
+		{"broken JSON", "application/json", "<", 200, `invalid character '<' looking for beginning of value`},
+		{"JSON by its suffix", "application/problem+JSON", "<", 200, `invalid character '<' looking for beginning of value`},
+		{"no type", "", "<", 200, `invalid character '<' looking for beginning of value`},
+		{"JSON of another type", "text/plain", `"text"`, 200, "json: cannot unmarshal string into Go value of type int"},
+		{"no body", "", "", 204, noBody},
+		{"no body of a type", "text/html", "", 204, noBody},
+	} {
+		var b block
+		h := b.Make(nil, nil)
+		resp := &http.Response{StatusCode: test.status, Header: http.Header{"Content-Type": {test.kind}}}
+		b.Complete(h, ask.Answer{Response: resp, Body: []byte(test.body)})
+		if diff := cmp.Diff(test.want, fmt.Sprint(errors.Unwrap(h.JSON(new(int))))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", test.name, diff)
+		}
+	}
+}
+
 // Promise 20: the text of a *StatusError has the method, the URL and the
 // status. Each error has a text, even without a Request.
 func TestErrors_text(t *testing.T) {
@@ -121,6 +149,7 @@ func TestErrors_text(t *testing.T) {
 		{ofRequest(req, &http.Response{StatusCode: 404, Status: "404 Gone Fishing"}), `Delete "https://user:xxxxx@h/x": 404 Gone Fishing`},
 		{ofRequest(nil, &http.Response{StatusCode: 404, Request: req}), `Delete "https://user:xxxxx@h/x": 404 Not Found`},
 		{ofRequest(nil, &http.Response{StatusCode: 599}), `599`},
+		{ofRequest(req, &http.Response{}), `Delete "https://user:xxxxx@h/x": 0 (the transport set no StatusCode)`},
 		{ofRequest(nil, &http.Response{StatusCode: 404, Status: "404 \x1b[2J\rGone\u202e"}), `"404 \x1b[2J\rGone\u202e"`},
 		{&pending.BodyTooLargeError{Limit: 7, Response: &http.Response{Status: "200 \u009b2J"}}, `response body exceeds 7 bytes (status "200 \u009b2J")`},
 		{&pending.StatusError{}, "no response"},

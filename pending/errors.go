@@ -94,5 +94,8 @@ func status(resp *http.Response) string {
 	if resp.Status != "" {
 		return fail.Quoted(resp.Status)
 	}
+	if resp.StatusCode == 0 {
+		return "0 (the transport set no StatusCode)"
+	}
 	return strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode)))
 }

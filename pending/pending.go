@@ -187,7 +187,8 @@ func (h *Pending) Bytes() ([]byte, error) {
 //
 // If the body is still encoded, the error names its Content-Encoding. That
 // happens if the request sets Accept-Encoding itself, or if a server sends an
-// encoding that was not asked for.
+// encoding that was not asked for. If the body is not JSON and its Content-Type
+// says so, as for a login page, the error names the Content-Type.
 func (h *Pending) JSON(v any) error {
 	b, err := h.Bytes()
 	if err != nil {
@@ -196,21 +197,30 @@ func (h *Pending) JSON(v any) error {
 	if err := json.Unmarshal(b, v); err != nil {
 		h = h.orNone()
 		op, u := h.named()
-		return &url.Error{Op: op, URL: u, Err: fail.Redact(encoded(h.resp, err))}
+		return &url.Error{Op: op, URL: u, Err: fail.Redact(undecodable(h.resp, b, err))}
 	}
 	return nil
 }
 
-// encoded returns err, which a decoder returned for the body of resp. If the
-// body is still in an encoding (br, zstd, ...), it returns an error that names
-// the encoding and wraps err. net/http removes the header when it decompresses
-// a body.
-func encoded(resp *http.Response, err error) error {
+// undecodable returns an error that wraps err, which a decoder returned for the
+// body of resp, and says what the response has instead of JSON: an encoding
+// (br, zstd, ...; net/http removes the header when it decompresses a body), no
+// body, or a body of another type. Otherwise it returns err itself.
+func undecodable(resp *http.Response, body []byte, err error) error {
+	var syntax *json.SyntaxError
 	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
-	if coding == "" || strings.EqualFold(coding, "identity") {
-		return err
+	kind := resp.Header.Get("Content-Type")
+	switch {
+	case coding != "" && !strings.EqualFold(coding, "identity"):
+		return fmt.Errorf("the body has Content-Encoding %.40q, which was not decoded: %w", coding, err)
+	case !errors.As(err, &syntax):
+		return err // v is at fault
+	case len(body) == 0:
+		return fmt.Errorf("no body to decode (status %s): %w", status(resp), err)
+	case kind != "" && !strings.Contains(strings.ToLower(kind), "json"):
+		return fmt.Errorf("the body has Content-Type %.40q: %w", kind, err)
 	}
-	return fmt.Errorf("the body has Content-Encoding %.40q, which was not decoded: %w", coding, err)
+	return err
 }
 
 // named returns the method and the URL with which errors name the request:
@@ -231,6 +241,9 @@ func (h *Pending) named() (op, u string) {
 // and so does the handle that Do returns for the copy; nothing is sent. The
 // options To, Timeout and After are not part of an http.Request: give them to
 // Do again.
+//
+// After a redirect, the URL is not that of the page that was received. Resolve
+// the links of a page with the Request.URL of the response.
 //
 // Request does not block and claims nothing. It returns a copy of the first
 // racer's request for a Race, and nil for a function started with Go.
