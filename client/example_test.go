@@ -99,6 +99,87 @@ func ExampleClient_auth() {
 	// here "Bearer secret", elsewhere ""
 }
 
+// A token is renewed before it expires, and after a 401. Meanwhile, the other
+// requests wait for it in a select, because Auth must honor the context of its
+// request. A block of its own fetches the token.
+func ExampleClient_authRenewed() {
+	var issued, revoked atomic.Int32 // numbers of tokens
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"access_token": "%d", "expires_in": 3600}`, issued.Add(1))
+	})
+	mux.HandleFunc("GET /v2/{user}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == fmt.Sprint("Bearer ", revoked.Load()) {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, "hello ", r.PathValue("user"))
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+
+	type token struct {
+		Text        string `json:"access_token"`
+		Seconds     int64  `json:"expires_in"`
+		made, until time.Time
+	}
+	held := make(chan token, 1) // whoever received the token may renew it
+	held <- token{}
+	var refused atomic.Pointer[time.Time] // when the last request with a 401 was sent
+	refused.Store(new(time.Time))
+	login := client.Client{BaseURL: srv.URL}
+	api := client.Client{
+		BaseURL: srv.URL + "/v2",
+		Auth: func(r *http.Request) error {
+			var t token
+			select {
+			case t = <-held:
+			case <-r.Context().Done():
+				return r.Context().Err()
+			}
+			defer func() { held <- t }()
+			if time.Now().After(t.until) || t.made.Before(*refused.Load()) {
+				var fresh token
+				err := login.Parallel(r.Context(), func(p *parallel.Parallel) error {
+					return p.Post("/token").JSON(&fresh)
+				})
+				if err != nil {
+					return err
+				}
+				fresh.made = time.Now()
+				fresh.until = fresh.made.Add(time.Duration(fresh.Seconds)*time.Second - time.Minute)
+				t = fresh
+			}
+			r.Header.Set("Authorization", "Bearer "+t.Text)
+			return nil
+		},
+		Retry: func(a parallel.Attempt) (time.Duration, bool) {
+			if a.N > 1 || a.Err != nil || a.Response.StatusCode != http.StatusUnauthorized {
+				return 0, false
+			}
+			refused.Store(&a.Sent) // a token that is newer is kept
+			return 0, true         // Auth is called again
+		},
+	}
+	err := api.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		for _, user := range []string{"/ada", "/bob"} {
+			text, err := p.Get(user).Bytes()
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s, with token %d\n", text, issued.Load())
+			revoked.Store(1)
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// hello ada, with token 1
+	// hello bob, with token 2
+}
+
 // Observe is called for every request as it is made. The function that it
 // returns is called when the request is done. Use it for logs, metrics and
 // spans.

@@ -877,6 +877,69 @@ func ExampleTo() {
 	// 1048576 bytes
 }
 
+// Each opens only as many files as it starts requests ahead. The function that
+// it calls opens a file for each item, and a file that cannot be opened is the
+// error of its handle.
+func ExampleTo_manyFiles() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/films/3" {
+			http.NotFound(w, r)
+			return
+		}
+		w.Write(bytes.Repeat([]byte("x"), 1<<20))
+	}))
+	defer srv.Close()
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+
+	library := client.Client{BaseURL: srv.URL, Limit: 4, Timeout: time.Hour}
+	err = library.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		path := func(film string) string { return filepath.Join(dir, film) }
+		download := func(film string) *pending.Pending {
+			return p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+				part, err := os.Create(path(film) + ".part")
+				if err != nil {
+					return nil, err
+				}
+				h := p.Get("/films/"+url.PathEscape(film), parallel.To(part))
+				_, err = h.Bytes() // requires 2xx; part has the bytes
+				if err := errors.Join(err, part.Close()); err != nil {
+					return nil, errors.Join(err, os.Remove(part.Name()))
+				}
+				if err := os.Rename(part.Name(), path(film)); err != nil {
+					return nil, err
+				}
+				return h.Response()
+			})
+		}
+		films := slices.Values([]string{"1", "2", "3", "4"})
+		for film, h := range parallel.Ordered(p, films, download) {
+			if _, err := h.Response(); err != nil {
+				fmt.Println(film, "failed:", errors.As(err, new(*pending.StatusError)))
+				continue
+			}
+			info, err := os.Stat(path(film))
+			if err != nil {
+				return err
+			}
+			fmt.Println(film, info.Size(), "bytes")
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 1 1048576 bytes
+	// 2 1048576 bytes
+	// 3 failed: true
+	// 4 1048576 bytes
+}
+
 // Retry decides for one request whether it is sent again. Here the server
 // responds 202 until a report is ready.
 func ExampleRetry() {
