@@ -62,6 +62,28 @@ func trimmed(code string) string {
 
 // The following code is in the README, in this order.
 
+func readmeDeadline(r *http.Request, api *client.Client) (readmePage, error) {
+	var page readmePage
+	ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
+	defer cancel()
+	err := api.Parallel(ctx, func(p *parallel.Parallel) error {
+		user, offers := p.Get("/user"), p.Get("/offers")
+		if err := user.JSON(&page.User); err != nil {
+			return err // there is no page without it
+		}
+		if err := offers.JSON(&page.Offers); err != nil {
+			page.Missing = append(page.Missing, "offers") // late or broken
+		}
+		return nil
+	})
+	return page, err
+}
+
+type readmePage struct {
+	User, Offers any
+	Missing      []string
+}
+
 func readmeNext(p *parallel.Parallel) {
 	for p.HasPending() {
 		resp, err := p.Next()
@@ -285,7 +307,7 @@ func TestByHand_sameResults(t *testing.T) {
 func TestReadme_pieces(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
-		case "/price/live/7":
+		case "/price/live/7", "/offers":
 			http.Error(w, "no", http.StatusServiceUnavailable)
 			return
 		}
@@ -293,6 +315,11 @@ func TestReadme_pieces(t *testing.T) {
 	}))
 	defer srv.Close()
 	ctx := context.Background()
+
+	page, err := readmeDeadline(httptest.NewRequest("GET", "/", nil), &client.Client{BaseURL: srv.URL})
+	if want := (readmePage{User: "/user", Missing: []string{"offers"}}); err != nil || cmp.Diff(want, page) != "" {
+		t.Errorf("readmeDeadline() = %v, %v; want %v", page, err, want)
+	}
 
 	stored := 0
 	urls := slices.Values([]string{srv.URL + "/1", srv.URL + "/2"})
@@ -302,7 +329,7 @@ func TestReadme_pieces(t *testing.T) {
 
 	api := readmeSettings(func(*http.Request) error { return nil })
 	api.BaseURL = srv.URL
-	err := api.Parallel(ctx, func(p *parallel.Parallel) error {
+	err = api.Parallel(ctx, func(p *parallel.Parallel) error {
 		if err := readmeAll(p, func(resps ...*http.Response) {
 			for i, want := range []string{"/users/7", "/carts/7", "/stock/7"} {
 				if got := resps[i].Request.URL.Path; got != want {
