@@ -176,9 +176,11 @@ type Client struct {
 	Shared *parallel.Limits
 
 	// Ahead is how many items parallel.Each and parallel.Ordered may start
-	// before they yield one. A larger Ahead costs memory: with Ordered, what
-	// has come waits for the items before it. 0 or negative means twice Limit,
-	// or 200 without a limit.
+	// before they yield one. 0 or negative means twice Limit, or 200 without a
+	// limit. Set a larger Ahead if items come in long runs for one host that is
+	// at its HostLimit, or if Ordered runs with Retry, since the items behind
+	// one that pauses wait for it. A larger Ahead costs memory: with Ordered,
+	// what has come waits for the items before it.
 	Ahead int
 }
 

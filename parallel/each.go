@@ -27,10 +27,11 @@ import (
 //
 // Each pulls an item when it needs one. It starts at most Config.Ahead items
 // ahead of what it has yielded: by default twice the block's Limit, or 200
-// without a Limit. Handles of
-// Go and requests that wait for their After count. Handles that are done are
-// yielded before another item is pulled. A long run of items for one host that
-// is at its HostLimit therefore holds back the items that follow.
+// without a Limit. Handles of Go count, and so do requests that wait for their
+// After or in a pause before another attempt. Handles that are done are yielded
+// before another item is pulled. A long run of items for one host that is at
+// its HostLimit therefore holds back the items that follow: mix the hosts, or
+// set an Ahead that is longer than the run.
 //
 // items and start run on the goroutine of the loop, so a slow item delays the
 // loop, and the end of the block's context does not wake it. A sequence over a
@@ -69,7 +70,8 @@ func Each[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending)
 
 // Ordered is like [Each], but yields the items in their own order: an item
 // whose handle is done waits for the items before it. It starts no more items
-// ahead than Each does.
+// ahead than Each does. One slow item, or one that pauses before another
+// attempt, therefore holds back all others once Ahead items have been started.
 func Ordered[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending] {
 	return func(yield func(T, *pending.Pending) bool) {
 		if items == nil {

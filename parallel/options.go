@@ -147,7 +147,8 @@ func (r *Request) setBody(open func() io.Reader, length int64) error {
 
 // JSON sets the body of the request to v, encoded with json.Marshal when JSON
 // is called, and the Content-Type to application/json. If v cannot be encoded,
-// the request fails.
+// the request fails. Text that is JSON already is passed as a json.RawMessage:
+// a []byte or a string would be encoded as a JSON string.
 func JSON(v any) Option {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -123,6 +123,11 @@ func Retry(decide func(Attempt) (time.Duration, bool)) Option {
 // request keeps its place, before all requests of that host that were made
 // later.
 //
+// When d is over, Wait is called for all requests of that host that get a slot.
+// If it lets one of them pass, it returns Later for all the others once more:
+// with 100 slots, it is called about 100 times for each request that is sent. A
+// small HostLimit keeps that number small.
+//
 // The host is set aside in the block and in the blocks within it. Requests that
 // have passed Wait continue. If a host is set aside twice, the later end
 // counts.

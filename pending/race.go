@@ -41,7 +41,11 @@ import (
 //
 // The delay starts when the second request is made. It does not end early if
 // the first request fails. If the queue is full, both requests wait in it, and
-// may then be sent together. A hedged POST may be carried out twice.
+// may then be sent together. The second request needs a slot of its own: if
+// slow requests hold all slots, their hedges wait until one of them is done. So
+// a block that hedges many requests needs a Limit well above the number of
+// requests that are expected to be slow at once. A hedged POST may be carried
+// out twice.
 //
 // Racers must not share the writer of the option To. A nil handle counts as a
 // failure. A Race of no handles is done, with an error that says so.
