@@ -73,7 +73,8 @@
 // body, so the bodies in flight take at most Limit × MaxBody: 1,000 MiB with
 // the defaults. A response stays in memory for as long as its handle. A program
 // that makes many requests uses Each, which starts a bounded number of them
-// ahead: twice the Limit, unless Ahead is set. [parallel.To] writes a large body to a file as it comes.
+// ahead: twice the Limit, unless Ahead is set. [parallel.To] writes a large
+// body to a file as it comes.
 //
 // A body that is delimited only by the close of its connection cannot be told
 // from a truncated one (RFC 9112, section 8). Any other short body is an error.

@@ -15,7 +15,7 @@ import (
 // function decides by it whether the request is sent again.
 type Attempt struct {
 	N        int            // 1 for the first
-	Request  *http.Request  // a copy of the request as it was made, without its body
+	Request  *http.Request  // a copy of the request as it was made, without its body and what Auth adds
 	Response *http.Response // nil if the attempt failed; its body is in memory unless a writer received it
 	Err      error          // nil if there is a Response; of this attempt alone
 	Sent     time.Time      // when the attempt got its slot
@@ -126,7 +126,9 @@ func Retry(decide func(Attempt) (time.Duration, bool)) Option {
 // When d is over, Wait is called for all requests of that host that get a slot.
 // If it lets one of them pass, it returns Later for all the others once more:
 // with 100 slots, it is called about 100 times for each request that is sent. A
-// small HostLimit keeps that number small.
+// small HostLimit keeps that number small. The call may come late. A limiter
+// with a burst of 1 loses that time; with a burst of 2 or more it keeps its
+// rate.
 //
 // The host is set aside in the block and in the blocks within it. Requests that
 // have passed Wait continue. If a host is set aside twice, the later end
