@@ -664,3 +664,97 @@ func TestEach_retainsNothing(t *testing.T) {
 		})
 	}
 }
+
+// Promise 33: Ahead is how many items may be started and not yielded, whatever the
+// Limit. Handles in a pause of Retry or Later count.
+func TestAhead_limitsItems(t *testing.T) {
+	forever := func(parallel.Attempt) (time.Duration, bool) { return time.Hour, true }
+	wait := func(*http.Request) error { return parallel.Later(time.Hour) }
+	for _, test := range []struct {
+		name   string
+		client client.Client
+		want   int64
+	}{
+		{"default", client.Client{Limit: 3}, 6},
+		{"negative", client.Client{Limit: 3, Ahead: -5}, 6},
+		{"below the Limit", client.Client{Limit: 3, Ahead: 2}, 2},
+		{"one", client.Client{Limit: 3, Ahead: 1}, 1},
+		{"above the Limit", client.Client{Limit: 3, Ahead: 200}, 200},
+		{"without a Limit", client.Client{Limit: -1, Ahead: 250}, 250},
+		{"without an end", client.Client{Limit: 3, Ahead: math.MaxInt}, 300},
+		{"retries", client.Client{Limit: 3, Ahead: 20, Retry: forever}, 20},
+		{"retries by default", client.Client{Limit: 3, Retry: forever}, 6},
+		{"Later", client.Client{Limit: 3, Ahead: 20, Wait: wait}, 20},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.client.Timeout = -1
+			path := "/1h"
+			if test.client.Retry != nil {
+				path = "/0s"
+			}
+			inBoth(t, test.client, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64, each loopFunc[int]) {
+				items, pulled := counting(300)
+				ahead := make(chan int64, 1)
+				first := make(chan *pending.Pending, 300)
+				go func() {
+					time.Sleep(time.Minute)
+					ahead <- pulled.Load()
+					(<-first).Cancel()
+				}()
+				for range each(p, items, func(int) *pending.Pending {
+					h := p.Get(path)
+					first <- h
+					return h
+				}) {
+					break
+				}
+				if n := <-ahead; n != test.want {
+					t.Errorf("%d items were started before one was yielded; want %d", n, test.want)
+				}
+			})
+		})
+	}
+}
+
+// A request in a pause fills the window, so that few requests are in flight. With
+// Ahead, the slots stay in use. The times are exact.
+func TestAhead_slotsStayInUse(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		each    loopFunc[int]
+		ahead   int
+		elapsed time.Duration
+	}{
+		// Ten of 100 items pause for 10 s, each tenth. A request takes 100 ms, two at a
+		// time. By default 4 items are started ahead: Ordered waits for each pause.
+		{"Ordered, default", parallel.Ordered[int], 0, 105 * time.Second},
+		{"Ordered, Ahead 100", parallel.Ordered[int], 100, 14700 * time.Millisecond},
+		{"Each, default", parallel.Each[int], 0, 32800 * time.Millisecond},
+		{"Each, Ahead 100", parallel.Each[int], 100, 14700 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, _ := paced(t)
+				c := client.Client{HTTP: s.HTTP, BaseURL: s.BaseURL, Limit: 2, Ahead: test.ahead, Retry: func(a parallel.Attempt) (time.Duration, bool) {
+					return 10 * time.Second, a.N == 1 && a.Request.URL.RawQuery == "pauses"
+				}}
+				start := time.Now()
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					items, _ := counting(100)
+					for _, h := range test.each(p, items, func(i int) *pending.Pending {
+						if i%10 == 0 {
+							return p.Get("/100ms?pauses")
+						}
+						return p.Get("/100ms")
+					}) {
+						if _, err := h.Response(); err != nil {
+							t.Error(err)
+						}
+					}
+					return nil
+				})
+				took(t, "the last item was yielded", start, test.elapsed)
+			})
+		})
+	}
+}

@@ -617,3 +617,36 @@ func TestRetry_getBodyFails(t *testing.T) {
 		})
 	})
 }
+
+// A Retry that blocks holds the slot of its request, and nothing else.
+func TestRetry_blocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := client.Client{HTTP: testnet.New(t, newFlaky(1, time.Second)).Client(), Limit: 2, Retry: func(a parallel.Attempt) (time.Duration, bool) {
+			if a.Request.URL.Path == "/blocks" {
+				time.Sleep(time.Hour)
+			}
+			return 0, a.N == 1
+		}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			h := p.Get("http://h/blocks")
+			var others []*pending.Pending
+			for i := range 5 {
+				others = append(others, p.Get(fmt.Sprint("http://h/", i)))
+			}
+			if _, err := pending.All(others...); err != nil {
+				t.Error(err)
+			}
+			if d := time.Since(start); d != 10*time.Second {
+				t.Errorf("the others took %v; want 10s, two attempts of each on one slot", d)
+			}
+			if got := p.Stats(); got.InFlight != 1 || got.Done != 5 {
+				t.Errorf("Stats() = %+v; want one in flight", got)
+			}
+			if _, err := h.Response(); err != nil {
+				t.Error(err)
+			}
+			return nil
+		})
+	})
+}

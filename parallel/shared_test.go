@@ -380,35 +380,39 @@ func TestLimits_blockWithinCallback(t *testing.T) {
 
 // A request that ran on the slot of another was not counted once that one was done.
 func TestLimits_lentSlotStaysCounted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newCrowd(time.Second)
-		c := client.Client{HTTP: testnet.New(t, s).Client(), Shared: parallel.NewLimits(1, 1)}
-		var left sync.WaitGroup
-		first := c
-		first.Auth = func(r *http.Request) error {
-			ctx := context.WithoutCancel(r.Context())
-			left.Go(func() {
-				c.Parallel(ctx, func(p *parallel.Parallel) error {
+	for name, limits := range map[string][2]int{"total": {1, 0}, "per host": {0, 1}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newCrowd(time.Second)
+				c := client.Client{HTTP: testnet.New(t, s).Client(), Shared: parallel.NewLimits(limits[0], limits[1])}
+				var left sync.WaitGroup
+				first := c
+				first.Auth = func(r *http.Request) error {
+					ctx := context.WithoutCancel(r.Context())
+					left.Go(func() {
+						c.Parallel(ctx, func(p *parallel.Parallel) error {
+							_, err := p.Get("http://h/").Response()
+							return err
+						})
+					})
+					synctest.Wait()
+					return errors.New("no token")
+				}
+				first.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					p.Get("http://h/").Response()
+					return nil
+				})
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 					_, err := p.Get("http://h/").Response()
 					return err
 				})
+				left.Wait()
+				if s.most != 1 || s.served != 2 {
+					t.Errorf("%d at a time, %d in all; want 1 and 2", s.most, s.served)
+				}
 			})
-			synctest.Wait()
-			return errors.New("no token")
-		}
-		first.Parallel(t.Context(), func(p *parallel.Parallel) error {
-			p.Get("http://h/").Response()
-			return nil
 		})
-		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-			_, err := p.Get("http://h/").Response()
-			return err
-		})
-		left.Wait()
-		if s.most != 1 || s.served != 2 {
-			t.Errorf("%d at a time, %d in all; want 1 and 2", s.most, s.served)
-		}
-	})
+	}
 }
 
 // A slot that was given back let one request be sent, although it freed both its
@@ -440,4 +444,32 @@ func TestLimits_freedSlotServesSeveral(t *testing.T) {
 		}
 		blocks.Wait()
 	})
+}
+
+// The zero Limits, and negative numbers, limit nothing.
+func TestLimits_none(t *testing.T) {
+	for name, shared := range map[string]*parallel.Limits{
+		"zero value": new(parallel.Limits), "zeros": parallel.NewLimits(0, 0), "negative": parallel.NewLimits(-7, -1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newCrowd(time.Second)
+				c := client.Client{HTTP: testnet.New(t, s).Client(), Shared: shared}
+				c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					for range 50 {
+						p.Get("http://h/")
+					}
+					time.Sleep(500 * time.Millisecond)
+					shared.Set(-1, -1)
+					for _, err := range readAllOf(p) {
+						t.Error(err)
+					}
+					return nil
+				})
+				if s.most != 50 {
+					t.Errorf("%d at a time; want 50", s.most)
+				}
+			})
+		})
+	}
 }
