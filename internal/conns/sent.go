@@ -13,14 +13,15 @@ import (
 // request, whose error is err. These rules keep it from claiming too much:
 //
 //   - A hop that was answered was sent.
-//   - A connection may be wanted by a request of somebody else's that has the same
-//     context. So it must be wanted to the address that the first hop goes to, or to the
-//     proxy that it goes through.
-//   - A transport of another type than *http.Transport may send the request in a way of
-//     its own, and another request to the same address, for a log perhaps. So its error
-//     must be that of a connection that could not be made.
-//   - A connection that was got may have been written to, unless net/http says that it was
-//     closed while it was idle, and no header was written.
+//   - Somebody may send another request with the same context, and want a
+//     connection for that. So the connection must be wanted to the address of
+//     the hop, or to the proxy that it goes through.
+//   - A transport of another type than *http.Transport may send the request in
+//     its own way, and besides want a connection to the same address (for a
+//     log, perhaps). So its error must be that of a connection that could not
+//     be made.
+//   - A connection that was got may have been written to, unless net/http says
+//     that it was closed while it was idle, and no header was written.
 //
 // The caller knows whether something of the body was read. NotSent may run user
 // code: the transport's Proxy, and the methods of err.

@@ -151,7 +151,7 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 	// body (net/http's HTTP/2 does), which begun must not look at then.
 	notSent := resp == nil && x.conns.NotSent(err) && (x.uploads == nil || !x.uploads.begun())
 	if !isRefusedResponse(err) {
-		var proved bool
+		var proved bool // by the error itself: the request was refused before the transport
 		err, proved = explain(x.conns.Context, err)
 		if notSent = notSent || proved; !notSent && resp == nil {
 			err = unanswered(err)
