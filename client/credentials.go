@@ -190,6 +190,7 @@ func (h *hopTransport) addAuth(out, req *http.Request, own map[string]bool) erro
 	err := h.auth(signed)
 	*out = *signed.WithContext(req.Context())
 	if err != nil {
+		//lint:ignore ST1005 Auth is the name of a field
 		err = fmt.Errorf("Auth: %w", err)
 	} else {
 		err = req.Context().Err() // it may have ended during Auth

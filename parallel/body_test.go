@@ -99,7 +99,7 @@ func TestBody_closedOnEveryOutcome(t *testing.T) {
 				return nil, nil
 			}}},
 			"the request's context": {bodies: 1, option: func(r *parallel.Request) error {
-				r.Request = l.request(t, "http://h/", false).WithContext(panickingContext{context.WithValue(t.Context(), "k", "v")})
+				r.Request = l.request(t, "http://h/", false).WithContext(panickingContext{context.WithValue(t.Context(), key{}, "v")})
 				return nil
 			}},
 		} {

@@ -31,11 +31,9 @@ func TestGroup_takesTurns(t *testing.T) {
 // hosts are free.
 func TestGroup_takesTurnsPerHost(t *testing.T) {
 	g := NewGroup[string](0, 1)
-	var queues []*Queue[string]
 	of := make(map[*Entry[string]]*Queue[string])
 	for i := range 3 {
 		q := g.New(0, 0, nil)
-		queues = append(queues, q)
 		for n := range 3 {
 			e := &Entry[string]{Item: fmt.Sprint(i, ".", n), Host: "a"}
 			of[e] = q
