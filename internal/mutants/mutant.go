@@ -92,7 +92,7 @@ func parse(file string, text []byte) (mutants []mutant, err error) {
 			continue
 		}
 		if strings.ContainsRune(" +-", rune(line[0])) && in == "" {
-			return nil, fmt.Errorf("%s:%d: an edit of %s stands before any declaration", file, n, m.name)
+			return nil, fmt.Errorf("%s:%d: %s has an edit before its first in: line", file, n, m.name)
 		}
 		switch line[0] {
 		case ' ':

@@ -193,7 +193,7 @@ in: g
 func TestParse_errors(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"of another promise", "== 02-x\ncaught by: TestX\nin: f\n-x\n", "begins with 01-"},
-		{"no declaration", "== 01-x\ncaught by: TestX\n-x\n", "before its first in:"},
+		{"no declaration", "== 01-x\ncaught by: TestX\n-x\n", "before its first in: line"},
 		{"no test", "== 01-x\nin: f\n-x\n", "lacks"},
 		{"no edit", "== 01-x\ncaught by: TestX\nin: f\n", "lacks"},
 	} {
