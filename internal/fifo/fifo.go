@@ -29,20 +29,6 @@ func (q *Queue[T]) Push(n *Node[T]) { q.insert(q.last, n, nil) }
 // PushFront adds n before all others. It panics if n is in a queue.
 func (q *Queue[T]) PushFront(n *Node[T]) { q.insert(nil, n, q.first) }
 
-// PushBefore adds n before the first node for which before is true, or at the
-// end. It panics if n is in a queue.
-func (q *Queue[T]) PushBefore(n *Node[T], before func(T) bool) {
-	next := q.first
-	for next != nil && !before(next.Item) {
-		next = next.next
-	}
-	prev := q.last
-	if next != nil {
-		prev = next.prev
-	}
-	q.insert(prev, n, next)
-}
-
 // insert adds n between prev and next, each of which may be nil.
 func (q *Queue[T]) insert(prev, n, next *Node[T]) {
 	if n.in != nil {

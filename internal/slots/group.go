@@ -115,7 +115,7 @@ func (q *Queue[T]) takeShared() *Entry[T] {
 			continue
 		}
 		q.group.takeOut(h)
-		e := h.line.First().Item
+		e := h.line.first()
 		q.group.inFlight++
 		c.inFlight++
 		e.share.held, e.share.at = true, c
@@ -162,11 +162,11 @@ func (q *Queue[T]) takeTurns() {
 func (q *Queue[T]) borrow() *Entry[T] {
 	var oldest *host[T]
 	for _, h := range q.hosts {
-		if h.able && (oldest == nil || h.line.First().Item.age < oldest.line.First().Item.age) {
+		if h.able && (oldest == nil || h.line.first().age < oldest.line.first().age) {
 			oldest = h
 		}
 	}
-	e := oldest.line.First().Item
+	e := oldest.line.first()
 	e.share.held, e.share.lender = true, q.lender
 	q.lender.share.borrower = e
 	q.group.settleLoan(e)

@@ -52,9 +52,9 @@ type Queue[T any] struct {
 type host[T any] struct {
 	queue    *Queue[T]
 	name     string
-	line     fifo.Queue[*Entry[T]] // waiting for a slot, oldest first
-	hops     fifo.Queue[*Hop[T]]   // holding a slot and waiting for a place here
-	inFlight int                   // places taken
+	line     line[T]             // waiting for a slot, oldest first
+	hops     fifo.Queue[*Hop[T]] // holding a slot and waiting for a place here
+	inFlight int                 // places taken
 	paused   bool
 	able     bool
 	index    int // in Queue.ready, from 1; 0 means not ready
@@ -69,7 +69,8 @@ type Entry[T any] struct {
 	Host string // what hostLimit counts by; ignored if the queue has no use for it
 
 	age   uint64               // less is older
-	node  fifo.Node[*Entry[T]] // in at.line, while it waits
+	node  fifo.Node[*Entry[T]] // in at.line.pushed, while it waits
+	index int                  // in at.line.returned, from 1; 0 means it is not there
 	at    *host[T]             // where it waits or holds a place; nil during a Hop
 	share *share[T]            // of the group; nil without one
 }
@@ -111,9 +112,8 @@ func (q *Queue[T]) Push(e *Entry[T]) {
 	if q.group != nil {
 		e.share = new(share[T])
 	}
-	e.node.Item = e
 	e.at = q.host(e.Host)
-	e.at.line.Push(&e.node)
+	e.at.line.push(e)
 	q.update(e.at)
 }
 
@@ -121,14 +121,13 @@ func (q *Queue[T]) Push(e *Entry[T]) {
 // before all entries of its host that were pushed after it.
 func (q *Queue[T]) Return(e *Entry[T]) {
 	e.at = q.host(e.Host)
-	e.at.line.PushBefore(&e.node, func(other *Entry[T]) bool { return other.age > e.age })
+	e.at.line.back(e)
 	q.update(e.at)
 }
 
 // Remove takes e out of the queue if it waits there for a slot.
 func (q *Queue[T]) Remove(e *Entry[T]) {
-	if e.node.Remove() {
-		h := e.at
+	if h := e.at; h != nil && h.line.remove(e) {
 		e.at = nil
 		q.update(h)
 	}
@@ -155,7 +154,8 @@ func (q *Queue[T]) mayTake() bool {
 func (q *Queue[T]) hasSlot() bool { return q.limit == 0 || q.inFlight < q.limit }
 
 func (q *Queue[T]) takeFrom(h *host[T]) *Entry[T] {
-	e := h.line.Pop().Item
+	e := h.line.first()
+	h.line.remove(e)
 	q.inFlight++
 	h.inFlight++
 	q.update(h)
@@ -289,7 +289,7 @@ func (q *Queue[T]) update(h *host[T]) {
 // settle makes h ready or not, as its line and its places now say, puts it
 // where its oldest entry belongs, and forgets a host that is not used.
 func (q *Queue[T]) settle(h *host[T]) {
-	ready := h.line.Len() > 0 && q.hasPlace(h)
+	ready := h.line.len() > 0 && q.hasPlace(h)
 	if ready != h.able {
 		h.able = ready
 		if ready {
@@ -310,7 +310,7 @@ func (q *Queue[T]) settle(h *host[T]) {
 	case h.index > 0:
 		heap.Remove(&q.ready, h.index-1)
 	}
-	if h != &q.all && h.inFlight == 0 && h.line.Len() == 0 && h.hops.Len() == 0 && !h.paused {
+	if h != &q.all && h.inFlight == 0 && h.line.len() == 0 && h.hops.Len() == 0 && !h.paused {
 		delete(q.hosts, h.name)
 	}
 }
@@ -321,7 +321,7 @@ type byAge[T any] []*host[T]
 func (b byAge[T]) Len() int { return len(b) }
 
 func (b byAge[T]) Less(i, j int) bool {
-	return b[i].line.First().Item.age < b[j].line.First().Item.age
+	return b[i].line.first().age < b[j].line.first().age
 }
 
 func (b byAge[T]) Swap(i, j int) {

@@ -179,7 +179,7 @@ type model struct {
 }
 
 func (m *model) step(rnd *rand.Rand, n int) {
-	switch rnd.IntN(5) {
+	switch rnd.IntN(6) {
 	case 0, 1:
 		e := &Entry[string]{Item: fmt.Sprint(n), Host: string("abc"[rnd.IntN(3)])}
 		m.q.Push(e)
@@ -194,6 +194,15 @@ func (m *model) step(rnd *rand.Rand, n int) {
 		}
 	case 4:
 		m.hop(rnd)
+	case 5: // an entry returns
+		if e := m.release(rnd); e != nil {
+			m.q.Return(e)
+			i := slices.IndexFunc(m.waiting, func(other *Entry[string]) bool { return other.age > e.age })
+			if i < 0 {
+				i = len(m.waiting)
+			}
+			m.waiting = slices.Insert(m.waiting, i, e)
+		}
 	}
 	m.take()
 }
@@ -207,9 +216,10 @@ func (m *model) hopping(e *Entry[string]) int {
 	return slices.IndexFunc(m.hops, func(w *Hop[string]) bool { return w.entry == e })
 }
 
-func (m *model) release(rnd *rand.Rand) {
+// release releases an entry and returns it, or returns nil if none is held.
+func (m *model) release(rnd *rand.Rand) *Entry[string] {
 	if len(m.held) == 0 {
-		return
+		return nil
 	}
 	i := rnd.IntN(len(m.held))
 	e := m.held[i]
@@ -218,9 +228,10 @@ func (m *model) release(rnd *rand.Rand) {
 		m.q.Leave(m.hops[h])
 		m.hops = slices.Delete(m.hops, h, h+1)
 		m.q.Release(e)
-		return
+		return e
 	}
 	m.vacate(e, func() { m.q.Release(e) })
+	return e
 }
 
 // vacate calls f, which gives up the place of e. The oldest hop there must get
