@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -288,6 +289,9 @@ func scan(text []byte) (toks []tok) {
 	}
 }
 
+// majorVersion matches the last part of an import path that names a major version.
+var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
+
 // dropImports returns text, the code of a file, with "_" as the name of each
 // import that the code does not use.
 func dropImports(text []byte) ([]byte, error) {
@@ -311,6 +315,9 @@ func dropImports(text []byte) ([]byte, error) {
 			from, name = fset.Position(i.Name.Pos()).Offset, i.Name.Name
 		} else if p, err := strconv.Unquote(i.Path.Value); err == nil {
 			name = path.Base(p)
+			if majorVersion.MatchString(name) { // as in math/rand/v2
+				name = path.Base(path.Dir(p))
+			}
 		}
 		if name != "_" && name != "." && !used[name] {
 			text = slices.Concat(text[:from], []byte("_ "+i.Path.Value), text[fset.Position(i.Path.End()).Offset:])
