@@ -82,9 +82,7 @@ func (g *Group[T]) Idle() bool {
 }
 
 // Take gives a slot to an entry of the queue whose turn it is: see Queue.Take.
-func (g *Group[T]) Take() *Entry[T] { return g.take() }
-
-func (g *Group[T]) take() *Entry[T] {
+func (g *Group[T]) Take() *Entry[T] {
 	if n := g.loans.Pop(); n != nil {
 		return n.Item.share.wanting.Pop().Item.borrow()
 	}

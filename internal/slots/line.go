@@ -12,7 +12,7 @@ import (
 // among the others would take a second for 20,000.
 type line[T any] struct {
 	pushed   fifo.Queue[*Entry[T]]
-	returned returned[T] // a heap
+	returned byAge[*Entry[T]]
 }
 
 func (l *line[T]) len() int { return l.pushed.Len() + len(l.returned) }
@@ -42,29 +42,4 @@ func (l *line[T]) remove(e *Entry[T]) bool {
 		return true
 	}
 	return e.node.Remove()
-}
-
-type returned[T any] []*Entry[T]
-
-func (r returned[T]) Len() int           { return len(r) }
-func (r returned[T]) Less(i, j int) bool { return r[i].age < r[j].age }
-
-func (r returned[T]) Swap(i, j int) {
-	r[i], r[j] = r[j], r[i]
-	r[i].index, r[j].index = i+1, j+1
-}
-
-func (r *returned[T]) Push(x any) {
-	e := x.(*Entry[T])
-	*r = append(*r, e)
-	e.index = len(*r)
-}
-
-func (r *returned[T]) Pop() any {
-	last := len(*r) - 1
-	e := (*r)[last]
-	(*r)[last] = nil
-	*r = (*r)[:last]
-	e.index = 0
-	return e
 }

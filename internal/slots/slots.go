@@ -38,7 +38,7 @@ type Queue[T any] struct {
 	inFlight int                  // slots given out
 	hosts    map[string]*host[T]  // hosts with an entry or a pause
 	all      host[T]              // stands for every host unless byHost
-	ready    byAge[T]             // hosts whose oldest entry may have a slot
+	ready    byAge[*host[T]]      // hosts whose oldest entry may have a slot
 	turn     fifo.Node[*Queue[T]] // in group.turns
 	inLine   int                  // hosts that wait, or are called, for a place of the group
 	able     int                  // hosts that are able
@@ -138,7 +138,7 @@ func (q *Queue[T]) Remove(e *Entry[T]) {
 // group, it returns an entry of the queue whose turn it is.
 func (q *Queue[T]) Take() *Entry[T] {
 	if q.group != nil {
-		return q.group.take()
+		return q.group.Take()
 	}
 	if !q.mayTake() {
 		return nil
@@ -313,33 +313,4 @@ func (q *Queue[T]) settle(h *host[T]) {
 	if h != &q.all && h.inFlight == 0 && h.line.len() == 0 && h.hops.Len() == 0 && !h.paused {
 		delete(q.hosts, h.name)
 	}
-}
-
-// byAge is a heap of hosts: the one with the oldest entry comes first.
-type byAge[T any] []*host[T]
-
-func (b byAge[T]) Len() int { return len(b) }
-
-func (b byAge[T]) Less(i, j int) bool {
-	return b[i].line.first().age < b[j].line.first().age
-}
-
-func (b byAge[T]) Swap(i, j int) {
-	b[i], b[j] = b[j], b[i]
-	b[i].index, b[j].index = i+1, j+1
-}
-
-func (b *byAge[T]) Push(x any) {
-	h := x.(*host[T])
-	*b = append(*b, h)
-	h.index = len(*b)
-}
-
-func (b *byAge[T]) Pop() any {
-	last := len(*b) - 1
-	h := (*b)[last]
-	(*b)[last] = nil
-	*b = (*b)[:last]
-	h.index = 0
-	return h
 }
