@@ -79,6 +79,9 @@ func (h *hopTransport) mayHave(req *http.Request) bool {
 // credentials. net/http decided the same for the request's own
 // (CVE-2024-45336).
 func stayed(req *http.Request) bool {
+	if req.Response == nil { // the first hop
+		return true
+	}
 	t := trailTo(req)
 	return !t.left && origin.Of(req.URL) == t.home
 }
