@@ -192,31 +192,23 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 }
 
 // Wanted says that the request that is sent with ctx waits for a connection.
-func Wanted(ctx context.Context) {
-	if c, ok := ctx.Value(key{}).(*Conns); ok {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.wanted = true
-	}
-}
+func Wanted(ctx context.Context) { record(ctx, func(c *Conns) { c.wanted = true }) }
 
 // Answered says that a hop of the request that is sent with ctx was answered,
 // and so was sent.
-func Answered(ctx context.Context) {
-	if c, ok := ctx.Value(key{}).(*Conns); ok {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.answered = true
-	}
-}
+func Answered(ctx context.Context) { record(ctx, func(c *Conns) { c.answered = true }) }
 
 // Failed says that the transport failed for a hop of the request that is sent
 // with ctx, and not code around it.
-func Failed(ctx context.Context) {
+func Failed(ctx context.Context) { record(ctx, func(c *Conns) { c.broke = true }) }
+
+// record calls set, under the lock, with the Conns of the request that is sent
+// with ctx, if it has one.
+func record(ctx context.Context, set func(*Conns)) {
 	if c, ok := ctx.Value(key{}).(*Conns); ok {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.broke = true
+		set(c)
 	}
 }
 
