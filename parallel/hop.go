@@ -1,9 +1,7 @@
 package parallel
 
 import (
-	"errors"
 	"net/http"
-	"time"
 
 	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/internal/exchange"
@@ -15,8 +13,8 @@ import (
 // A hop to another host gives up its place at the host before, waits for a
 // place at its own, and then for Wait. It keeps its slot and its goroutine
 // meanwhile, since its http.Client is in the middle of it. Its timeout runs: it
-// started before the redirect. If Wait returns a Later, the hop waits in the same way
-// until the host's pause is over, and then calls Wait again.
+// started before the redirect. If Wait returns a Later, the hop waits in the
+// same way until the host's pause is over, and then calls Wait again.
 func (s *sending) WaitHop(req *http.Request) error {
 	host := hostOf(req.URL)
 	if host == hostOf(req.Response.Request.URL) {
@@ -35,12 +33,12 @@ func (s *sending) WaitHop(req *http.Request) error {
 		view := req.Clone(conns.Unwatched(req.Context())) // Wait may send requests of its own
 		view.Body = nil
 		err := wait(view)
-		var later exchange.Later
-		if !errors.As(err, &later) || later <= 0 {
+		later, ok := exchange.AsLater(err)
+		if !ok {
 			return err
 		}
 		q.mu.Lock()
-		q.pauseLocked(host, time.Duration(later))
+		q.pauseLocked(host, later)
 		q.mu.Unlock()
 	}
 }

@@ -57,26 +57,24 @@ func unanswered(err error) error {
 // disagree about the error of a request whose context has ended: net/http's
 // HTTP/1 and HTTP/2 do. So that error is made here.
 func explain(ctx context.Context, err error) (why error, notSent bool) {
-	if ue, ok := err.(*url.Error); ok {
-		err = ue.Err
-	}
-	if refused, ok := err.(*fail.Refusal); ok {
-		err, notSent = refused.Err, true
-	}
+	why, notSent = refusal(err)
 	if ctx.Err() != nil {
-		err = EndOf(ctx)
+		why = EndOf(ctx)
 	}
-	return err, notSent
+	return why, notSent
 }
 
-// isRefusedRequest reports whether err, with which a transport came back, means that the
-// request was refused before it reached the transport.
-func isRefusedRequest(err error) bool {
+// refusal returns err without the wrapper of an http.Client and without a
+// Refusal. It reports whether there was a Refusal: then the request was refused
+// before it reached the transport.
+func refusal(err error) (why error, refused bool) {
 	if ue, ok := err.(*url.Error); ok {
 		err = ue.Err
 	}
-	_, ok := err.(*fail.Refusal)
-	return ok
+	if r, ok := err.(*fail.Refusal); ok {
+		return r.Err, true
+	}
+	return err, false
 }
 
 // EndOf returns the error of a request that ended because ctx did. It matches

@@ -80,6 +80,15 @@ func (l Later) Error() string {
 	return "Wait returned Later(" + time.Duration(l).String() + ")"
 }
 
+// AsLater returns for how long err, which Wait returned, sets the host aside.
+// It reports whether err is a Later or wraps one. It runs user code: the
+// methods As and Unwrap of err.
+func AsLater(err error) (d time.Duration, ok bool) {
+	var later Later
+	ok = errors.As(err, &later) && later > 0
+	return time.Duration(later), ok
+}
+
 // Do calls Wait, sends the request with a context that has the values and the
 // end of ctx, and reads the response. The request holds its slot already. Do
 // runs on the worker's goroutine, and it runs user code, which the caller
@@ -145,7 +154,8 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 		if resp != nil && resp.Body != nil {
 			resp.Body.Close()
 		}
-		a.Retriable = x.conns.TransportFailed() && !isRefusedRequest(err) && (x.uploads == nil || !x.uploads.readFailed())
+		_, refused := refusal(err)
+		a.Retriable = x.conns.TransportFailed() && !refused && (x.uploads == nil || !x.uploads.readFailed())
 	}
 	// In this order: a transport that got a connection may still be reading the
 	// body (net/http's HTTP/2 does), which begun must not look at then.
@@ -183,9 +193,8 @@ func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.C
 	}
 	if s.Wait != nil && x.Ended(ctx) == nil {
 		if err := s.Wait(x.View(ctx)); err != nil {
-			var later Later
-			if errors.As(err, &later) && later > 0 && x.Ended(ctx) == nil {
-				a.Later = time.Duration(later)
+			if later, ok := AsLater(err); ok && x.Ended(ctx) == nil {
+				a.Later = later
 				return nil, nil
 			}
 			why, _ := explain(ctx, err)
