@@ -271,7 +271,7 @@ func (w *world) share() {
 	})
 }
 
-// token is the transport of w.tokens.
+// token sends a request for w.tokens, as its transport.
 func (w *world) token(req *http.Request) (*http.Response, error) {
 	if err := pause(req.Context(), 2*time.Millisecond, 0); err != nil {
 		return nil, err

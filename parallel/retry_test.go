@@ -441,7 +441,7 @@ func TestRetry_notSentOnlyIfNoneWas(t *testing.T) {
 	}
 }
 
-// notSentByTrace is the error of a dial that was refused, as net/http would
+// notSentByTrace returns the error of a dial that was refused, as net/http would
 // trace it.
 func notSentByTrace(r *http.Request) error {
 	tr := http.Transport{DialContext: refuseDial}

@@ -180,10 +180,10 @@ func (h *Pending) Bytes() ([]byte, error) {
 	return h.body, nil
 }
 
-// JSON is like Bytes, and decodes the body into v with json.Unmarshal. If the
-// body does not decode, the error is a *url.Error that wraps the decoder's
-// error, and v may have been written to. The empty body of a 204 does not
-// decode, and neither does one that the option To received.
+// JSON does what Bytes does, and decodes the body into v with json.Unmarshal.
+// If the body does not decode, the error is a *url.Error that wraps the
+// decoder's error, and v may have been written to. The empty body of a 204 does
+// not decode, and neither does one that the option To received.
 //
 // If the body is still encoded, the error names its Content-Encoding. That
 // happens if the request sets Accept-Encoding itself, or if a server sends an

@@ -261,7 +261,7 @@ func endRaces(races []*race, err error) {
 // Cancel cancels every racer. It is called by the Cancel of the handle.
 func (r *race) Cancel() { cancelRaces([]*race{r}) }
 
-// Withdraw is never called: cancelRaces handles races itself.
+// Withdraw does nothing. cancelRaces handles races itself and never calls it.
 func (r *race) Withdraw() bool { return false }
 
 // A raceError is the error of a Race without a winner. It joins the errors of

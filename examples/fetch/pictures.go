@@ -52,7 +52,7 @@ func (p *pictures) transport(next http.RoundTripper) http.RoundTripper {
 	return p.archive.Transport(next)
 }
 
-// observe is for Client.Observe. It calls those of the recorders.
+// observe tells the recorders of a request. It serves as Client.Observe.
 func (p *pictures) observe(r *http.Request) (ctx context.Context, done func(pending.Outcome)) {
 	ctx, done = context.Background(), func(pending.Outcome) {}
 	for _, rec := range []*waterfall.Recorder{p.text, p.archive} {

@@ -180,7 +180,7 @@ type Outgoing struct {
 // result. u may be nil.
 func (a Ask) Out(u *url.URL) Outgoing { return Outgoing{a, u} }
 
-// URL is like Ask.URL.
+// URL returns the URL of the request, which must not be changed, or nil.
 func (o *Outgoing) URL() *url.URL {
 	if o.own != nil {
 		return o.own

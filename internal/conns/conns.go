@@ -238,8 +238,8 @@ type unwatched struct {
 
 func (u *unwatched) Value(k any) any { return u.values.Value(k) }
 
-// getConn is called when a transport wants a connection to addr. It is wanted
-// for this request, or for another one that somebody sends with its context.
+// getConn records that a transport wants a connection to addr, for this request
+// or for another one that somebody sends with its context.
 func (c *Conns) getConn(addr string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -278,7 +278,9 @@ func (c *Conns) wroteHeaderField(string, []string) {
 	c.wrote = true
 }
 
-// handshakeStart is called on a goroutine of net/http's.
+// handshakeStart counts a TLS handshake that begins. If the request has failed,
+// it closes the connections that are certainly in one. net/http calls it on a
+// goroutine of its own.
 func (c *Conns) handshakeStart() {
 	c.mu.Lock()
 	c.started++
@@ -292,9 +294,10 @@ func (c *Conns) handshakeStart() {
 	panics.Try(func() { hangUp(left) })
 }
 
-// handshakeDone is called on the goroutine that dialed, before others can have
-// the connection. If GiveUp is closing connections, it waits for that: one that
-// others have must not be closed.
+// handshakeDone records the result of a TLS handshake. net/http calls it on the
+// goroutine that dialed, before others can have the connection. If GiveUp is
+// closing connections, handshakeDone waits for that: one that others have must
+// not be closed.
 func (c *Conns) handshakeDone(_ tls.ConnectionState, err error) {
 	c.mu.Lock()
 	if err == nil {

@@ -306,8 +306,8 @@ func (x *Exchange) End(why error) {
 	}
 }
 
-// Doom is like End, but does not interrupt a request in flight, and so runs no
-// user code. A Do that begins later finds the error.
+// Doom ends the request as End does, but does not interrupt it in flight, and so
+// runs no user code. A Do that begins later finds the error.
 func (x *Exchange) Doom(why error) { x.why.CompareAndSwap(nil, &why) }
 
 // Doomed returns the error with which the request was ended, or nil.
