@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 const usage = `Usage: fetch [flags] [FILE]
@@ -155,22 +157,11 @@ func (o *options) addHeader(s string) error {
 	switch {
 	case !ok:
 		return errors.New("no colon: 'Name: value' is needed")
-	case !isToken(name):
+	case !httpguts.ValidHeaderFieldName(name):
 		return fmt.Errorf("invalid header name %q", name)
 	case strings.ContainsAny(value, "\r\n\x00"):
 		return fmt.Errorf("CR, LF or NUL in the value of header %s", name)
 	}
 	o.header.Add(name, value)
 	return nil
-}
-
-// isToken reports whether s can be the name of a header (RFC 9110, 5.6.2).
-func isToken(s string) bool {
-	for _, c := range []byte(s) {
-		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-		if !letter && !('0' <= c && c <= '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }
