@@ -355,12 +355,17 @@ func ExampleClient_ahead() {
 // have it: here five handlers at once have at most two requests in flight.
 func ExampleClient_shared() {
 	var now, most atomic.Int32
+	two := make(chan struct{}) // closed once two requests are in flight
+	closeTwo := sync.OnceFunc(func() { close(two) })
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
 		}
-		time.Sleep(time.Millisecond)
+		if n == 2 {
+			closeTwo()
+		}
+		<-two
 	}))
 	defer srv.Close()
 

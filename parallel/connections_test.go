@@ -355,6 +355,28 @@ func (ls *lines) spare(t *testing.T, release func(), path string, fn func(p *par
 	})
 }
 
+// keepsOther cancels a request after another one has taken the line that was
+// begun for it, and checks that the other one is answered.
+func (ls *lines) keepsOther(t *testing.T, release func()) {
+	ls.spare(t, release, "/never", func(p *parallel.Parallel, h *pending.Pending) {
+		close(ls.all[1].held)
+		synctest.Wait()
+		other := p.Post("/slow", parallel.Body("", readFunc(func([]byte) (int, error) {
+			<-time.After(time.Second)
+			return 0, io.EOF
+		})))
+		synctest.Wait()
+		if len(ls.all) != 2 {
+			t.Fatalf("%d lines, want 2: the other request was to take the second", len(ls.all))
+		}
+		h.Cancel()
+		<-h.Done()
+		if got := text(t, other); got != "hello" {
+			t.Errorf("the other request's body = %q, want %q", got, "hello")
+		}
+	})
+}
+
 // A request may get another connection than the one that is dialed for it. If
 // it succeeds, the dial continues, for other requests. If it is canceled, the
 // dial ends.
@@ -422,23 +444,7 @@ func TestCancel_keepsConnectionInUse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ls, release := newLines(t, overTLS)
-				ls.spare(t, release, "/never", func(p *parallel.Parallel, h *pending.Pending) {
-					close(ls.all[1].held)
-					synctest.Wait()
-					other := p.Post("/slow", parallel.Body("", readFunc(func([]byte) (int, error) {
-						<-time.After(time.Second)
-						return 0, io.EOF
-					})))
-					synctest.Wait()
-					if len(ls.all) != 2 {
-						t.Fatalf("%d lines, want 2: the other request was to take the second", len(ls.all))
-					}
-					h.Cancel()
-					<-h.Done()
-					if got := text(t, other); got != "hello" {
-						t.Errorf("the other request's body = %q, want %q", got, "hello")
-					}
-				})
+				ls.keepsOther(t, release)
 			})
 		})
 	}

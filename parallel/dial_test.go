@@ -109,23 +109,7 @@ func TestCancel_leavesProxiedConnection(t *testing.T) {
 					t.Fatal(err)
 				}
 				ls.Transport.Proxy = http.ProxyURL(proxy)
-				ls.spare(t, release, "/never", func(p *parallel.Parallel, h *pending.Pending) {
-					close(ls.all[1].held)
-					synctest.Wait()
-					other := p.Post("/slow", parallel.Body("", readFunc(func([]byte) (int, error) {
-						<-time.After(time.Second)
-						return 0, io.EOF
-					})))
-					synctest.Wait()
-					if len(ls.all) != 2 {
-						t.Fatalf("%d lines, want 2: the other request was to take the second", len(ls.all))
-					}
-					h.Cancel()
-					<-h.Done()
-					if got := text(t, other); got != "hello" {
-						t.Errorf("the other request's body = %q, want %q", got, "hello")
-					}
-				})
+				ls.keepsOther(t, release)
 			})
 		})
 	}
