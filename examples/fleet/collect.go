@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/term"
 
-	"github.com/abreast-go/abreast/examples/internal/lines"
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
 
 // collect runs -role collect.
@@ -130,7 +130,7 @@ func (c *collector) add(m jetstream.Msg, isTotal bool) error {
 	if r.Error != "" {
 		c.failures.Add(1)
 	}
-	return lines.Write(c.out, r)
+	return lines.NewWriter(c.out).Write(r)
 }
 
 // progress prints String regularly: on a terminal always in the same line.

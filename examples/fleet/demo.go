@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/abreast-go/abreast/examples/internal/upstream"
+	"github.com/abreast-go/abreast/cmd/abreast/upstream"
 )
 
 // A demo is an upstream and the number of failures that it plants.

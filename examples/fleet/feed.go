@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/abreast-go/abreast/examples/internal/lines"
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
 
 // feed runs -role feed. It may be killed at any time and started again.

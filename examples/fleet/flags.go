@@ -36,8 +36,7 @@ connection later, they wait until it is back.
 A line of output:
 
   n            number of the URL in the list, comments and blank lines not counted
-  url          the URL; *** replaces what may be its user and password, and ...
-               what is beyond 4,000 bytes
+  url          the URL; *** replaces what may be its user and password
   status       of the response; 0: no response
   bytes        received of the body, decompressed
   sha256       of the body, if the status is 2xx

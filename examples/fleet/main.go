@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/abreast-go/abreast/examples/internal/lines"
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
 
 // roles are the parts of a fleet, as -role names them.

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/abreast-go/abreast/examples/internal/lines"
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
 
 // The test binary is the program too, if asProgram is in its environment, which
@@ -374,8 +374,8 @@ func TestResult_afterRetries(t *testing.T) {
 		{site.url + "/busy", result{Status: 503, Tries: 3}, "503 Service Unavailable"},
 		{site.url + "/cut", result{Bytes: 6, Tries: 3}, "unexpected EOF"},
 		{gone.URL, result{Tries: 3}, "refused"},
-		{"ftp://127.0.0.1/", result{Tries: 1}, "begins with http"},
-		{"no URL", result{Tries: 1}, "begins with http"},
+		{"ftp://127.0.0.1/", result{Tries: 1}, "begin with http"},
+		{"no URL", result{Tries: 1}, "invalid character"},
 		{"http://127.0.0.1:x/", result{Tries: 1}, "invalid port"},
 		{strings.Replace(gone.URL, "//", "//me:secret@", 1), result{Tries: 3}, "refused"},
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/abreast-go/abreast/client"
-	"github.com/abreast-go/abreast/examples/internal/lines"
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -184,7 +184,7 @@ var errHopeless = fmt.Errorf("not fetched: it was given to workers %d times with
 // start makes the request of an attempt, or fails it without one.
 func (w *worker) start(p *parallel.Parallel, a *attempt) *pending.Pending {
 	url := string(a.Data())
-	a.outcome.Err = lines.Check(url, maxURL)
+	a.outcome.Err = lines.Parse(int(a.n), url, maxURL).Err
 	if a.tries > hopeless {
 		a.outcome.Err = errHopeless
 	}

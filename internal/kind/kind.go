@@ -1,5 +1,6 @@
-// Package kind sorts the errors of requests by their kind, so that pictures and
-// programs use the same names.
+// Package kind sorts the errors of requests by their kind, for the pictures of
+// package waterfall. The program abreast, which uses public packages alone, has
+// the same names.
 package kind
 
 import (
@@ -14,7 +15,7 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A Kind is a kind of failure. Its text is for the output of programs.
+// A Kind is a kind of failure. Its text is shown in pictures.
 type Kind string
 
 const (

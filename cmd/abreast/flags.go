@@ -1,0 +1,326 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
+)
+
+const usage = `Usage: abreast [flags] [URL | FILE | -]...
+
+Sends many HTTP requests at once and writes one line of JSON for each. FILE and
+- (standard input, the default) have one request a line: a URL, or an object in
+JSON with url, method, headers, body, form, timeout, file, cost and id. Other
+fields come back as input. Recipes: docs/abreast.md at
+github.com/abreast-go/abreast
+
+What is sent
+  -X METHOD   GET, or POST with a body    -d DATA     a body, @FILE from a file
+  -H 'K: V'   a header; may be repeated   -json DATA  a body in JSON, or @FILE
+  -u USER:PW  Basic authorization         -netrc      the same, from ~/.netrc
+  -b 'K=V'    cookies, or a FILE of them  -c FILE     keep cookies, write them
+  -proxy URL  http, https or socks5       -k          accept any certificate
+  -cacert F   trust these certificates    -cert F -key F  client certificate
+Credentials go to the hosts of the list, and not to others after a redirect.
+
+How fast
+  -limit N       in flight (100)          -host-limit N  the same for one host
+  -rate 10/s     requests, or 500/m, 9/h  -cost-rate N/m  costs of the lines
+  -retries N     further attempts (4); a Retry-After pauses its host
+  -timeout TIME  of an attempt (30s)      -stall TIME    without any byte (none)
+  TIME is in seconds, or has a unit: 5, 500ms, 2m.
+
+What comes out
+  -out FILE      in place of standard output; with -append, after what it has
+  -resume FILE   skip the lines that have a result in FILE, append the others
+  -resume-failed FILE   the same, but repeat the lines that failed
+  -body          with bodies              -headers A,B   with these headers
+  -dir DIR       bodies into files        -name '{line}-{host}-{base}'
+  -max-body 20M  the longest body (10M; with -dir any)
+  -ordered       in the order of input    -fail N        stop after N failures
+  -quiet         no progress, no summary  -summary       the summary alone
+  -waterfall     draw 40 requests         -har FILE      archive 1,000 requests
+  -grace TIME    for what is in flight after Ctrl-C (2s)
+  -demo          fetch from a server of its own          -version, -help
+
+A result has line, id, url, status, bytes, started, duration_ms, attempts, sent
+(false: certainly nothing was), kind and error (of a failure), final_url, file,
+headers, input, and the body as json, text or base64.
+Exit status: 0 no failure, 1 some, 2 bad flags or files, 130 and 143 stopped.
+`
+
+// options are the settings of the command line.
+type options struct {
+	args []string // URLs, files and -
+
+	method     string
+	data       repeated
+	jsonBody   string
+	headers    repeated
+	header     http.Header // of headers, user and cookies
+	user       string
+	netrc      bool
+	cookies    repeated
+	cookieFile string
+	proxy      string
+	proxyURL   *url.URL
+	insecure   bool
+	caCert     string
+	cert, key  string
+	body       lines.Default // of lines without one
+
+	limit, hostLimit, retries int
+	rate, costRate            frequency
+	timeout, stall, grace     seconds
+
+	out, resume, resumeFailed string
+	appendOut                 bool
+	withBody                  bool
+	headerNames               string
+	withHeaders               []string
+	dir, name                 string
+	maxBody                   size
+	ordered                   bool
+	fail                      int
+	quiet, summary            bool
+	waterfall                 bool
+	har                       string
+	demo, version             bool
+
+	flags *flag.FlagSet
+}
+
+func newOptions() *options {
+	o := &options{header: make(http.Header), timeout: seconds(30 * time.Second), grace: seconds(2 * time.Second)}
+	o.rate.per, o.costRate.per = time.Second, time.Minute
+	o.flags = flag.NewFlagSet("abreast", flag.ContinueOnError)
+	f := o.flags
+	f.SetOutput(io.Discard) // errors are printed by main
+	f.StringVar(&o.method, "X", "", "")
+	f.Var(&o.data, "d", "")
+	f.StringVar(&o.jsonBody, "json", "", "")
+	f.Var(&o.headers, "H", "")
+	f.StringVar(&o.user, "u", "", "")
+	f.BoolVar(&o.netrc, "netrc", false, "")
+	f.Var(&o.cookies, "b", "")
+	f.StringVar(&o.cookieFile, "c", "", "")
+	f.StringVar(&o.proxy, "proxy", "", "")
+	f.BoolVar(&o.insecure, "k", false, "")
+	f.StringVar(&o.caCert, "cacert", "", "")
+	f.StringVar(&o.cert, "cert", "", "")
+	f.StringVar(&o.key, "key", "", "")
+	f.IntVar(&o.limit, "limit", 100, "")
+	f.IntVar(&o.hostLimit, "host-limit", 0, "")
+	f.Var(&o.rate, "rate", "")
+	f.Var(&o.costRate, "cost-rate", "")
+	f.IntVar(&o.retries, "retries", 4, "")
+	f.Var(&o.timeout, "timeout", "")
+	f.Var(&o.stall, "stall", "")
+	f.Var(&o.grace, "grace", "")
+	f.StringVar(&o.out, "out", "", "")
+	f.BoolVar(&o.appendOut, "append", false, "")
+	f.StringVar(&o.resume, "resume", "", "")
+	f.StringVar(&o.resumeFailed, "resume-failed", "", "")
+	f.BoolVar(&o.withBody, "body", false, "")
+	f.StringVar(&o.headerNames, "headers", "", "")
+	f.StringVar(&o.dir, "dir", "", "")
+	f.StringVar(&o.name, "name", "", "")
+	f.Var(&o.maxBody, "max-body", "")
+	f.BoolVar(&o.ordered, "ordered", false, "")
+	f.IntVar(&o.fail, "fail", 0, "")
+	f.BoolVar(&o.quiet, "quiet", false, "")
+	f.BoolVar(&o.summary, "summary", false, "")
+	f.BoolVar(&o.waterfall, "waterfall", false, "")
+	f.StringVar(&o.har, "har", "", "")
+	f.BoolVar(&o.demo, "demo", false, "")
+	f.BoolVar(&o.version, "version", false, "")
+	return o
+}
+
+// parseFlags parses a command line. Flags may come before and after the
+// arguments, as with curl.
+func parseFlags(args []string) (*options, error) {
+	o := newOptions()
+	for {
+		if err := o.flags.Parse(args); err != nil {
+			return o, err
+		}
+		rest := o.flags.Args()
+		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
+			o.args = append(o.args, rest...)
+			rest = nil
+		}
+		if len(rest) == 0 {
+			return o, o.check()
+		}
+		o.args, args = append(o.args, rest[0]), rest[1:]
+	}
+}
+
+func (o *options) check() error {
+	switch {
+	case o.limit < 1:
+		return fmt.Errorf("-limit %d: at least 1 is needed", o.limit)
+	case min(o.hostLimit, o.retries, o.fail) < 0:
+		return errors.New("-host-limit, -retries and -fail must not be negative")
+	case o.har == "-":
+		return errors.New("-har needs a file: standard output is for the lines")
+	case o.har != "" && (o.har == o.out || o.har == o.resumed()):
+		return fmt.Errorf("-har %s is the file that the lines are written to", o.har)
+	case o.resume != "" && o.resumeFailed != "":
+		return errors.New("-resume and -resume-failed: one of them is enough")
+	case o.resumed() != "" && o.out != "" && o.out != o.resumed():
+		return fmt.Errorf("-out %s: a resumed list is appended to %s", o.out, o.resumed())
+	case o.resumed() == "-":
+		return errors.New("-resume needs a file")
+	case o.appendOut && (o.out == "" || o.out == "-"):
+		return errors.New("-append needs -out FILE")
+	case o.name != "" && o.dir == "":
+		return errors.New("-name needs -dir DIR")
+	case len(o.data) > 0 && o.given("json"):
+		return errors.New("-d and -json: one body is enough")
+	case (o.cert == "") != (o.key == "") && o.key != "":
+		return errors.New("-key needs -cert FILE")
+	case o.method != "" && !httpguts.ValidHeaderFieldName(o.method):
+		return fmt.Errorf("-X %q is not the name of a method", o.method)
+	case o.demo && len(o.args) > 0:
+		return errors.New("-demo has a list of its own")
+	}
+	for _, arg := range o.args {
+		if arg == "" {
+			return errors.New("an argument is empty")
+		}
+	}
+	if err := checkTemplate(o.name); err != nil {
+		return fmt.Errorf("-name: %w", err)
+	}
+	for _, name := range strings.Split(o.headerNames, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			o.withHeaders = append(o.withHeaders, textproto.CanonicalMIMEHeaderKey(name))
+		}
+	}
+	if err := o.setProxy(); err != nil {
+		return err
+	}
+	for _, h := range o.headers {
+		if err := o.addHeader(h); err != nil {
+			return fmt.Errorf("-H: %w", err)
+		}
+	}
+	if o.user != "" {
+		user, password, _ := strings.Cut(o.user, ":")
+		r := http.Request{Header: o.header}
+		r.SetBasicAuth(user, password)
+	}
+	return o.setBody()
+}
+
+// resumed returns the file of -resume or -resume-failed.
+func (o *options) resumed() string {
+	if o.resumeFailed != "" {
+		return o.resumeFailed
+	}
+	return o.resume
+}
+
+// setBody sets what is sent for lines that have no method or body of their own.
+func (o *options) setBody() error {
+	o.body.Method = o.method
+	var parts []string
+	for _, d := range o.data {
+		text, err := content("-d", d)
+		if err != nil {
+			return err
+		}
+		if strings.HasPrefix(d, "@") {
+			text = strings.NewReplacer("\r", "", "\n", "").Replace(text) // as curl does
+		}
+		parts = append(parts, text)
+	}
+	switch {
+	case parts != nil:
+		o.body.HasBody, o.body.Body = true, strings.Join(parts, "&")
+		o.body.ContentType = "application/x-www-form-urlencoded"
+	case o.given("json"):
+		text, err := content("-json", o.jsonBody)
+		if err != nil {
+			return err
+		}
+		o.body.HasBody, o.body.Body, o.body.ContentType = true, text, "application/json"
+		if o.header.Get("Accept") == "" {
+			o.header.Set("Accept", "application/json")
+		}
+	}
+	if ct := o.header.Get("Content-Type"); ct != "" { // it would not replace that of a body
+		o.body.ContentType = ct
+	}
+	return nil
+}
+
+// content returns the value of a flag, or what is in the file that it names
+// after an "@".
+func content(name, value string) (string, error) {
+	file, ok := strings.CutPrefix(value, "@")
+	if !ok {
+		return value, nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return string(text), nil
+}
+
+// setProxy checks the URL of the proxy. Its errors do not quote it: it may have
+// a password.
+func (o *options) setProxy() error {
+	if o.proxy == "" {
+		return nil
+	}
+	text := o.proxy
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return errors.New("-proxy: a URL is needed, such as http://host:8080")
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		o.proxyURL = u
+		return nil
+	}
+	return errors.New("-proxy: http, https, socks5 or socks5h is needed")
+}
+
+// addHeader adds the header that a -H gives.
+func (o *options) addHeader(s string) error {
+	name, value, ok := strings.Cut(s, ":")
+	if !ok {
+		return errors.New("no colon: 'Name: value' is needed")
+	}
+	value = strings.TrimSpace(value)
+	if err := lines.CheckHeader(name, value); err != nil {
+		return err
+	}
+	o.header.Add(name, value)
+	return nil
+}
+
+// given reports whether a flag was set on the command line.
+func (o *options) given(name string) bool {
+	found := false
+	o.flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}

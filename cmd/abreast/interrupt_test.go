@@ -1,0 +1,149 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
+)
+
+func TestSignal_begunLinesHaveResults(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		signal os.Signal
+		args   []string
+		want   int
+	}{
+		{os.Interrupt, nil, 130},
+		{os.Interrupt, []string{"-ordered"}, 130},
+		{syscall.SIGTERM, nil, 143},
+	} {
+		t.Run(fmt.Sprint(tt.signal, tt.args), func(t *testing.T) {
+			const limit, given = 3, 6
+			asked := make(chan string, 100)
+			up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				asked <- r.URL.Path
+				if r.URL.Path == "/good" {
+					return
+				}
+				io.WriteString(w, "a part")
+				http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			})
+			dir := t.TempDir()
+			har := filepath.Join(t.TempDir(), "all.har")
+			p := startProgram(t, append(tt.args, "-grace", "0.2", "-limit", "3", "-dir", dir, "-har", har, "-waterfall")...)
+			p.give(t, up+"/good")
+			first := p.record(t)
+			for n := range limit {
+				p.give(t, fmt.Sprintf("%s/%d", up, n))
+			}
+			for range limit + 1 {
+				<-asked
+			}
+			// Some of these are taken up and wait for a slot; standard input
+			// stays open and silent.
+			for n := range given - limit {
+				p.give(t, fmt.Sprintf("%s/waiting/%d", up, n))
+			}
+			p.Process.Signal(tt.signal)
+			rest := p.end(t)
+
+			if got := p.ProcessState.ExitCode(); got != tt.want {
+				t.Errorf("exit status %d, want %d; it says:\n%s", got, tt.want, &p.stderr)
+			}
+			// The lines that were not begun have no result: they can be resumed.
+			records := byLine(t, append(rest, first))
+			if len(records) != 1+limit {
+				t.Errorf("%d lines, want %d", len(records), 1+limit)
+			}
+			for n, r := range records {
+				wantKind := lines.Canceled
+				if n == 1 {
+					wantKind = ""
+				}
+				if n > 1+limit || r.Kind != wantKind || !r.Sent {
+					t.Errorf("line %d: %+v, want kind %q, sent", n, r, wantKind)
+				}
+			}
+			if names := filesIn(t, dir); len(names) != 1 || names[0] != first.File {
+				t.Errorf("the folder has %q, want %q alone", names, first.File)
+			}
+			ended, _ := archiveIn(t, har)
+			if len(ended) < len(records) || ended[up+"/0"] != "canceled" {
+				t.Errorf("the archive has %v", ended)
+			}
+			if s := p.stderr.String(); !strings.Contains(s, "× canceled") || !strings.Contains(s, tt.signal.String()) {
+				t.Errorf("the summary is\n%s", s)
+			}
+		})
+	}
+}
+
+// The list has no end. The lines read before the signal are its first lines,
+// without a gap.
+func TestSignal_endlessList(t *testing.T) {
+	t.Parallel()
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {})
+	p := startProgram(t)
+	go func() {
+		for { // until the program is gone
+			if _, err := io.WriteString(p.stdin, up+"\n"); err != nil {
+				return
+			}
+		}
+	}()
+	records := []lines.Result{}
+	for range 500 {
+		records = append(records, p.record(t))
+	}
+	p.Process.Signal(os.Interrupt)
+	m := byLine(t, append(records, p.end(t)...))
+	for n := range len(m) {
+		if _, ok := m[n+1]; !ok {
+			t.Fatalf("line %d is missing, of %d", n+1, len(m))
+		}
+	}
+	if got := p.ProcessState.ExitCode(); got != 130 {
+		t.Errorf("exit status %d, want 130; it says:\n%s", got, &p.stderr)
+	}
+}
+
+// abreast | head -1: the program ends by itself, and leaves no part of a file.
+func TestOutput_closedPipe(t *testing.T) {
+	t.Parallel()
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "a part")
+		if r.URL.Path == "/silent" {
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}
+	})
+	dir := t.TempDir()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	cmd := program(t, "-dir", dir)
+	cmd.Stdin = strings.NewReader(up + "/silent\n" + up + "/good\n")
+	cmd.Stdout = w
+	var says strings.Builder
+	cmd.Stderr = &says
+	cmd.Run()
+	w.Close()
+	if got := cmd.ProcessState.ExitCode(); got != exitFailed || says.Len() > 0 {
+		t.Errorf("exit status %d, want %d and no word; it says:\n%s", got, exitFailed, &says)
+	}
+	if names := filesIn(t, dir); len(names) != 1 {
+		t.Errorf("the folder has %q, want the good one alone", names)
+	}
+}

@@ -1,0 +1,219 @@
+// Abreast sends many HTTP requests at once and writes one line of JSON for each
+// line of its input. See usage in flags.go and docs/abreast.md, or run
+//
+//	go run -C cmd/abreast . -demo
+//	go run -C cmd/abreast . -help
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
+)
+
+// Exit statuses. After a signal it is 128 plus the signal's number.
+const (
+	exitGood   = 0
+	exitFailed = 1 // a line, reading or writing failed; in the demo, a result is not as planted
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	opts, err := parseFlags(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Print(usage)
+		return exitGood
+	case err != nil:
+		return refuse(fmt.Errorf("%w\nabreast -help lists the flags", err))
+	case opts.version:
+		fmt.Println(version())
+		return exitGood
+	}
+	s, err := open(opts)
+	if err != nil {
+		return refuse(err)
+	}
+	defer s.close()
+	return s.run()
+}
+
+// version returns the version of the program as go install has recorded it.
+func version() string {
+	v := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		v = info.Main.Version
+	}
+	return "abreast " + v
+}
+
+// A session is one run of the program over its list.
+type session struct {
+	opts    *options
+	stopper *stopper
+	demo    *demo // nil without -demo
+	list    *input
+	out     *output
+	done    *finished
+	jar     *jar // nil: no cookies are kept
+	drawn   *pictures
+	fetcher *fetcher
+	bar     *progress // nil: none
+	sum     *summary
+}
+
+// open opens everything that a session needs.
+func open(opts *options) (s *session, err error) {
+	s = &session{opts: opts, stopper: newStopper(time.Duration(opts.grace)), sum: newSummary()}
+	var sources []source
+	if opts.demo {
+		if s.demo, err = startDemo(opts); err != nil {
+			return nil, err
+		}
+	} else if sources, err = openSources(opts.args); err != nil {
+		return nil, err
+	}
+	s.stopper.onSignal()
+	if warning := opts.fitFiles(); warning != "" {
+		complain(errors.New(warning))
+	}
+	if s.jar, err = opts.openJar(); err != nil {
+		return nil, err
+	}
+	bodies, err := openFolder(opts.dir, opts.name)
+	if err != nil {
+		return nil, err
+	}
+	if s.out, s.done, err = openOutput(opts, sources); err != nil {
+		return nil, err
+	}
+	if s.drawn, err = openPictures(opts, sources); err != nil {
+		return nil, err
+	}
+	var jar http.CookieJar // not a nil *jar
+	if s.jar != nil {
+		jar = s.jar
+	}
+	if s.fetcher, err = newFetcher(opts, bodies, s.drawn, jar); err != nil {
+		return nil, err
+	}
+	showBar := isTerminal(os.Stderr) && !opts.quiet
+	var total int64
+	switch {
+	case s.demo != nil:
+		s.list, total = s.demo.list(), s.demo.total()
+	case showBar:
+		total = max(0, countLines(sources)-int64(s.done.n))
+		fallthrough
+	default:
+		s.list = readInput(sources)
+	}
+	if showBar {
+		s.bar = newProgress(os.Stderr, total)
+	}
+	s.out.to = s.writer()
+	return s, nil
+}
+
+// writer returns what the lines are written to.
+func (s *session) writer() io.Writer {
+	toFile := s.out.file != os.Stdout
+	switch {
+	case !toFile && s.opts.summary:
+		return io.Discard
+	case toFile || !isTerminal(s.out.file):
+		return s.out.file
+	case s.demo != nil && s.opts.out == "":
+		return io.Discard // a newcomer wants to see the bar
+	case s.bar != nil:
+		return s.bar // it prints the lines above itself
+	}
+	return s.out.file
+}
+
+// run sends all requests and returns the exit status.
+func (s *session) run() int {
+	err := s.fetcher.all(s.stopper.run, s.stopper.begin, s.list, s.done, s.bar, s.report)
+	broken := isBrokenPipe(err)
+	if broken {
+		err = nil
+	}
+	err = errors.Join(err, s.out.close(), s.drawn.write())
+	if s.jar != nil && s.opts.cookieFile != "" {
+		err = errors.Join(err, s.jar.save(s.opts.cookieFile))
+	}
+	if broken {
+		return exitFailed
+	}
+	if !s.opts.quiet {
+		s.drawn.print(os.Stderr)
+		s.sum.print(os.Stderr, s.fetcher.conns.opened.Load(), s.done.n)
+	}
+	why := s.stopper.cause()
+	var signal stopped
+	switch {
+	case err != nil:
+		complain(err)
+		return exitFailed
+	case errors.As(why, &signal):
+		complain(signal)
+		return signal.status()
+	case why != nil:
+		complain(why)
+		return exitFailed
+	case s.demo != nil:
+		return s.demo.verdict(os.Stderr)
+	case s.sum.failed > 0:
+		return exitFailed
+	}
+	return exitGood
+}
+
+// report writes a result and counts it. r is nil if the line was not begun.
+func (s *session) report(seq int, r *lines.Result) error {
+	if r != nil {
+		s.sum.add(r)
+		if s.demo != nil {
+			s.demo.check(r)
+		}
+		s.bar.step(r)
+		if s.opts.fail > 0 && s.sum.failed == s.opts.fail && s.stopper.cause() == nil {
+			s.stopper.stop(tooMany(s.sum.failed))
+		}
+	}
+	return s.out.add(seq, r)
+}
+
+func (s *session) close() {
+	if s.demo != nil {
+		s.demo.close()
+	}
+}
+
+// refuse prints why nothing is sent.
+func refuse(err error) int {
+	complain(err)
+	return exitUsage
+}
+
+// complain prints an error on standard error. Others may have written parts of
+// it.
+func complain(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(os.Stderr, "abreast:", lines.Printable(strings.TrimSuffix(line, "\n")))
+	}
+}
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
