@@ -49,6 +49,8 @@ var (
 	_ func(time.Duration) parallel.Option            = parallel.Timeout
 	_ func(time.Duration) parallel.Option            = parallel.After
 	_ func(io.Writer) parallel.Option                = parallel.To
+	_ func(pick) parallel.Option                     = parallel.Take
+	_ func(name string) parallel.Option              = parallel.File
 	_ func(judge) parallel.Option                    = parallel.Retry
 	_ func(*parallel.Request) error                  = parallel.Option(nil)
 	_ startAll[string]                               = parallel.Each[string]
@@ -109,7 +111,7 @@ var (
 	_ **http.Request = &aRequest.Request
 	_ *time.Duration = &aRequest.Timeout
 	_ *time.Duration = &aRequest.After
-	_ *io.Writer     = &aRequest.To
+	_ *pick          = &aRequest.Take
 	_ *judge         = &aRequest.Retry
 	_ *url.URL       = parallel.Request{Request: new(http.Request)}.URL // it is embedded
 
@@ -151,6 +153,9 @@ var (
 
 // judge is the type of Client.Retry.
 type judge = func(parallel.Attempt) (time.Duration, bool)
+
+// pick is the type of Request.Take.
+type pick = func(*http.Response) (io.Writer, error)
 
 // observer is the type of Client.Observe.
 type observer func(*http.Request) (context.Context, func(pending.Outcome))

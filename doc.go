@@ -73,8 +73,9 @@
 // body, so the bodies in flight take at most Limit × MaxBody: 1,000 MiB with
 // the defaults. A response stays in memory for as long as its handle. A program
 // that makes many requests uses Each, which starts a bounded number of them
-// ahead: twice the Limit, unless Ahead is set. [parallel.To] writes a large
-// body to a file as it comes.
+// ahead: twice the Limit, unless Ahead is set. [parallel.File]
+// writes a large body to a file, which appears when it is whole, and
+// [parallel.Take] decides what becomes of a body when its headers are there.
 //
 // A body that is delimited only by the close of its connection cannot be told
 // from a truncated one (RFC 9112, section 8). Any other short body is an error.
@@ -116,5 +117,6 @@
 // [parallel.Later]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Later
 // [parallel.Limits]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Limits
 // [parallel.Retries]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Retries
-// [parallel.To]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#To
+// [parallel.File]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#File
+// [parallel.Take]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Take
 package abreast

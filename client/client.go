@@ -157,8 +157,8 @@ type Client struct {
 	// transport, timeouts included, if the request can be sent again: the block
 	// has not ended, the request was not canceled, its body can be opened again
 	// with GetBody, and no byte was written to a To. It is not called for an
-	// error of Auth, Wait, CheckRedirect or a body's Read, for a body over
-	// MaxBody, or for a refused redirect.
+	// error of Auth, Wait, CheckRedirect, Take, To, File or a body's Read, for a
+	// body over MaxBody, or for a refused redirect.
 	//
 	// During the pause the request holds no slot and no goroutine. Then it is
 	// queued before requests that were made later, and Wait and Auth are called

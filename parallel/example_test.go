@@ -3,6 +3,7 @@ package parallel_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -837,9 +838,9 @@ func ExampleAfter() {
 	// second sent: false
 }
 
-// To writes the body of a 2xx response to a file, without keeping it in memory.
-// The file gets its name only when it is whole.
-func ExampleTo() {
+// File writes the body of a 2xx response to a file, without keeping it in
+// memory. The file gets its name only when it is whole.
+func ExampleFile() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Write(bytes.Repeat([]byte("x"), 1<<20))
 	}))
@@ -852,18 +853,11 @@ func ExampleTo() {
 	defer os.RemoveAll(dir)
 
 	name := filepath.Join(dir, "large")
-	download := func(p *parallel.Parallel) error {
-		part, err := os.Create(name + ".part")
-		if err != nil {
-			return err
-		}
-		_, err = p.Get(srv.URL, parallel.To(part), parallel.Timeout(time.Hour)).Bytes() // no bytes: part has them
-		if err := errors.Join(err, part.Close()); err != nil {
-			return errors.Join(err, os.Remove(part.Name()))
-		}
-		return os.Rename(part.Name(), name)
-	}
-	if err := client.Parallel(context.Background(), download); err != nil {
+	err = client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		_, err := p.Get(srv.URL, parallel.File(name), parallel.Timeout(time.Hour)).Bytes() // no bytes: the file has them
+		return err
+	})
+	if err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -877,10 +871,9 @@ func ExampleTo() {
 	// 1048576 bytes
 }
 
-// Each opens only as many files as it starts requests ahead. The function that
-// it calls opens a file for each item, and a file that cannot be opened is the
-// error of its handle.
-func ExampleTo_manyFiles() {
+// Each and Ordered start a bounded number of downloads ahead, and open only as
+// many files as there are requests in flight.
+func ExampleFile_many() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/films/3" {
 			http.NotFound(w, r)
@@ -900,25 +893,11 @@ func ExampleTo_manyFiles() {
 	err = library.Parallel(context.Background(), func(p *parallel.Parallel) error {
 		path := func(film string) string { return filepath.Join(dir, film) }
 		download := func(film string) *pending.Pending {
-			return p.Go(func(p *parallel.Parallel) (*http.Response, error) {
-				part, err := os.Create(path(film) + ".part")
-				if err != nil {
-					return nil, err
-				}
-				h := p.Get("/films/"+url.PathEscape(film), parallel.To(part))
-				_, err = h.Bytes() // requires 2xx; part has the bytes
-				if err := errors.Join(err, part.Close()); err != nil {
-					return nil, errors.Join(err, os.Remove(part.Name()))
-				}
-				if err := os.Rename(part.Name(), path(film)); err != nil {
-					return nil, err
-				}
-				return h.Response()
-			})
+			return p.Get("/films/"+url.PathEscape(film), parallel.File(path(film)))
 		}
 		films := slices.Values([]string{"1", "2", "3", "4"})
 		for film, h := range parallel.Ordered(p, films, download) {
-			if _, err := h.Response(); err != nil {
+			if _, err := h.Bytes(); err != nil { // requires 2xx; the file has the bytes
 				fmt.Println(film, "failed:", errors.As(err, new(*pending.StatusError)))
 				continue
 			}
@@ -938,6 +917,28 @@ func ExampleTo_manyFiles() {
 	// 2 1048576 bytes
 	// 3 failed: true
 	// 4 1048576 bytes
+}
+
+// To writes the body to any writer as it comes, here to a hash.
+func ExampleTo() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "abc")
+	}))
+	defer srv.Close()
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		sum := sha256.New()
+		if _, err := p.Get(srv.URL, parallel.To(sum)).Bytes(); err != nil { // no bytes: sum has seen them
+			return err
+		}
+		fmt.Printf("%.8x\n", sum.Sum(nil))
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// ba7816bf8f01cfea
 }
 
 // Retry decides for one request whether it is sent again. Here the server
@@ -1348,4 +1349,41 @@ func Example_errNonePending() {
 	}
 	// Output:
 	// 10
+}
+
+// Take decides by the headers. This crawler reads pages of at most 1 MiB, and
+// nothing of what is no page.
+func ExampleTake() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/manual" {
+			w.Header().Set("Content-Type", "application/pdf")
+			w.Write(make([]byte, 20<<20))
+			return
+		}
+		fmt.Fprint(w, "<html>Welcome</html>")
+	}))
+	defer srv.Close()
+
+	errNoPage := errors.New("no page")
+	pages := parallel.Take(func(resp *http.Response) (io.Writer, error) {
+		if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
+			return nil, errNoPage // nothing of the body is read
+		}
+		return nil, nil // the body is kept in memory
+	})
+	crawler := client.Client{BaseURL: srv.URL, MaxBody: 1 << 20}
+	err := crawler.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		home, manual := p.Get("/", pages), p.Get("/manual", pages)
+		page, err := home.Bytes()
+		fmt.Println(string(page), err)
+		_, err = manual.Bytes()
+		fmt.Println(errors.Is(err, errNoPage))
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// <html>Welcome</html> <nil>
+	// true
 }

@@ -160,6 +160,15 @@ func TestGuard_userCodeOnGoroutines(t *testing.T) {
 		{name: "To", start: func(do func(), p *parallel.Parallel) *pending.Pending {
 			return p.Get("http://h/", parallel.To(&hostileWriter{do}))
 		}},
+		{name: "Take", start: func(do func(), p *parallel.Parallel) *pending.Pending {
+			return p.Get("http://h/", parallel.Take(func(*http.Response) (io.Writer, error) { do(); return nil, errors.New("refused") }))
+		}},
+		{name: "the error of Take", start: func(do func(), p *parallel.Parallel) *pending.Pending {
+			return p.Get("http://h/", parallel.Take(func(*http.Response) (io.Writer, error) { return nil, fails(do) }))
+		}},
+		{name: "Write of the writer of Take", start: func(do func(), p *parallel.Parallel) *pending.Pending {
+			return p.Get("http://h/", parallel.Take(func(*http.Response) (io.Writer, error) { return &hostileWriter{do}, nil }))
+		}},
 		{name: "Read of a request", start: func(do func(), p *parallel.Parallel) *pending.Pending {
 			return p.Post("http://h/", parallel.Body("", &hostileBody{do, nothing}))
 		}},

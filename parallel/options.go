@@ -21,7 +21,7 @@ import (
 // failed, so that every body that an option brings is closed.
 //
 // The options of this package may be used for many requests, except Body with a
-// reader that can be read only once, and To.
+// reader that can be read only once, and To with any writer but io.Discard.
 type Option func(*Request) error
 
 // Header sets a header of the request, replacing its values. "Host" sets
@@ -186,23 +186,4 @@ func Timeout(d time.Duration) Option {
 // it is canceled first. 0 or negative means no delay.
 func After(d time.Duration) Option {
 	return func(r *Request) error { r.After = d; return nil }
-}
-
-// To writes the body of a 2xx response to w as it is received. The body is not
-// kept in memory, and MaxBody does not apply to it. The body of any other
-// status is kept as if To were not set, so w never receives an error page. If
-// the request fails, w may have received a part of the body.
-//
-// To learn whether w has the whole body, call Bytes: it also requires 2xx,
-// which Response does not. The bytes are then empty, and JSON has nothing to
-// decode. Nothing is written to w after the handle is done. w is never closed.
-// Racers must not share w.
-func To(w io.Writer) Option {
-	return func(r *Request) error {
-		if w == nil {
-			return errors.New("To called with a nil io.Writer")
-		}
-		r.To = w
-		return nil
-	}
 }

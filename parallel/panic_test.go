@@ -77,6 +77,11 @@ var places = []place{
 	{name: "the writer of To", start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
 		return func(p *parallel.Parallel) *pending.Pending { return p.Get("/place", parallel.To(writer(run))) }
 	}},
+	{name: "Take", start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
+		return func(p *parallel.Parallel) *pending.Pending {
+			return p.Get("/place", parallel.Take(func(*http.Response) (io.Writer, error) { run(); return nil, nil }))
+		}
+	}},
 	{name: "the Read of an upload", upload: true, start: func(_ *client.Client, run func()) func(*parallel.Parallel) *pending.Pending {
 		return func(p *parallel.Parallel) *pending.Pending {
 			return p.Post("/place", parallel.Body("", &stream{read: run, ReadCloser: http.NoBody}))

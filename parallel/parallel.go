@@ -65,9 +65,9 @@ type Parallel struct {
 // If ctx ends first, every request that is not done fails with an error that
 // matches context.Cause(ctx). Run still waits for fn, and returns fn's error.
 //
-// A panic in code that a request runs (a RoundTripper, Auth, Wait, Retry,
-// Observe and the function that it returns, the writer of To, an upload's Read
-// or Close, a function started with Go) fails the request's handle and cancels
+// A panic in code that a request runs (a RoundTripper, Auth, Wait, Take and its
+// writer, Retry, Observe and the function that it returns, an upload's Read or
+// Close, a function started with Go) fails the request's handle and cancels
 // the block. Once fn has returned normally, Run panics with a *panics.Recovered
 // of github.com/sourcegraph/conc/panics. Its Value is the original value, and
 // its text has the stack of the original panic. Only http.ErrAbortHandler is

@@ -30,15 +30,18 @@ type Request struct {
 	// and counts as Queued. 0 or negative means no delay.
 	After time.Duration
 
-	// To receives the body of a 2xx response. That body is not kept in memory,
-	// and MaxBody does not apply to it. The body of any other status is kept as
-	// if To were not set. One goroutine writes to To, and none after the handle
-	// is done. To is never closed. Racers must not share it.
-	To io.Writer
+	// Take is called when the headers of the final response have arrived. It
+	// returns the writer that receives the body, or nil to keep the body in
+	// memory, or an error to refuse the response unread: see the option [Take].
+	// nil keeps every body in memory.
+	Take func(*http.Response) (io.Writer, error)
 
 	// Retry replaces the client's Retry for this request. nil means the
 	// client's. (The option Retry(nil) sets a function that returns false.)
 	Retry func(Attempt) (time.Duration, bool)
+
+	once bool  // Take returns the writer of a To, which can receive one body
+	file *file // of the option File, or nil
 }
 
 // Get makes a GET request and returns its handle. It never blocks and never
@@ -161,7 +164,7 @@ func (s *sending) makeHandle(err error) *pending.Pending {
 	if s.p.queue.limits != nil {
 		s.held = &holding{&s.entry}
 	}
-	s.Timeout, s.To = s.request.Timeout, s.request.To
+	s.Timeout, s.Pick, s.Once = s.request.Timeout, s.request.Take, s.request.once
 	if s.p.queue.slots.ByHost() {
 		s.entry.Host = hostOf(s.Ask.URL())
 	}

@@ -89,6 +89,8 @@ func TestRequest_cannotBeSent(t *testing.T) {
 		{"option that sets RequestURI", get("http://h/x", option(func(r *parallel.Request) { r.RequestURI = "/" })), "Get", "http://h/x", nil},
 		{"unmarshalable value", get("http://h/x", parallel.JSON(make(chan int))), "Get", "http://h/x", new(*json.UnsupportedTypeError)},
 		{"nil writer", get("http://h/x", parallel.To(nil)), "Get", "http://h/x", nil},
+		{"nil Take", get("http://h/x", parallel.Take(nil)), "Get", "http://h/x", nil},
+		{"empty file name", get("http://h/x", parallel.File("")), "Get", "http://h/x", nil},
 		{"CR in a header", get("http://h/x", parallel.Header("X", "a\rb")), "Get", "http://h/x", nil},
 		{"LF in a header", get("http://h/x", parallel.Header("X", "a\nb")), "Get", "http://h/x", nil},
 		{"NUL in a header", get("http://h/x", parallel.Header("X", "a\x00b")), "Get", "http://h/x", nil},

@@ -264,6 +264,8 @@ func TestRetry_notCalled(t *testing.T) {
 		}}},
 		"a To that was written":   {cut, nil, []parallel.Option{parallel.To(new(strings.Builder))}},
 		"a To that fails":         {long, nil, []parallel.Option{parallel.To(failing{errUser})}},
+		"a Take that fails":       {long, nil, []parallel.Option{parallel.Take(func(*http.Response) (io.Writer, error) { return nil, errUser })}},
+		"a Write that fails":      {long, nil, []parallel.Option{parallel.Take(func(*http.Response) (io.Writer, error) { return failing{errUser}, nil })}},
 		"Retry(nil) of a request": {newFlaky(9, 0), nil, []parallel.Option{parallel.Retry(nil)}},
 		"another scheme":          {long, func(c *client.Client) { c.HTTP = nil }, []parallel.Option{func(r *parallel.Request) error { r.URL.Scheme = "gopher"; return nil }}},
 		"the end of its context": {long, func(c *client.Client) {

@@ -177,11 +177,13 @@ func (p *Parallel) abandon(left []*sending, err error) {
 }
 
 // finish does what is left to do, after the last exchange was closed, before
-// the handle of s is done: it tells the observer.
+// the handle of s is done: it keeps or removes the file, and tells the
+// observer.
 func (s *sending) finish(a *exchange.Answer) {
 	if s.unlink != nil {
 		s.unlink()
 	}
+	s.keepFile(a)
 	if s.maybeSent {
 		s.MaybeSent(a)
 	}

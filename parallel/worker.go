@@ -138,6 +138,9 @@ func (w *worker) judge() (pause time.Duration, again bool) {
 	if deadline, ok := s.Deadline(s.p.ctx); ok && time.Now().Add(pause).After(deadline) {
 		return 0, false
 	}
+	if s.request.file != nil {
+		s.request.file.drop()
+	}
 	s.maybeSent = s.maybeSent || !w.a.NotSent
 	s.withWatcher(func(to attempts.Watcher) {
 		to.Ended(attempts.Attempt{Sent: w.sent, Done: attempt.Done, Response: w.a.Response, Received: w.a.Received, Err: w.a.Err})

@@ -166,8 +166,8 @@ func readable(resp *http.Response, body []byte) *http.Response {
 // response. If the status is outside 2xx, it returns nil and a *[StatusError],
 // whose Response has the body. Its other errors are those of Response.
 //
-// All callers share the bytes and must not modify them. They are empty if the
-// option To received the body.
+// All callers share the bytes and must not modify them. They are empty if a
+// writer received the body (of the options Take, To and File).
 func (h *Pending) Bytes() ([]byte, error) {
 	h = h.orNone()
 	h.wait()
@@ -183,7 +183,7 @@ func (h *Pending) Bytes() ([]byte, error) {
 // JSON does what Bytes does, and decodes the body into v with json.Unmarshal.
 // If the body does not decode, the error is a *url.Error that wraps the
 // decoder's error, and v may have been written to. The empty body of a 204 does
-// not decode, and neither does one that the option To received.
+// not decode, and neither does one that a writer received.
 //
 // If the body is still encoded, the error names its Content-Encoding. That
 // happens if the request sets Accept-Encoding itself, or if a server sends an
@@ -239,8 +239,8 @@ func (h *Pending) named() (op, u string) {
 // The copy has a fresh body, which GetBody opens at the first Read. If the
 // request has a body but no GetBody, that body is spent: a Read of it fails,
 // and so does the handle that Do returns for the copy; nothing is sent. The
-// options To, Timeout and After are not part of an http.Request: give them to
-// Do again.
+// options Timeout, After, Retry, Take, To and File are not part of an
+// http.Request: give them to Do again.
 //
 // After a redirect, the URL is not that of the page that was received. Resolve
 // the links of a page with the Request.URL of the response.
@@ -256,9 +256,9 @@ func (h *Pending) Request() *http.Request {
 // or one that is closed already. Done does not block and claims nothing.
 //
 // Completing the handle is the last step of a request. After the channel is
-// closed, no Write to the request's To runs, and no Read of its body begins. A
-// Race is different: it is done as soon as it has a winner, and its losers may
-// still be stopping.
+// closed, no Write to the writer of the request's Take or To runs, and no Read
+// of its body begins. A Race is different: it is done as soon as it has a
+// winner, and its losers may still be stopping.
 func (h *Pending) Done() <-chan struct{} {
 	h = h.orNone()
 	home := h.home.Load()

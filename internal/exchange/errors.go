@@ -17,6 +17,7 @@ var (
 	ErrGoexit    = errors.New("runtime.Goexit was called in code that the request runs")
 	errNoAnswer  = errors.New("neither a response nor an error came back")
 	errBadRead   = errors.New("the response body's Read returned an impossible count")
+	errBadWrite  = errors.New("a Write returned an impossible count")
 	errSwitching = errors.New("refusing response with status 101: its body has no end")
 )
 

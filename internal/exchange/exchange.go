@@ -25,6 +25,11 @@ type Settings struct {
 	MaxBody int64                     // 0 for no limit
 }
 
+// A Pick returns the writer that receives the body of a response, or nil to
+// keep the body in memory, or an error to refuse the response unread. It is the
+// Take of a request.
+type Pick = func(*http.Response) (io.Writer, error)
+
 // An Exchange sends a request once: it is one attempt. Another attempt is
 // another Exchange, which NextAttempt returns. The caller sets the exported
 // fields before Do. After it, the caller calls Close, or SameAttempt if Wait
@@ -32,7 +37,8 @@ type Settings struct {
 type Exchange struct {
 	Ask     ask.Outgoing
 	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
-	To      io.Writer       // receives the body of a 2xx response; nil for memory
+	Pick    Pick            // nil to keep every body in memory
+	Once    bool            // Pick returns the same writer for every attempt
 	Own     context.Context // the request's own context, or nil
 	Guard   *Guard          // of the block
 
@@ -68,8 +74,9 @@ type Answer struct {
 	// error.
 	Later time.Duration
 
-	// Retriable says that the transport returned a response or failed, and that
-	// no byte was written to To: the request may be sent again.
+	// Retriable says that the transport returned a response or failed, that no
+	// user code failed, and that no byte was written to a writer that every
+	// attempt has: the request may be sent again.
 	Retriable bool
 }
 
@@ -127,16 +134,14 @@ func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *
 // a failure it finds out whether the request may be sent again, and whether it
 // is proved that nothing was sent.
 func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Buffer, a *Answer) {
-	var to *recorded
+	var taken *taking
 	switch {
 	case err == nil && resp != nil:
-		var w io.Writer
-		if x.To != nil {
-			to = &recorded{Writer: x.To}
-			w = to
+		if x.Pick != nil {
+			taken = &taking{pick: x.Pick}
 		}
-		a.Body, a.Received, err = buf.receive(resp, x.Ask.Method(), s.MaxBody, w)
-		a.Retriable = (to == nil || !to.used) && !isRefusedResponse(err)
+		a.Body, a.Received, err = buf.receive(resp, x.Ask.Method(), s.MaxBody, taken)
+		a.Retriable = !isRefusedResponse(err) && (taken == nil || taken.err == nil && !(x.Once && taken.used))
 		if err == nil {
 			// A server that sees its client go away may still end the body
 			// properly. So a body that ended well as the request was canceled
@@ -160,7 +165,13 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 	// In this order: a transport that got a connection may still be reading the
 	// body (net/http's HTTP/2 does), which begun must not look at then.
 	notSent := resp == nil && x.conns.NotSent(err) && (x.uploads == nil || !x.uploads.begun())
-	if !isRefusedResponse(err) {
+	switch {
+	case isRefusedResponse(err):
+	case taken != nil && taken.err != nil: // a user's, perhaps a *url.Error of its own
+		if x.conns.Err() != nil {
+			err = EndOf(x.conns.Context)
+		}
+	default:
 		var proved bool // by the error itself: the request was refused before the transport
 		err, proved = explain(x.conns.Context, err)
 		if notSent = notSent || proved; !notSent && resp == nil {
@@ -281,7 +292,7 @@ func (x *Exchange) SameAttempt() *Exchange {
 
 func (x *Exchange) copy() *Exchange {
 	return &Exchange{
-		Ask: x.Ask, Timeout: x.Timeout, To: x.To, Own: x.Own, Guard: x.Guard, linked: x.linked, trailer: x.trailer, last: x.last,
+		Ask: x.Ask, Timeout: x.Timeout, Pick: x.Pick, Once: x.Once, Own: x.Own, Guard: x.Guard, linked: x.linked, trailer: x.trailer, last: x.last,
 	}
 }
 

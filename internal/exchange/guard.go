@@ -17,9 +17,9 @@ import (
 // only exception, and its comment says why. User code is:
 //
 //   - on a goroutine of the block: Config.Send with all that it calls (the
-//     RoundTripper, Auth, CheckRedirect, the Jar), Wait, the function that Observe
-//     returned, Write of a To, Read and Close of a response's body, and a function
-//     passed to Go;
+//     RoundTripper, Auth, CheckRedirect, the Jar), Wait, Take, Write of the writer
+//     that it returned, Read and Close of a response's body, Retry, the function
+//     that Observe returned, and a function passed to Go;
 //   - on goroutines of net/http and of package context: Read and Close of a request's
 //     body, GetBody, and the methods of contexts (see Guard.Context);
 //   - the methods of errors that came out of any of these or are the cause of a

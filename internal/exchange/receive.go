@@ -5,15 +5,16 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/pending"
 )
 
 // receive reads the body of resp to its end and closes it. It reads into
-// memory, or into to if that is not nil and the status is 2xx. It returns the
-// bytes in memory and the number of bytes read. If the body ends before its
+// memory, or into the writer that taken picks, if taken is not nil. It returns
+// the bytes in memory and the number of bytes read. If the body ends before its
 // declared length, the error matches io.ErrUnexpectedEOF, with any transport.
 // method is that of the request.
-func (b *Buffer) receive(resp *http.Response, method string, limit int64, to io.Writer) (body []byte, n int64, err error) {
+func (b *Buffer) receive(resp *http.Response, method string, limit int64, taken *taking) (body []byte, n int64, err error) {
 	if resp.Body == nil { // from a transport of the user's
 		resp.Body = http.NoBody
 	}
@@ -25,8 +26,14 @@ func (b *Buffer) receive(resp *http.Response, method string, limit int64, to io.
 		return nil, 0, errSwitching
 	}
 	declared := declaredLength(resp, method)
-	if to != nil && resp.StatusCode/100 == 2 {
-		n, err = io.Copy(to, resp.Body)
+	if taken != nil && !taken.begin(resp) {
+		return nil, 0, taken.err
+	}
+	if taken != nil && taken.to != nil {
+		n, err = io.Copy(taken, resp.Body)
+		if taken.err != nil { // which a WriteTo of the body may hide
+			err = taken.err
+		}
 	} else {
 		if limit > 0 && declared > limit {
 			return nil, 0, tooLarge(resp, limit)
@@ -76,14 +83,40 @@ func declaredLength(resp *http.Response, method string) int64 {
 	return max(resp.ContentLength, 0)
 }
 
-// recorded is a To that remembers whether it was used. (It hides a ReadFrom, which
-// could not tell an error of the writer from one of the body.)
-type recorded struct {
-	io.Writer
-	used bool
+// A taking passes the body of a response to the writer that a Pick returns. (It
+// hides a ReadFrom of that writer, which could not tell an error of the writer
+// from one of the body.)
+type taking struct {
+	pick Pick
+	to   io.Writer // that pick returned; nil to keep the body in memory
+	used bool      // Write was called
+	err  error     // of pick, or the first of a Write
 }
 
-func (r *recorded) Write(p []byte) (int, error) {
-	r.used = true
-	return r.Writer.Write(p)
+// begin calls the Pick, and reports whether it returned no error. The Pick gets
+// a copy of resp, which it may keep, with nothing of the body. With the context
+// of its Request it may send requests of its own.
+func (t *taking) begin(resp *http.Response) bool {
+	view := *resp
+	view.Body = http.NoBody
+	if r := resp.Request; r != nil {
+		view.Request = r.WithContext(conns.Unwatched(r.Context()))
+	}
+	t.to, t.err = t.pick(&view)
+	return t.err == nil
+}
+
+func (t *taking) Write(p []byte) (int, error) {
+	t.used = true
+	n, err := t.to.Write(p)
+	switch {
+	case n < 0 || n > len(p):
+		n, err = 0, errBadWrite
+	case n < len(p) && err == nil:
+		err = io.ErrShortWrite
+	}
+	if t.err == nil {
+		t.err = err
+	}
+	return n, err
 }

@@ -1,0 +1,141 @@
+// Package whole writes files that appear under their names when they are whole.
+package whole
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A File is written under a temporary name in the folder of its own name. Keep
+// gives it its name; Drop removes it. One goroutine uses it.
+type File struct {
+	name string
+	part *os.File
+	done bool // it was kept or dropped
+}
+
+// Check returns the absolute form of name, or an error if no file can be kept
+// under it: name is empty, is no name of a file on this system, or is that of
+// something other than a regular file. It does not follow a symbolic link.
+func Check(name string) (string, error) {
+	base := filepath.Base(name)
+	// IsLocal refuses the devices of Windows ("NUL", "COM1.txt") and its streams
+	// ("name:stream"), which a file cannot be renamed to.
+	if name == "" || os.IsPathSeparator(name[len(name)-1]) || base == "." || !filepath.IsLocal(base) {
+		return "", fmt.Errorf("invalid file name %q", name)
+	}
+	abs, err := filepath.Abs(name) // the program may change its folder
+	if err != nil {
+		return "", err
+	}
+	_, err = existing(abs)
+	return abs, err
+}
+
+// existing returns what has the name, or nil if nothing has. If it is not a
+// regular file, existing returns an error.
+func existing(name string) (fs.FileInfo, error) {
+	info, err := os.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "create", Path: name, Err: notRegular(info.Mode())}
+	}
+	return info, nil
+}
+
+func notRegular(mode fs.FileMode) error {
+	kind := "a device, a pipe or a socket"
+	switch mode.Type() {
+	case fs.ModeDir:
+		kind = "a folder"
+	case fs.ModeSymlink:
+		kind = "a symbolic link"
+	}
+	return fmt.Errorf("it is %s, not a regular file", kind)
+}
+
+// Create creates the temporary file for name, which Check returned. Its
+// permission bits are those of the file that has the name, or those that
+// os.Create would give.
+func Create(name string) (*File, error) {
+	old, err := existing(name)
+	if err != nil {
+		return nil, err
+	}
+	perm := fs.FileMode(0o666)
+	if old != nil {
+		perm = old.Mode().Perm()
+	}
+	part, err := createPart(name, perm)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{name: name, part: part}
+	if old != nil {
+		if err := part.Chmod(perm); err != nil { // the umask may have removed some
+			f.Drop()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// createPart creates a file with a name that nothing has, in the folder of
+// name. (os.CreateTemp would create it for its owner alone. Only the kernel
+// knows the umask without changing it.)
+func createPart(name string, perm fs.FileMode) (*os.File, error) {
+	folder, base := filepath.Split(name)
+	if len(base) > 100 { // the suffix must fit as well
+		base = strings.ToValidUTF8(base[:100], "")
+	}
+	for tries := 0; ; tries++ {
+		part := fmt.Sprintf("%s%s.%016x.part", folder, base, rand.Uint64())
+		f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+		if errors.Is(err, fs.ErrExist) && tries < 100 {
+			continue
+		}
+		return f, err
+	}
+}
+
+func (f *File) Write(p []byte) (int, error) { return f.part.Write(p) }
+
+// Keep gives the file its name, in place of the file that has it. The content
+// is on the disk before that: otherwise a power failure could leave a name
+// without the content. If Keep fails, the file is removed.
+func (f *File) Keep() error {
+	defer f.Drop()
+	if err := f.part.Sync(); err != nil {
+		return err
+	}
+	if err := f.part.Close(); err != nil {
+		return err
+	}
+	if _, err := existing(f.name); err != nil {
+		return err
+	}
+	if err := os.Rename(f.part.Name(), f.name); err != nil {
+		return err
+	}
+	f.done = true
+	return nil
+}
+
+// Drop removes the file, unless it was kept.
+func (f *File) Drop() {
+	if f.done {
+		return
+	}
+	f.done = true
+	f.part.Close()
+	os.Remove(f.part.Name()) // if that fails, its folder is gone or cannot be written
+}

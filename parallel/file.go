@@ -1,0 +1,104 @@
+package parallel
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/abreast-go/abreast/internal/exchange"
+	"github.com/abreast-go/abreast/internal/whole"
+)
+
+// File writes the body of a 2xx response to the file with this name, which
+// appears when the body is whole. The body is not kept in memory, and MaxBody
+// does not apply to it. The body of any other status is kept in memory, and no
+// file is written. To learn whether the file is there, call Bytes of the
+// handle: it requires 2xx, and its bytes are empty.
+//
+// The body is written to a temporary file in the same folder, whose name begins
+// with name and ends in ".part". When the body is whole and Retry has declined,
+// the file is synced to the disk and renamed to name. From then on it is too
+// late to cancel the request. If the request fails or is canceled, or if the
+// attempt is retried, the temporary file is removed, and a file that was there
+// before is unchanged. A temporary file is left only if the program or the
+// system ends meanwhile, or if the folder can no longer be written.
+//
+// The folder must exist. A file with this name is replaced, even one that may
+// not be written, and the new one has its permission bits; without one they are
+// 0666 less the umask. If something else has the name, such as a folder, a
+// device or a symbolic link, the request fails, before it is sent if it is so
+// already. To replace the file that a link leads to, pass the result of
+// filepath.EvalSymlinks.
+//
+// Errors of the file are those of package os, in a *url.Error. A relative name
+// is resolved when the request is made. The response to a HEAD request, or a
+// 204, makes an empty file. If two requests have one name, each file is whole,
+// and the last rename wins. Racers must not share a name, since a loser may
+// still rename its file. Of several options Take, To and File, the last one
+// counts.
+func File(name string) Option {
+	return func(r *Request) (err error) {
+		f := new(file)
+		f.name, err = whole.Check(name)
+		r.take(f.pick)
+		r.file = f
+		return err
+	}
+}
+
+// A file is the file to which an option File writes the body of one request.
+// pick belongs to the attempts of the request, one after another, and to what
+// comes after them.
+type file struct {
+	name    string
+	part    *whole.File // of the present attempt; nil without a 2xx response
+	removed bool        // the part of an attempt was removed, since the request was to be sent again
+}
+
+// pick is the Take of the request.
+func (f *file) pick(resp *http.Response) (io.Writer, error) {
+	f.drop()
+	if resp.StatusCode/100 != 2 {
+		return nil, nil
+	}
+	part, err := whole.Create(f.name)
+	if err != nil {
+		return nil, err
+	}
+	f.part, f.removed = part, false
+	return part, nil
+}
+
+// drop removes what the present attempt has written.
+func (f *file) drop() {
+	if f.part != nil {
+		f.part.Drop()
+		f.part, f.removed = nil, true
+	}
+}
+
+var errRemoved = errors.New("the file was removed to send the request again, which failed")
+
+// keepFile gives the file of the option File its name, if a is a response, and
+// removes it otherwise. It is called once, when a is what the last attempt came
+// to. A request that was canceled since then fails.
+func (s *sending) keepFile(a *exchange.Answer) {
+	f := s.request.file
+	if f == nil {
+		return
+	}
+	defer f.drop()
+	var err error
+	switch {
+	case !a.Succeeded():
+	case f.part != nil:
+		if err = s.Ended(s.p.ctx); err == nil {
+			err = f.part.Keep()
+		}
+	case f.removed:
+		err = errRemoved
+	}
+	if err != nil {
+		s.Fail(a, err)
+	}
+}

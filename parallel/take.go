@@ -1,0 +1,86 @@
+package parallel
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+)
+
+// Take decides what becomes of the body of a response when the headers have
+// arrived. For the final response of each attempt, of any status, pick is
+// called before the body is read. It returns one of three:
+//
+//   - a writer, which receives the body as it comes. The body is not kept in
+//     memory, and MaxBody does not apply to it. If the body breaks off, the
+//     writer may have received a part of it.
+//   - nil and no error: the body is kept in memory as without Take.
+//   - an error: the body is not read, its connection is given up, and the
+//     request fails with a *url.Error that wraps this error.
+//
+// The response that pick gets is a copy. Its Body is empty, since the body goes
+// to the writer alone, and its Trailer has no values yet. Its Header is shared
+// and must not be modified. If the response is decompressed, the writer
+// receives the decompressed bytes. pick is also called if there is no body (for
+// a HEAD request, or a 204): then nothing is written. It is not called for a
+// redirect that is followed, or for a 101, which is refused.
+//
+// To learn whether the writer has the whole body, call Bytes: it also requires
+// 2xx, which Response does not. The bytes are then empty, and JSON has nothing
+// to decode. A Write that fails or is short fails the request. One goroutine
+// writes to the writer, and none after the handle is done. The writer is never
+// closed.
+//
+// pick runs on a goroutine of the block, while the request holds its slot and
+// its Timeout runs, and it must not wait for a request of the same block. The
+// context of the Request of its response ends with the request; the end of the
+// block waits for pick and for each Write to return. With Retry, pick is called
+// for each attempt and must return a new writer each time, or one that can
+// begin again. Retry is not called after an error of pick or of a Write.
+//
+// Of several options Take, To and File, the last one counts.
+func Take(pick func(*http.Response) (io.Writer, error)) Option {
+	return func(r *Request) error {
+		if pick == nil {
+			return errors.New("Take called with a nil function")
+		}
+		r.take(pick)
+		return nil
+	}
+}
+
+// take sets Take to a function of an option, in place of that of an earlier
+// one.
+func (r *Request) take(pick func(*http.Response) (io.Writer, error)) {
+	r.Take, r.once, r.file = pick, false, nil
+}
+
+// To writes the body of a 2xx response to w as it is received. It is a [Take]
+// that returns w for a 2xx response. The body of any other status is kept in
+// memory, so w never receives an error page. If the request fails, w may have
+// received a part of the body. Once a byte was written to w, Retry is not
+// called. To write to a file, use [File].
+//
+// The option works for one request, since w can receive one body: a second
+// request with the option fails. To(io.Discard) may be used for many. Racers
+// must not share w.
+func To(w io.Writer) Option {
+	var used atomic.Bool
+	pick := func(resp *http.Response) (io.Writer, error) {
+		if resp.StatusCode/100 != 2 {
+			return nil, nil
+		}
+		return w, nil
+	}
+	return func(r *Request) error {
+		switch {
+		case w == nil:
+			return errors.New("To called with a nil io.Writer")
+		case w != io.Discard && used.Swap(true):
+			return errors.New("the writer given to To can receive one body, and another request has used it")
+		}
+		r.take(pick)
+		r.once = true
+		return nil
+	}
+}
