@@ -4,6 +4,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -14,15 +15,15 @@ import (
 // item with its handle as soon as the handle is done. It runs any number of
 // requests in flat memory:
 //
-//	for url, h := range parallel.Each(p, urls, func(url string) *pending.Pending { return p.Get(url) }) {
+//	for url, h := range parallel.Each(p, urls, p.Get) {
 //		body, err := h.Bytes()
 //		...
 //	}
 //
-// start makes a handle with p.Get and the other methods, with p.Go or with
-// pending.Race. It may return one handle for several items: each of them is
-// yielded. If start is nil or returns a nil handle, Each yields a handle that
-// failed. If items is nil, Each yields nothing. Each claims the handles: Next
+// start makes the handle of an item: it is p.Get or p.Head for items that are
+// URLs, or a function that calls the methods of p, [Go] or pending.Race. It may
+// return one handle for several items: each of them is yielded. If start is nil
+// or returns a nil handle, Each yields a handle that failed. If items is nil, Each yields nothing. Each claims the handles: Next
 // does not yield them.
 //
 // Each pulls an item when it needs one. It starts at most Config.Ahead items
@@ -35,20 +36,24 @@ import (
 //
 // items and start run on the goroutine of the loop, so a slow item delays the
 // loop, and the end of the block's context does not wake it. A sequence over a
-// channel must select on p.Context().Done(). If items come in slowly, or follow
-// from the results as in a crawl, make the requests as they turn up, and range
-// over [Parallel.Arrivals] instead.
+// channel must select on p.Context().Done(). If items come in slowly, as from a
+// channel, or follow from the results, as in a crawl, make the requests as they
+// turn up, and range over [Parallel.Arrivals] instead.
 //
 // After the block's context has ended, Each still yields the remaining items.
 // The errors of their handles match pending.ErrNotSent. The loop must break out
 // of an endless sequence. Breaking out cancels every handle that was started
 // and not yielded, and pulls no more items.
-func Each[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending] {
+func Each[T any, F interface {
+	~func(T) *pending.Pending | ~func(T, ...Option) *pending.Pending
+}](p *Parallel, items iter.Seq[T], start F) iter.Seq2[T, *pending.Pending] {
+	p.mustBeOpen()
+	begin := starter[T](start)
 	return func(yield func(T, *pending.Pending) bool) {
 		if items == nil {
 			return
 		}
-		l := newLoop(p, start)
+		l := newLoop(p, begin)
 		l.tell = l.arrive
 		defer l.cancelOpen()
 		for item := range items {
@@ -72,12 +77,16 @@ func Each[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending)
 // whose handle is done waits for the items before it. It starts no more items
 // ahead than Each does. One slow item, or one that pauses before another
 // attempt, therefore holds back all others once Ahead items have been started.
-func Ordered[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending] {
+func Ordered[T any, F interface {
+	~func(T) *pending.Pending | ~func(T, ...Option) *pending.Pending
+}](p *Parallel, items iter.Seq[T], start F) iter.Seq2[T, *pending.Pending] {
+	p.mustBeOpen()
+	begin := starter[T](start)
 	return func(yield func(T, *pending.Pending) bool) {
 		if items == nil {
 			return
 		}
-		l := newLoop(p, start)
+		l := newLoop(p, begin)
 		defer l.cancelOpen()
 		var order []int // places that are not yielded, oldest item first
 		oldest := func() (T, *pending.Pending) {
@@ -100,6 +109,20 @@ func Ordered[T any](p *Parallel, items iter.Seq[T], start func(T) *pending.Pendi
 			}
 		}
 	}
+}
+
+// starter returns start, which has one of the types that Each takes, as a
+// function of an item, or nil if start is nil.
+func starter[T any](start any) func(T) *pending.Pending {
+	v := reflect.ValueOf(start) // its type may have a name
+	if plain := reflect.TypeFor[func(T) *pending.Pending](); v.CanConvert(plain) {
+		return v.Convert(plain).Interface().(func(T) *pending.Pending)
+	}
+	withOptions := v.Convert(reflect.TypeFor[func(T, ...Option) *pending.Pending]()).Interface().(func(T, ...Option) *pending.Pending)
+	if withOptions == nil {
+		return nil
+	}
+	return func(item T) *pending.Pending { return withOptions(item) }
 }
 
 // A loop holds the handles that Each or Ordered started and has not yielded. It

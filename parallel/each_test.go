@@ -23,13 +23,16 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
+// starts is the type of a function that makes the handle of an item.
+type starts[T any] = func(T) *pending.Pending
+
 // A loopFunc is Each or Ordered.
-type loopFunc[T any] func(*parallel.Parallel, iter.Seq[T], func(T) *pending.Pending) iter.Seq2[T, *pending.Pending]
+type loopFunc[T any] func(*parallel.Parallel, iter.Seq[T], starts[T]) iter.Seq2[T, *pending.Pending]
 
 // inBoth runs fn with Each and with Ordered, each in a block in fake time.
 func inBoth(t *testing.T, c client.Client, fn func(t *testing.T, p *parallel.Parallel, came *atomic.Int64, each loopFunc[int])) {
 	t.Helper()
-	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int], "Ordered": parallel.Ordered[int]} {
+	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int, starts[int]], "Ordered": parallel.Ordered[int, starts[int]]} {
 		t.Run(name, func(t *testing.T) {
 			inBlock(t, c, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) { fn(t, p, came, each) })
 		})
@@ -66,8 +69,8 @@ func TestEach_orderAndOrdered(t *testing.T) {
 		each loopFunc[int]
 		want []turn
 	}{
-		{"Each", parallel.Each[int], []turn{{1, 100 * ms}, {2, 200 * ms}, {3, 300 * ms}, {4, 400 * ms}}},
-		{"Ordered", parallel.Ordered[int], []turn{{3, 300 * ms}, {1, 300 * ms}, {4, 400 * ms}, {2, 400 * ms}}},
+		{"Each", parallel.Each[int, starts[int]], []turn{{1, 100 * ms}, {2, 200 * ms}, {3, 300 * ms}, {4, 400 * ms}}},
+		{"Ordered", parallel.Ordered[int, starts[int]], []turn{{3, 300 * ms}, {1, 300 * ms}, {4, 400 * ms}, {2, 400 * ms}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, _ *atomic.Int64) {
@@ -319,6 +322,58 @@ func TestEach_handleOfSeveralItems(t *testing.T) {
 	})
 }
 
+// getter and starter are types of start that have names.
+type (
+	getter  func(string, ...parallel.Option) *pending.Pending
+	starter func(string) *pending.Pending
+)
+
+// Promise 12: start may be p.Get, or a function of a named type. A nil function
+// yields handles that failed.
+func TestEach_typesOfStart(t *testing.T) {
+	inBlock(t, client.Client{}, func(t *testing.T, p *parallel.Parallel, came *atomic.Int64) {
+		items := slices.Values([]string{"/2ms", "/1ms"})
+		one := func(url string) *pending.Pending { return p.Get(url) }
+		many := func(url string, _ ...parallel.Option) *pending.Pending { return p.Get(url) }
+		for _, test := range []struct {
+			name          string
+			each, ordered iter.Seq2[string, *pending.Pending]
+			ok            bool
+		}{
+			{"Get", parallel.Each(p, items, p.Get), parallel.Ordered(p, items, p.Get), true},
+			{"function", parallel.Each(p, items, one), parallel.Ordered(p, items, one), true},
+			{"with options", parallel.Each(p, items, many), parallel.Ordered(p, items, many), true},
+			{"getter", parallel.Each(p, items, getter(p.Get)), parallel.Ordered(p, items, getter(p.Get)), true},
+			{"starter", parallel.Each(p, items, starter(one)), parallel.Ordered(p, items, starter(one)), true},
+			{"nil", parallel.Each(p, items, starts[string](nil)), parallel.Ordered(p, items, starts[string](nil)), false},
+			{"nil with options", parallel.Each(p, items, getter(nil)), parallel.Ordered(p, items, getter(nil)), false},
+			{"nil starter", parallel.Each(p, items, starter(nil)), parallel.Ordered(p, items, starter(nil)), false},
+		} {
+			var each, ordered []string
+			collect := func(loop iter.Seq2[string, *pending.Pending], got *[]string) {
+				for item, h := range loop {
+					*got = append(*got, item)
+					if b, err := h.Bytes(); (err == nil) != test.ok || test.ok && string(b) != item {
+						t.Errorf("%s: the handle of %s has %q, %v", test.name, item, b, err)
+					}
+				}
+			}
+			collect(test.each, &each)
+			collect(test.ordered, &ordered)
+			wantEach := []string{"/1ms", "/2ms"}
+			if !test.ok {
+				wantEach = []string{"/2ms", "/1ms"}
+			}
+			if diff := cmp.Diff([][]string{wantEach, {"/2ms", "/1ms"}}, [][]string{each, ordered}); diff != "" {
+				t.Errorf("%s: items of Each and of Ordered (-want +got):\n%s", test.name, diff)
+			}
+		}
+		if n := came.Load(); n != 20 {
+			t.Errorf("the server received %d requests, want 20", n)
+		}
+	})
+}
+
 // Promise 12: if start returns a nil handle, the item is yielded with a handle
 // that failed.
 func TestEach_startReturnsNil(t *testing.T) {
@@ -533,7 +588,7 @@ func TestEach_breakCancelsTheRest(t *testing.T) {
 // Promise 12: queued requests are never sent after a break: a request that is
 // canceled does not give its slot to another one of the same loop.
 func TestEach_breakSendsNoMore(t *testing.T) {
-	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int], "Ordered": parallel.Ordered[int]} {
+	for name, each := range map[string]loopFunc[int]{"Each": parallel.Each[int, starts[int]], "Ordered": parallel.Ordered[int, starts[int]]} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var sent atomic.Int64
@@ -614,7 +669,7 @@ func TestEach_twoLoopsInOneBlock(t *testing.T) {
 func TestEach_retainsNothing(t *testing.T) {
 	type item struct{ n, _ int }
 	const n, limit = 400, 5
-	for name, each := range map[string]loopFunc[*item]{"Each": parallel.Each[*item], "Ordered": parallel.Ordered[*item]} {
+	for name, each := range map[string]loopFunc[*item]{"Each": parallel.Each[*item, starts[*item]], "Ordered": parallel.Ordered[*item, starts[*item]]} {
 		t.Run(name, func(t *testing.T) {
 			var items []weak.Pointer[item]
 			var handles []weak.Pointer[pending.Pending]
@@ -727,10 +782,10 @@ func TestAhead_slotsStayInUse(t *testing.T) {
 	}{
 		// Ten of 100 items pause for 10 s, each tenth. A request takes 100 ms, two at a
 		// time. By default 4 items are started ahead: Ordered waits for each pause.
-		{"Ordered, default", parallel.Ordered[int], 0, 105 * time.Second},
-		{"Ordered, Ahead 100", parallel.Ordered[int], 100, 14700 * time.Millisecond},
-		{"Each, default", parallel.Each[int], 0, 32800 * time.Millisecond},
-		{"Each, Ahead 100", parallel.Each[int], 100, 14700 * time.Millisecond},
+		{"Ordered, default", parallel.Ordered[int, starts[int]], 0, 105 * time.Second},
+		{"Ordered, Ahead 100", parallel.Ordered[int, starts[int]], 100, 14700 * time.Millisecond},
+		{"Each, default", parallel.Each[int, starts[int]], 0, 32800 * time.Millisecond},
+		{"Each, Ahead 100", parallel.Each[int, starts[int]], 100, 14700 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

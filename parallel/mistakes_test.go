@@ -56,8 +56,8 @@ func TestEach_nilItems(t *testing.T) {
 	get := func(string) *pending.Pending { t.Error("start was called"); return nil }
 	parallel.Run(t.Context(), parallel.Config{}, func(p *parallel.Parallel) error {
 		for name, loop := range map[string]iter.Seq2[string, *pending.Pending]{
-			"Each":    parallel.Each(p, nil, get),
-			"Ordered": parallel.Ordered(p, nil, get),
+			"Each":    parallel.Each(p, iter.Seq[string](nil), get),
+			"Ordered": parallel.Ordered(p, iter.Seq[string](nil), get),
 		} {
 			for item := range loop {
 				t.Errorf("%s of nil items yielded %q", name, item)

@@ -1090,9 +1090,9 @@ func (b *block) arrivals(n int) {
 // loop ranges over Each or Ordered.
 func (b *block) loop(o op) {
 	w := b.w
-	each, name := parallel.Each[int], "Each"
+	each, name := parallel.Each[int, starts[int]], "Each"
 	if o.code == opOrdered {
-		each, name = parallel.Ordered[int], "Ordered"
+		each, name = parallel.Ordered[int, starts[int]], "Ordered"
 	}
 	window := 200
 	if l := w.program.limit; l > 0 {

@@ -31,7 +31,8 @@ var ErrNonePending = errors.New("no response is pending")
 //
 // A Parallel remains safe to use after its block has ended. A request made then
 // is not sent. Its handle is done, and its error matches ErrEnded and
-// pending.ErrNotSent.
+// pending.ErrNotSent. A zero Parallel is no block: it has no responses, and to
+// make a request with it panics.
 type Parallel struct {
 	cfg    Config
 	queue  *queue    // shared with the block around this one
@@ -145,6 +146,14 @@ func (p *Parallel) abandonWaiting(end bool) {
 	p.ended = end
 }
 
+// mustBeOpen panics if p is nil or zero. Otherwise that mistake would show as a
+// nil dereference far below the call.
+func (p *Parallel) mustBeOpen() {
+	if p == nil || p.queue == nil {
+		panic("abreast: nil or zero *Parallel: use the one that Client.Parallel, client.Parallel or parallel.Run passes to its function")
+	}
+}
+
 // Next claims the unclaimed handle that completes first, and returns the
 // response or the error of its Response method. It blocks until there is one.
 // It returns each result once, in order of completion, failed and canceled
@@ -190,11 +199,15 @@ func (p *Parallel) Arrivals() iter.Seq[*pending.Pending] {
 // query, a select). It ends when the context that Run was called with ends,
 // when the block ends (context.Cause then returns ErrEnded), or when code that
 // a request runs panics (the cause then describes the panic).
-func (p *Parallel) Context() context.Context { return p.ctx }
+func (p *Parallel) Context() context.Context {
+	p.mustBeOpen()
+	return p.ctx
+}
 
 // Stats returns the number of the block's requests in each state, at this
 // moment. It includes the requests of blocks that Go opened within this one.
 func (p *Parallel) Stats() Stats {
+	p.mustBeOpen()
 	p.queue.mu.Lock()
 	defer p.queue.mu.Unlock()
 	return p.stats

@@ -95,6 +95,7 @@ func (p *Parallel) Delete(url string, opts ...Option) *pending.Pending {
 // method makes a request from a method, the text of a URL, and options. A GET
 // with a good URL and no options does not need an http.Request yet.
 func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending {
+	p.mustBeOpen()
 	if method == http.MethodGet && len(opts) == 0 {
 		if u, err := p.resolve(rawURL); err == nil && checkURL(u) == nil {
 			return p.get(rawURL, u, origin.Mend(u))
@@ -121,6 +122,7 @@ func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending
 // A body may fill req.Trailer while it is read. The map is read when the body
 // ends, so such a request must not be sent twice at the same time.
 func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
+	p.mustBeOpen()
 	s := making{p.sending()}
 	if req == nil {
 		s.request.Request = &http.Request{Method: http.MethodGet, Header: make(http.Header)}

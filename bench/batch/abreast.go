@@ -13,7 +13,7 @@ import (
 func withAbreast(ctx context.Context, base string, n int, inOrder bool, each func(n int, r reply, err error)) error {
 	api := client.Client{BaseURL: base, Limit: 50, Retry: parallel.Retries(4), Ahead: 5_000}
 	return api.Parallel(ctx, func(p *parallel.Parallel) error {
-		loop := parallel.Each[int]
+		loop := parallel.Each[int, func(int) *pending.Pending]
 		if inOrder {
 			loop = parallel.Ordered[int]
 		}

@@ -231,11 +231,13 @@ func round(d time.Duration) time.Duration { return d.Round(10 * time.Millisecond
 func runAhead(out *os.File, n, rounds int) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "loop\tAhead\twall, median\tleast\tmost\theap in use, most")
+	each := parallel.Each[int, func(int) *pending.Pending]
+	ordered := parallel.Ordered[int, func(int) *pending.Pending]
 	for _, with := range []struct {
 		name  string
 		loop  func(*parallel.Parallel, iter.Seq[int], func(int) *pending.Pending) iter.Seq2[int, *pending.Pending]
 		ahead int
-	}{{"Each", parallel.Each[int], 0}, {"Ordered", parallel.Ordered[int], 0}, {"Ordered", parallel.Ordered[int], 2000}} {
+	}{{"Each", each, 0}, {"Ordered", ordered, 0}, {"Ordered", ordered, 2000}} {
 		var walls []time.Duration
 		var heap uint64
 		for range rounds {
