@@ -57,6 +57,8 @@ var (
 	_ startAll[string]                               = parallel.Ordered[string]
 	_ startAll[struct{ any }]                        = parallel.Each[struct{ any }]
 	_ startAll[struct{ any }]                        = parallel.Ordered[struct{ any }]
+	_ startWith[string]                              = parallel.Each[string]
+	_ startWith[string]                              = parallel.Ordered[string]
 	_ func(*pending.Pending) (*http.Response, error) = (*pending.Pending).Response
 	_ func(*pending.Pending) ([]byte, error)         = (*pending.Pending).Bytes
 	_ func(*pending.Pending, any) error              = (*pending.Pending).JSON
@@ -70,12 +72,21 @@ var (
 	_ func(l *parallel.Limits, total, perHost int)           = (*parallel.Limits).Set
 	_ func(*parallel.Limits) parallel.Stats                  = (*parallel.Limits).Stats
 
+	_ func(*parallel.Parallel, func(*parallel.Parallel) (int, error)) *pending.Pending = parallel.Go[int]
+	_ func(*parallel.Parallel, func(*parallel.Parallel) (any, error)) *pending.Pending = parallel.Go[any]
+
+	_ func(*pending.Pending) (int, error) = pending.As[int]
+	_ func(*pending.Pending) (any, error) = pending.As[any]
+
 	_ func(...*pending.Pending) ([]*http.Response, error) = pending.All
 	_ func(...*pending.Pending) *pending.Pending          = pending.Race
 )
 
 // startAll is the type of Each and Ordered.
 type startAll[T any] func(p *parallel.Parallel, items iter.Seq[T], start func(T) *pending.Pending) iter.Seq2[T, *pending.Pending]
+
+// startWith is the type of Each and Ordered with a start like p.Get.
+type startWith[T any] func(p *parallel.Parallel, items iter.Seq[T], start func(T, ...parallel.Option) *pending.Pending) iter.Seq2[T, *pending.Pending]
 
 // Variables and types. Pointers make sure that the type is exact: a value can
 // be assigned to a variable of another type.

@@ -20,8 +20,8 @@
 //
 // [parallel.Parallel.Get] and the other methods make a request and return its
 // handle at once. A handle waits for its own result:
-// [pending.Pending.Response], Bytes and JSON. [pending.All] waits for several
-// handles.
+// [pending.Pending.Response], Bytes and JSON. [pending.As] returns the result as
+// a type of yours. [pending.All] waits for several handles.
 //
 // The block returns results in order of completion: [parallel.Parallel.Next]
 // and Arrivals skip the handles whose result you have already asked for.
@@ -29,15 +29,16 @@
 // block.
 //
 // [pending.Race] returns one handle for several, which completes with the first
-// to succeed. [parallel.Parallel.Go] returns a handle for any work.
+// to succeed. [parallel.Parallel.Go] returns a handle for any work, and
+// [parallel.Go] for work whose result is not a response.
 //
 // # Errors
 //
 // Making a request never fails. A problem is reported where the result is
 // requested, as a *url.Error with the method and the URL. A failure is not
 // reported if nobody requests the result. Response, Next and All accept any
-// status. Bytes, JSON and Race require 2xx, and return a *[pending.StatusError]
-// otherwise.
+// status. Bytes, JSON, As and Race require 2xx, and return a
+// *[pending.StatusError] otherwise.
 //
 // The error of a canceled request matches context.Canceled and the cause, which
 // is [parallel.ErrEnded] if the block ended. The error of a timeout matches
@@ -102,12 +103,14 @@
 // [promises]: https://github.com/abreast-go/abreast/blob/main/docs/promises.md
 // [parallel.Parallel.Get]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Parallel.Get
 // [pending.Pending.Response]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#Pending.Response
+// [pending.As]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#As
 // [pending.All]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#All
 // [parallel.Parallel.Next]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Parallel.Next
 // [parallel.Each]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Each
 // [parallel.Ordered]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Ordered
 // [pending.Race]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#Race
 // [parallel.Parallel.Go]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Parallel.Go
+// [parallel.Go]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Go
 // [pending.StatusError]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#StatusError
 // [parallel.ErrEnded]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#ErrEnded
 // [pending.ErrNotSent]: https://pkg.go.dev/github.com/abreast-go/abreast/pending#ErrNotSent

@@ -136,6 +136,52 @@ func Example_all() {
 	// no response from 127.0.0.1:1
 }
 
+// A struct that is filled from five handles. Four responses are decoded into its
+// fields, and a function beside them returns the fifth. The first error ends the
+// block, and so cancels the other requests.
+func Example_byName() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/user":
+			fmt.Fprint(w, `{"name": "Ada"}`)
+		case "/cart", "/orders":
+			fmt.Fprint(w, `["apples", "pears"]`)
+		default:
+			fmt.Fprint(w, `42`)
+		}
+	}))
+	defer srv.Close()
+
+	var page struct {
+		User         struct{ Name string }
+		Cart, Orders []string
+		Points       int
+		Greeting     string
+	}
+	shop := client.Client{BaseURL: srv.URL}
+	err := shop.Parallel(context.Background(), func(p *parallel.Parallel) (err error) {
+		greeting := parallel.Go(p, func(*parallel.Parallel) (string, error) { return "Good morning", nil })
+		for h, field := range map[*pending.Pending]any{
+			p.Get("/user"):   &page.User,
+			p.Get("/cart"):   &page.Cart,
+			p.Get("/orders"): &page.Orders,
+			p.Get("/points"): &page.Points,
+		} {
+			if err := h.JSON(field); err != nil {
+				return err
+			}
+		}
+		page.Greeting, err = pending.As[string](greeting)
+		return err
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Printf("%+v\n", page)
+	// Output:
+	// {User:{Name:Ada} Cart:[apples pears] Orders:[apples pears] Points:42 Greeting:Good morning}
+}
+
 // A map of products that are fetched concurrently. Each has an outcome of its
 // own: a failure of one does not hide the others.
 func Example_inventory() {
@@ -232,8 +278,7 @@ func Example_each() {
 	pages, size := 0, 0
 	site := client.Client{BaseURL: srv.URL, Limit: 10}
 	err := site.Parallel(context.Background(), func(p *parallel.Parallel) error {
-		get := func(path string) *pending.Pending { return p.Get(path) }
-		for path, h := range parallel.Each(p, paths, get) {
+		for path, h := range parallel.Each(p, paths, p.Get) {
 			page, err := h.Bytes()
 			if err != nil {
 				return fmt.Errorf("after %d pages, %s: %w", pages, path, err)

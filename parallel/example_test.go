@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -371,6 +372,42 @@ func ExampleParallel_Go() {
 	// the picture bob.png
 }
 
+// Go returns a handle for work whose result is not a response. Here a row of a
+// database is read beside a request. As returns both results.
+func ExampleGo() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"cents": 250}`)
+	}))
+	defer srv.Close()
+
+	type product struct{ Name string }
+	type price struct{ Cents int }
+	query := func(ctx context.Context, id int) (product, error) { // of a database
+		return product{Name: "apple"}, ctx.Err()
+	}
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		row := parallel.Go(p, func(p *parallel.Parallel) (product, error) { return query(p.Context(), 7) })
+		cost := p.Get(srv.URL + "/prices/7")
+
+		item, err := pending.As[product](row)
+		if err != nil {
+			return err
+		}
+		due, err := pending.As[price](cost)
+		if err != nil {
+			return err
+		}
+		fmt.Println(item.Name, due.Cents)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// apple 250
+}
+
 // A function started with Go can do work before its request that may fail, such
 // as opening a file. The error is then the error of the handle.
 func ExampleParallel_Go_upload() {
@@ -519,6 +556,66 @@ func ExampleParallel_Arrivals() {
 	// Kathmandu 9
 }
 
+// Requests for orders that come from a channel. A function receives the orders
+// and makes the requests in the outer block, whose loop reads the responses. The
+// loop ends when the function has returned and every response was read. (The
+// loop of Each would not yield a response while it waits for an order.)
+func ExampleParallel_Arrivals_channel() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "shipped ", r.URL.Query().Get("order"))
+	}))
+	defer srv.Close()
+
+	orders := make(chan string)
+	go func() {
+		defer close(orders)
+		for _, order := range []string{"apples", "pears", "plums"} {
+			orders <- order
+		}
+	}()
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		receiver := parallel.Go(p, func(own *parallel.Parallel) (count int, err error) {
+			for {
+				select {
+				case order, ok := <-orders:
+					if !ok {
+						return count, nil
+					}
+					p.Post(srv.URL, parallel.Query("order", order))
+					count++
+				case <-own.Context().Done():
+					return count, context.Cause(own.Context())
+				}
+			}
+		})
+		for h := range p.Arrivals() {
+			if h == receiver {
+				count, err := pending.As[int](h)
+				if err != nil {
+					return err
+				}
+				fmt.Println(count, "orders")
+				continue
+			}
+			text, err := h.Bytes()
+			if err != nil {
+				return err
+			}
+			fmt.Printf("%s\n", text)
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Unordered output:
+	// 3 orders
+	// shipped apples
+	// shipped pears
+	// shipped plums
+}
+
 // The block's context is for other work in the block, such as a database query.
 // It ends with the block.
 func ExampleParallel_Context() {
@@ -653,6 +750,54 @@ func ExampleOption() {
 	// Output:
 	// /news?sort=date in eo
 	// /blog?sort=date in eo
+}
+
+// An Option of your own may apply others. This one sends a form with a file, as
+// multipart/form-data. Each request that it is used for has its own body, which
+// can be sent again.
+func ExampleOption_multipart() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		file, header, err := r.FormFile("picture")
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		content, _ := io.ReadAll(file)
+		fmt.Fprintf(w, "%s: %s has %q", r.FormValue("title"), header.Filename, content)
+	}))
+	defer srv.Close()
+
+	upload := func(title, name string, picture []byte) parallel.Option {
+		return func(r *parallel.Request) error {
+			var form bytes.Buffer
+			w := multipart.NewWriter(&form)
+			if err := w.WriteField("title", title); err != nil {
+				return err
+			}
+			part, err := w.CreateFormFile("picture", name)
+			if err != nil {
+				return err
+			}
+			part.Write(picture)
+			if err := w.Close(); err != nil {
+				return err
+			}
+			return parallel.Body(w.FormDataContentType(), &form)(r)
+		}
+	}
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		text, err := p.Post(srv.URL, upload("Sunset", "sunset.png", []byte("red"))).Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s\n", text)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// Sunset: sunset.png has "red"
 }
 
 // Header sets a header of one request, in place of the client's.

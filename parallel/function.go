@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 
 	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/exchange"
@@ -41,9 +42,41 @@ import (
 // To clean up at the end of fn, when its Context may have ended, open a block
 // with context.WithoutCancel(p.Context()).
 func (p *Parallel) Go(fn func(*Parallel) (*http.Response, error)) *pending.Pending {
+	return Go(p, fn)
+}
+
+// Go calls fn at once, as [Parallel.Go] does, and returns a handle for its
+// value. [pending.As] returns the value:
+//
+//	row := parallel.Go(p, func(p *parallel.Parallel) (Product, error) { return db.Product(p.Context(), 7) })
+//	...
+//	product, err := pending.As[Product](row)
+//
+// The handle is like any other: Next and Arrivals yield it, Each and Ordered
+// take it, and it can be a racer in a Race with requests. Its Response method
+// returns an empty 204. An error of fn is returned by the handle unchanged, and
+// a value beside it is dropped. If the value is an *http.Response, it is read
+// as Parallel.Go reads it.
+//
+// The value must not depend on the Context of fn's block, which ends with fn.
+func Go[T any](p *Parallel, fn func(*Parallel) (T, error)) *pending.Pending {
+	p.mustBeOpen()
 	if fn == nil {
 		return p.refused(errors.New("Go called with a nil function"))
 	}
+	return p.function(func(inner *Parallel) ask.Answer {
+		v, err := fn(inner)
+		resp, ok := any(v).(*http.Response)
+		if ok || err != nil {
+			return exchange.ReadReturned(inner.ctx, resp, err, inner.cfg.MaxBody, inner.guard)
+		}
+		return (&ask.Value{Any: v, Type: reflect.TypeFor[T]()}).Answer()
+	})
+}
+
+// function calls fn at once, on a goroutine of the block, with a block within
+// this one. It returns a handle for the answer of fn.
+func (p *Parallel) function(fn func(*Parallel) ask.Answer) *pending.Pending {
 	inner := newBlock(p.ctx, p, p.cfg, p.queue)
 	h := p.handles.Make(ask.Ask{}, function{inner})
 	p.queue.mu.Lock()
@@ -79,14 +112,13 @@ func (p *Parallel) refused(err error) *pending.Pending {
 }
 
 // runFunction calls fn with its block, and completes h with the result.
-func (p *Parallel) runFunction(h *pending.Pending, inner *Parallel, fn func(*Parallel) (*http.Response, error)) {
+func (p *Parallel) runFunction(h *pending.Pending, inner *Parallel, fn func(*Parallel) ask.Answer) {
 	var a ask.Answer
 	defer func() { p.handles.Complete(h, a) }()
 	returned := false
 	p.guard.Run(func() {
 		inner.run(func() error {
-			resp, err := fn(inner)
-			a = exchange.ReadReturned(inner.ctx, resp, err, inner.cfg.MaxBody, inner.guard)
+			a = fn(inner)
 			return nil
 		})
 		inner.guard.Raise()

@@ -89,7 +89,6 @@ func TestJSON_decodeError(t *testing.T) {
 		{"not JSON", "{", req, answered, "Post", "https://user:xxxxx@h/x", new(*json.SyntaxError)},
 		{"of another type", `"text"`, req, answered, "Post", "https://user:xxxxx@h/x", new(*json.UnmarshalTypeError)},
 		{"from a function with the response of a request", "", nil, answered, "Post", "https://user:xxxxx@h/x", new(*json.SyntaxError)},
-		{"from a function", "", nil, &http.Response{StatusCode: 200}, "Get", "", new(*json.SyntaxError)},
 	} {
 		var b block
 		h := b.Make(test.req, nil)
@@ -99,6 +98,21 @@ func TestJSON_decodeError(t *testing.T) {
 		if !ok || ue.Op != test.op || ue.URL != test.url || !errors.As(err, test.as) {
 			t.Errorf("%s: JSON() = %#v; want a *url.Error of %s %q around a %T", test.name, err, test.op, test.url, test.as)
 		}
+	}
+}
+
+// The error for a function whose response answers no request named a request:
+// Get "".
+func TestJSON_namesNoRequestForFunction(t *testing.T) {
+	var b block
+	h := b.Make(nil, nil)
+	b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: 200}, Body: []byte("{")})
+	err := h.JSON(new(int))
+	if diff := cmp.Diff("the response of a function: unexpected end of JSON input", fmt.Sprint(err)); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
+	}
+	if syntax := new(*json.SyntaxError); !errors.As(err, syntax) {
+		t.Errorf("JSON() = %#v, want an error around a %T", err, *syntax)
 	}
 }
 

@@ -318,6 +318,79 @@ func ExampleRace() {
 	// one could not be reached
 }
 
+// As returns the result of a handle as a type: the body of a response from
+// JSON, or the value of a function started with parallel.Go.
+func ExampleAs() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"cents": 250}`)
+	}))
+	defer srv.Close()
+
+	type price struct{ Cents int }
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		cost := p.Get(srv.URL + "/prices/7")
+		name := parallel.Go(p, func(*parallel.Parallel) (string, error) {
+			return "apple", nil // from a database
+		})
+		product, err := pending.As[string](name)
+		if err != nil {
+			return err
+		}
+		c, err := pending.As[price](cost)
+		if err != nil {
+			return err
+		}
+		fmt.Println(product, c.Cents)
+
+		_, err = pending.As[price](name)
+		fmt.Println(err)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// apple 250
+	// the function returned a value of type string, not pending_test.price
+}
+
+// A race between a cache and a request. If the value is in the cache, the
+// request is canceled before it is sent. If it is not, the cache fails and the
+// request wins. As reads the winner.
+func ExampleAs_race() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"cents": 250}`)
+	}))
+	defer srv.Close()
+
+	type price struct{ Cents int }
+	cache := map[string]price{"/prices/7": {Cents: 240}}
+	shop := client.Client{BaseURL: srv.URL}
+	err := shop.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		for _, path := range []string{"/prices/7", "/prices/8"} {
+			cached := parallel.Go(p, func(*parallel.Parallel) (price, error) {
+				if found, ok := cache[path]; ok {
+					return found, nil
+				}
+				return price{}, errors.New("not in the cache")
+			})
+			request := p.Get(path, parallel.After(50*time.Millisecond)) // time for the cache
+			cost, err := pending.As[price](pending.Race(cached, request))
+			if err != nil {
+				return err
+			}
+			fmt.Println(path, cost.Cents)
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// /prices/7 240
+	// /prices/8 250
+}
+
 // An Outcome has the times and the result of a request, for metrics. A request
 // without a time Sent was never sent.
 func ExampleOutcome() {

@@ -18,7 +18,7 @@ import (
 // error, and its result never changes. It remains usable after its block has
 // ended: by then it is done. Handles can be compared and used as keys of a map.
 //
-// Response, Bytes, JSON, All and Race claim the handle when they are called:
+// Response, Bytes, JSON, As, All and Race claim the handle when they are called:
 // Next and Arrivals of its block then skip it. All methods are safe for use by
 // multiple goroutines. A nil or zero Pending is done, with an error that says
 // so.
@@ -183,7 +183,10 @@ func (h *Pending) Bytes() ([]byte, error) {
 // JSON does what Bytes does, and decodes the body into v with json.Unmarshal.
 // If the body does not decode, the error is a *url.Error that wraps the
 // decoder's error, and v may have been written to. The empty body of a 204 does
-// not decode, and neither does one that a writer received.
+// not decode, and neither does one that a writer received. For a function
+// started with Go whose response answers no request, the error wraps the
+// decoder's error and is no *url.Error. The value of a function started with
+// parallel.Go is an error as well: [As] returns it.
 //
 // If the body is still encoded, the error names its Content-Encoding. That
 // happens if the request sets Accept-Encoding itself, or if a server sends an
@@ -194,12 +197,21 @@ func (h *Pending) JSON(v any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(b, v); err != nil {
-		h = h.orNone()
-		op, u := h.named()
-		return &url.Error{Op: op, URL: u, Err: fail.Redact(undecodable(h.resp, b, err))}
+	h = h.orNone()
+	if value, ok := ask.ValueOf(h.resp); ok {
+		return fmt.Errorf("no JSON: the function returned %s: use pending.As", typeOf(value))
 	}
-	return nil
+	err = json.Unmarshal(b, v)
+	if err == nil {
+		return nil
+	}
+	err = fail.Redact(undecodable(h.resp, b, err))
+	what := h.asked.Or(h.resp)
+	if what.IsNone() {
+		return fmt.Errorf("the response of a function: %w", err)
+	}
+	op, u := what.Name()
+	return &url.Error{Op: op, URL: u, Err: err}
 }
 
 // undecodable returns an error that wraps err, which a decoder returned for the
@@ -221,14 +233,6 @@ func undecodable(resp *http.Response, body []byte, err error) error {
 		return fmt.Errorf("the body has Content-Type %.40q: %w", kind, err)
 	}
 	return err
-}
-
-// named returns the method and the URL with which errors name the request:
-// those of the original request, without a password. For a function started
-// with Go, they are those of the request that its response answers, if there is
-// one.
-func (h *Pending) named() (op, u string) {
-	return h.asked.Or(h.resp).Name()
 }
 
 // Request returns a copy of the original request, to be inspected or to be sent

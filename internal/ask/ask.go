@@ -25,7 +25,7 @@ type Ask struct {
 }
 
 // An Answer is what a handle completes with: a response and its body, or an
-// error. Response.Body is not used.
+// error. Response.Body is not used, except to hold a Value.
 type Answer struct {
 	Response *http.Response
 	Body     []byte

@@ -34,7 +34,8 @@ func InMemory(resp *http.Response) (body []byte, ok bool) {
 
 // ErrSpent is the error of reading a body that was sent and cannot be read
 // again.
-var ErrSpent = errors.New("the request's body was read as it was sent and cannot be read again: it has no GetBody")
+var ErrSpent = errors.New("the request's body was read as it was sent and cannot be read again: " +
+	"set GetBody, or use the option Body")
 
 type spent struct{}
 

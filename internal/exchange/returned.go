@@ -19,10 +19,7 @@ func ReadReturned(ctx context.Context, resp *http.Response, err error, maxBody i
 		return ask.Answer{Err: err}
 	}
 	if resp == nil {
-		resp = &http.Response{
-			Status: "204 No Content", StatusCode: http.StatusNoContent,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header),
-		}
+		resp = ask.NoContent()
 	}
 	own := *resp // the function may go on using its response
 	if body, ok := ask.InMemory(resp); ok {
