@@ -33,6 +33,17 @@ type common[T any] struct {
 	called   fifo.Queue[*host[T]] // a place is kept for each
 }
 
+// A member is what a queue has of its group.
+type member[T any] struct {
+	group  *Group[T]
+	lender *Entry[T] // an entry of the group, on whose slot one of the queue can run; nil without one
+
+	able   int                  // hosts of the queue that are able
+	inLine int                  // hosts of the queue that wait, or are called, for a place of the group
+	turn   fifo.Node[*Queue[T]] // in group.turns
+	loan   fifo.Node[*Queue[T]] // in share.wanting of lender
+}
+
 // A share is what an entry has of its group.
 type share[T any] struct {
 	held     bool       // it holds a slot, of the group or of lender
@@ -65,9 +76,10 @@ func (g *Group[T]) Set(limit, hostLimit int) {
 // runs on that slot, and waits for none of the group's limits.
 func (g *Group[T]) New(limit, hostLimit int, lender *Entry[T]) *Queue[T] {
 	q := New[T](limit, hostLimit, true)
-	q.group = g
+	q.member = &member[T]{group: g}
+	q.member.turn.Item, q.member.loan.Item = q, q
 	if lender.Held() {
-		q.lender = lender
+		q.member.lender = lender
 	}
 	return q
 }
@@ -102,22 +114,23 @@ func (g *Group[T]) Take() *Entry[T] {
 // a place. Hosts without a place join the line for one. It puts q behind the
 // other queues if it has more entries.
 func (q *Queue[T]) takeShared() *Entry[T] {
+	g := q.member.group
 	for q.mayTake() {
 		h := q.ready[0]
-		c := q.group.host(h.name)
-		if !h.called && !q.group.hasPlace(c) {
+		c := g.host(h.name)
+		if !h.called && !g.hasPlace(c) {
 			h.inLine.Item = h
 			c.waiting.Push(&h.inLine)
-			q.inLine++
+			q.member.inLine++
 			q.update(h)
 			continue
 		}
-		q.group.takeOut(h)
+		g.takeOut(h)
 		e := h.line.first()
-		q.group.inFlight++
+		g.inFlight++
 		c.inFlight++
 		e.share.held, e.share.at = true, c
-		q.group.settleLoan(e)
+		g.settleLoan(e)
 		return q.takeFrom(h)
 	}
 	return nil
@@ -127,31 +140,30 @@ func (q *Queue[T]) takeShared() *Entry[T] {
 // entries and slots now say. A queue without a slot of its own leaves all
 // lines.
 func (q *Queue[T]) takeTurns() {
-	if q.group == nil {
+	m := q.member
+	if m == nil {
 		return
 	}
-	if l := q.lender; l != nil {
-		switch wants := q.able > 0 && q.hasSlot(); {
+	if l := m.lender; l != nil {
+		switch wants := m.able > 0 && q.hasSlot(); {
 		case !wants:
-			q.loan.Remove()
-		case !q.loan.Queued():
-			q.loan.Item = q
-			l.share.wanting.Push(&q.loan)
+			m.loan.Remove()
+		case !m.loan.Queued():
+			l.share.wanting.Push(&m.loan)
 		}
-		q.group.settleLoan(l)
+		m.group.settleLoan(l)
 	}
-	if q.inLine > 0 && !q.hasSlot() {
+	if m.inLine > 0 && !q.hasSlot() {
 		for _, h := range q.hosts {
-			q.group.leave(h)
+			m.group.leave(h)
 			q.settle(h)
 		}
 	}
 	switch {
 	case !q.mayTake():
-		q.turn.Remove()
-	case !q.turn.Queued():
-		q.turn.Item = q
-		q.group.turns.Push(&q.turn)
+		m.turn.Remove()
+	case !m.turn.Queued():
+		m.group.turns.Push(&m.turn)
 	}
 }
 
@@ -164,10 +176,10 @@ func (q *Queue[T]) borrow() *Entry[T] {
 			oldest = h
 		}
 	}
-	e := oldest.line.first()
-	e.share.held, e.share.lender = true, q.lender
-	q.lender.share.borrower = e
-	q.group.settleLoan(e)
+	e, lender := oldest.line.first(), q.member.lender
+	e.share.held, e.share.lender = true, lender
+	lender.share.borrower = e
+	q.member.group.settleLoan(e)
 	return q.takeFrom(oldest)
 }
 
@@ -266,7 +278,7 @@ func (g *Group[T]) takeOut(h *host[T]) bool {
 	if !h.inLine.Remove() {
 		return false
 	}
-	h.queue.inLine--
+	h.queue.member.inLine--
 	return true
 }
 

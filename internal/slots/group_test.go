@@ -371,7 +371,7 @@ func (m *groupModel) check() {
 		if w.q.limit > 0 && m.inFlight(w.q) >= w.q.limit {
 			continue
 		}
-		if l := w.q.lender; l != nil && l.share.held && l.share.borrower == nil && m.freeOfQueue(w) {
+		if l := w.q.member.lender; l != nil && l.share.held && l.share.borrower == nil && m.freeOfQueue(w) {
 			m.t.Errorf("%v waits, and there is a slot to run on", w.Item)
 		}
 		if (m.g.limit == 0 || m.slots() < m.g.limit) && m.free(w) {

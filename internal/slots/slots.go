@@ -29,20 +29,15 @@ import (
 // A Queue is not safe for concurrent use, and neither are the queues of one
 // Group.
 type Queue[T any] struct {
-	limit, hostLimit int       // 0 means no limit
-	byHost           bool      // hosts are told apart
-	group            *Group[T] // nil without one
-	lender           *Entry[T] // an entry of the group, on whose slot one of this queue can run; nil without one
+	limit, hostLimit int        // 0 means no limit
+	byHost           bool       // hosts are told apart
+	member           *member[T] // of a group; nil without one
 
-	pushed   uint64               // entries pushed so far: the age of the newest
-	inFlight int                  // slots given out
-	hosts    map[string]*host[T]  // hosts with an entry or a pause
-	all      host[T]              // stands for every host unless byHost
-	ready    byAge[*host[T]]      // hosts whose oldest entry may have a slot
-	turn     fifo.Node[*Queue[T]] // in group.turns
-	inLine   int                  // hosts that wait, or are called, for a place of the group
-	able     int                  // hosts that are able
-	loan     fifo.Node[*Queue[T]] // in share.wanting of lender
+	pushed   uint64              // entries pushed so far: the age of the newest
+	inFlight int                 // slots given out
+	hosts    map[string]*host[T] // hosts with an entry or a pause
+	all      host[T]             // stands for every host unless byHost
+	ready    byAge[*host[T]]     // hosts whose oldest entry may have a slot
 }
 
 // A host is one host of one queue. It is kept for as long as it has an entry or
@@ -102,14 +97,14 @@ func (q *Queue[T]) ByHost() bool { return q.byHost }
 
 // Idle reports whether no entry waits, none holds a slot, and no host is kept.
 func (q *Queue[T]) Idle() bool {
-	return q.inFlight == 0 && len(q.hosts) == 0 && len(q.ready) == 0 && !q.turn.Queued()
+	return q.inFlight == 0 && len(q.hosts) == 0 && len(q.ready) == 0 && (q.member == nil || !q.member.turn.Queued())
 }
 
 // Push adds e, which is not in the queue and holds no slot, behind all others.
 func (q *Queue[T]) Push(e *Entry[T]) {
 	q.pushed++
 	e.age = q.pushed
-	if q.group != nil {
+	if q.member != nil {
 		e.share = new(share[T])
 	}
 	e.at = q.host(e.Host)
@@ -137,8 +132,8 @@ func (q *Queue[T]) Remove(e *Entry[T]) {
 // line and returns it. It returns nil if no entry may have a slot now. In a
 // group, it returns an entry of the queue whose turn it is.
 func (q *Queue[T]) Take() *Entry[T] {
-	if q.group != nil {
-		return q.group.Take()
+	if q.member != nil {
+		return q.member.group.Take()
 	}
 	if !q.mayTake() {
 		return nil
@@ -168,7 +163,7 @@ func (q *Queue[T]) Release(e *Entry[T]) {
 	q.inFlight--
 	q.vacate(e)
 	if e.share != nil {
-		q.group.release(e)
+		q.member.group.release(e)
 	}
 	q.takeTurns()
 }
@@ -182,7 +177,7 @@ func (q *Queue[T]) Release(e *Entry[T]) {
 func (q *Queue[T]) Hop(e *Entry[T], to string) *Hop[T] {
 	q.vacate(e)
 	if e.share != nil {
-		q.group.vacate(e)
+		q.member.group.vacate(e)
 	}
 	e.Host = to
 	w := &Hop[T]{Turn: make(chan struct{}), entry: e, host: q.host(to)}
@@ -204,7 +199,7 @@ func (w *Hop[T]) arrive() bool {
 	w.host.inFlight++
 	w.host.queue.update(w.host)
 	if w.entry.share != nil {
-		return w.host.queue.group.arrive(w)
+		return w.host.queue.member.group.arrive(w)
 	}
 	close(w.Turn)
 	return true
@@ -292,14 +287,14 @@ func (q *Queue[T]) settle(h *host[T]) {
 	ready := h.line.len() > 0 && q.hasPlace(h)
 	if ready != h.able {
 		h.able = ready
-		if ready {
-			q.able++
-		} else {
-			q.able--
+		if m := q.member; m != nil && ready {
+			m.able++
+		} else if m != nil {
+			m.able--
 		}
 	}
-	if !ready && q.group != nil {
-		q.group.leave(h)
+	if !ready && q.member != nil {
+		q.member.group.leave(h)
 	}
 	ready = ready && (h.called || !h.inLine.Queued())
 	switch {
