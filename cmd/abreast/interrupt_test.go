@@ -5,9 +5,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,8 +90,8 @@ func TestSignal_begunLinesHaveResults(t *testing.T) {
 	}
 }
 
-// The list has no end. The lines read before the signal are its first lines,
-// without a gap.
+// The list has no end. The lines that have a result are its first lines, but
+// for the few that had a slot and were not begun when the signal came.
 func TestSignal_endlessList(t *testing.T) {
 	t.Parallel()
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) {})
@@ -107,10 +109,8 @@ func TestSignal_endlessList(t *testing.T) {
 	}
 	p.Process.Signal(os.Interrupt)
 	m := byLine(t, append(records, p.end(t)...))
-	for n := range len(m) {
-		if _, ok := m[n+1]; !ok {
-			t.Fatalf("line %d is missing, of %d", n+1, len(m))
-		}
+	if last := slices.Max(slices.Collect(maps.Keys(m))); last > len(m)+100 {
+		t.Errorf("there are %d results, and the last is of line %d", len(m), last)
 	}
 	if got := p.ProcessState.ExitCode(); got != 130 {
 		t.Errorf("exit status %d, want 130; it says:\n%s", got, &p.stderr)
