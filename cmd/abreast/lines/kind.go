@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
+	"os"
 	"runtime"
 	"syscall"
 
@@ -32,19 +34,12 @@ const (
 	Other    Kind = "other"
 )
 
-// A FileError is the error of writing a file, as opposed to that of a
-// connection.
-type FileError struct{ Err error }
-
-func (e *FileError) Error() string { return e.Err.Error() }
-func (e *FileError) Unwrap() error { return e.Err }
-
 // KindOf returns the kind of err, the error of a request. It must not be nil.
 func KindOf(err error) Kind {
 	var op *net.OpError
 	errors.As(err, &op)
 	switch {
-	case as[*FileError](err):
+	case as[*fs.PathError](err), as[*os.LinkError](err):
 		return File
 	case as[*pending.BodyTooLargeError](err), errors.Is(err, ErrTooLarge):
 		return TooLarge

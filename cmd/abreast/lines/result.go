@@ -56,7 +56,7 @@ func (r *Request) Result(o pending.Outcome, started time.Time) Result {
 		res.Kind, res.Error, res.Attempts = BadLine, Reason(r.Err), 0
 	case o.Err != nil:
 		res.Kind, res.Error = KindOf(o.Err), Reason(o.Err)
-		if o.Sent.IsZero() && res.Kind != Canceled { // refused when it was made
+		if o.Sent.IsZero() && res.Kind == Other { // refused when it was made
 			res.Kind = BadLine
 		}
 	case o.Response.StatusCode/100 != 2:

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/url"
 	"os"
 	"path"
@@ -14,107 +13,30 @@ import (
 	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
 
-// A folder is where bodies are written. It is an os.Root, so no name leads out
-// of it.
+// A folder is where bodies are written.
 type folder struct {
-	*os.Root
+	name     string
 	template string // of the names of files; "": the usual names
 }
 
-// openFolder opens a folder, and creates it if necessary. It returns nil if
-// name is empty.
+// openFolder creates the folder if necessary. It returns nil if name is empty.
 func openFolder(name, template string) (*folder, error) {
 	if name == "" {
 		return nil, nil
 	}
-	if err := os.MkdirAll(name, 0o777); err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(name)
-	if err != nil {
-		return nil, err
-	}
-	return &folder{root, template}, nil
+	return &folder{name, template}, os.MkdirAll(name, 0o777)
 }
 
-// A body receives the body of a response. It writes it to a file in a folder,
-// or drops it if there is no folder. The file has a temporary name until it is
-// complete.
-type body struct {
-	folder *folder // nil: drop the body
-	line   *lines.Request
-	max    int64 // bytes; 0: no limit
+// path returns the path of a file in the folder.
+func (f *folder) path(name string) string { return filepath.Join(f.name, filepath.FromSlash(name)) }
 
-	n    int64
-	part string
-	file *os.File // nil until open is called
-}
-
-// Write counts and writes p. One goroutine calls it, which reads the response.
-func (b *body) Write(p []byte) (int, error) {
-	if room := b.max - b.n; b.max > 0 && int64(len(p)) > room {
-		b.n += room
-		return int(room), lines.ErrTooLarge
-	}
-	b.n += int64(len(p))
-	if b.folder == nil {
-		return len(p), nil
-	}
-	if err := b.open(); err != nil {
-		return 0, err
-	}
-	n, err := b.file.Write(p)
-	if err != nil {
-		return n, &lines.FileError{Err: err}
-	}
-	return n, nil
-}
-
-// open opens the file if it is not open.
-func (b *body) open() error {
-	if b.file != nil {
+// makeFor makes the folder of a file.
+func (f *folder) makeFor(name string) error {
+	dir := filepath.Dir(filepath.FromSlash(name))
+	if dir == "." {
 		return nil
 	}
-	name := b.folder.fileName(b.line)
-	if dir := path.Dir(filepath.ToSlash(name)); dir != "." {
-		if err := b.folder.MkdirAll(dir, 0o777); err != nil {
-			return &lines.FileError{Err: err}
-		}
-	}
-	part := fmt.Sprintf("%s.%08x.part", name, rand.Uint32())
-	f, err := b.folder.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-	if err != nil {
-		return &lines.FileError{Err: err}
-	}
-	b.part, b.file = part, f
-	return nil
-}
-
-// keep completes the file and returns its name in the folder, which is empty if
-// there is no folder. If keep fails, call drop.
-func (b *body) keep() (name string, err error) {
-	if b.folder == nil {
-		return "", nil
-	}
-	if err := b.open(); err != nil { // an empty body
-		return "", err
-	}
-	if err := b.file.Close(); err != nil {
-		return "", &lines.FileError{Err: err}
-	}
-	name = b.folder.fileName(b.line)
-	if err := b.folder.Rename(b.part, name); err != nil {
-		return "", &lines.FileError{Err: err}
-	}
-	return name, nil
-}
-
-// drop removes what was written.
-func (b *body) drop() {
-	if b.file != nil {
-		b.file.Close()
-		b.folder.Remove(b.part)
-	}
+	return os.MkdirAll(filepath.Join(f.name, dir), 0o777)
 }
 
 // checkTemplate reports what is wrong with the template of -name.

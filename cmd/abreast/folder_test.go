@@ -75,25 +75,6 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-func TestFolder_fileAppearsWhenComplete(t *testing.T) {
-	dir := t.TempDir()
-	bodies, err := openFolder(dir, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer bodies.Close()
-	b := body{folder: bodies, line: lines.Parse(1, "http://h/a.txt", 100)}
-	b.Write([]byte("half and "))
-	if names := filesIn(t, dir); len(names) != 1 || !strings.HasSuffix(names[0], ".part") {
-		t.Errorf("half-written, the folder has %q, want one .part", names)
-	}
-	b.Write([]byte("half"))
-	name, err := b.keep()
-	if names := filesIn(t, dir); err != nil || len(names) != 1 || names[0] != name {
-		t.Errorf("keep() = %q, %v; the folder has %q", name, err, names)
-	}
-}
-
 // If one body cannot be written, only its line fails.
 func TestFolder_failure(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// A fetch is the way of one line from its request to its result.
+type fetch struct {
+	*lines.Request
+	fetcher *fetcher
+	seq     int    // its place in the input
+	file    string // the name of its file in the folder; "" without a folder
+
+	// Written while the request is sent; read when its handle is done.
+	began   time.Time // zero if it was never sent
+	status  int       // of the last response, even if its body broke off
+	starved int       // attempts that found no free descriptor
+	pausing bool      // between two attempts
+	outcome pending.Outcome
+}
+
+// prepare is an Option that makes the request of a fetch.
+func (it *fetch) prepare(r *parallel.Request) error {
+	f := it.fetcher
+	if it.Err != nil {
+		return it.Err
+	}
+	if err := it.Option(&f.opts.body)(r); err != nil {
+		return err
+	}
+	r.Retry = it.retry
+	var err error
+	if f.folder != nil {
+		it.file = f.folder.fileName(it.Request)
+		err = parallel.File(f.folder.path(it.file))(r)
+	}
+	toFile := r.Take // or nil
+	r.Take = func(resp *http.Response) (io.Writer, error) { return it.take(resp, toFile) }
+	return err
+}
+
+// take notes the status of a response, and returns the writer of its body: nil
+// for one that is kept in memory, where the library limits it.
+func (it *fetch) take(resp *http.Response, toFile func(*http.Response) (io.Writer, error)) (io.Writer, error) {
+	it.status = resp.StatusCode
+	f := it.fetcher
+	switch {
+	case resp.StatusCode/100 != 2:
+		return nil, nil
+	case toFile != nil:
+		if err := f.folder.makeFor(it.file); err != nil {
+			return nil, err
+		}
+		w, err := toFile(resp)
+		if err != nil || f.opts.maxBody == 0 {
+			return w, err
+		}
+		return &limited{w, int64(f.opts.maxBody)}, nil
+	case f.opts.withBody, 0 <= resp.ContentLength && resp.ContentLength <= small:
+		return nil, nil
+	}
+	return &limited{io.Discard, f.inMemory()}, nil
+}
+
+// small is the length of a body that is kept in memory even if nobody wants it:
+// that is cheaper than to copy it to a writer.
+const small = 16 << 10
+
+// limited passes a body on to a writer, up to a number of bytes.
+type limited struct {
+	to   io.Writer
+	room int64
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	if int64(len(p)) > l.room {
+		n, err := l.to.Write(p[:l.room])
+		l.room -= int64(n)
+		if err == nil {
+			err = lines.ErrTooLarge
+		}
+		return n, err
+	}
+	n, err := l.to.Write(p)
+	l.room -= int64(n)
+	return n, err
+}
+
+// longestPause is the longest Retry-After that is waited for.
+const longestPause = 10 * time.Minute
+
+// retry decides whether a fetch is sent again. It pauses a host that asks for
+// it. An attempt that found no free descriptor does not count: nothing was
+// sent, and others give theirs back.
+func (it *fetch) retry(a parallel.Attempt) (wait time.Duration, again bool) {
+	f := it.fetcher
+	defer func() {
+		if again {
+			it.pausing = true
+			f.retrying.Add(1)
+		}
+	}()
+	if a.Err != nil && outOfFiles(a.Err) && f.stop.Err() == nil {
+		it.starved++
+		return 50*time.Millisecond + rand.N(100*time.Millisecond), true
+	}
+	a.N -= it.starved
+	if a.Response != nil {
+		if pause, ok := askedPause(a.Response, a.Done); ok {
+			f.pace.pause(hostOf(a), a.Done.Add(min(pause, longestPause)))
+			return pause, pause <= longestPause && a.N <= f.opts.retries && f.stop.Err() == nil
+		}
+	}
+	wait, again = f.policy(a)
+	return wait, again && f.stop.Err() == nil
+}
+
+// hostOf returns the host that has responded.
+func hostOf(a parallel.Attempt) string {
+	if r := a.Response.Request; r != nil {
+		return strings.ToLower(r.URL.Host)
+	}
+	return strings.ToLower(a.Request.URL.Host)
+}
+
+func (it *fetch) leavePause() {
+	if it.pausing {
+		it.pausing = false
+		it.fetcher.retrying.Add(-1)
+	}
+}
+
+// outOfFiles reports whether err says that no more files can be opened.
+func outOfFiles(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		strings.Contains(err.Error(), "too many open files") // a DNSError wraps nothing
+}
+
+// settle notes how the request ended. It runs before the handle is done,
+// concurrently with other requests.
+func (it *fetch) settle(o pending.Outcome) {
+	it.leavePause()
+	it.outcome = o
+}
+
+// result returns the result of a fetch whose handle is done.
+func (it *fetch) result(h *pending.Pending) *lines.Result {
+	o := it.outcome
+	o.Attempts -= it.starved
+	r := it.Result(o, it.began)
+	if r.Status == 0 {
+		r.Status = it.status
+	}
+	if o.Response == nil {
+		return &r
+	}
+	if r.Kind == "" {
+		r.File = it.file
+	}
+	for _, name := range it.fetcher.opts.withHeaders {
+		if values := o.Response.Header.Values(name); values != nil {
+			if r.Headers == nil {
+				r.Headers = make(map[string]string)
+			}
+			r.Headers[name] = strings.Join(values, ", ")
+		}
+	}
+	if it.fetcher.opts.withBody && r.File == "" {
+		r.SetBody(o.Response.Header, bodyOf(h))
+	}
+	return &r
+}
+
+// bodyOf returns the body of a handle's response, whatever its status.
+func bodyOf(h *pending.Pending) []byte {
+	body, err := h.Bytes()
+	var status *pending.StatusError
+	if errors.As(err, &status) {
+		body, _ = io.ReadAll(status.Response.Body)
+	}
+	return body
+}
