@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -28,7 +29,11 @@ const (
 	exitUsage  = 2
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	status := run(os.Args[1:])
+	runtime.KeepAlive(ballast)
+	os.Exit(status)
+}
 
 func run(args []string) int {
 	opts, err := parseFlags(args)
