@@ -48,6 +48,7 @@ var (
 	_ func(url.Values) parallel.Option               = parallel.Form
 	_ func(time.Duration) parallel.Option            = parallel.Timeout
 	_ func(time.Duration) parallel.Option            = parallel.After
+	_ func(time.Duration) parallel.Option            = parallel.Stall
 	_ func(io.Writer) parallel.Option                = parallel.To
 	_ func(pick) parallel.Option                     = parallel.Take
 	_ func(name string) parallel.Option              = parallel.File
@@ -115,6 +116,7 @@ var (
 	_ *observer                  = (*observer)(&aClient.Observe)
 	_ *judge                     = &aClient.Retry
 	_ **parallel.Limits          = &aClient.Shared
+	_ *time.Duration             = &aClient.Stall
 	_ *int                       = &aClient.Ahead
 
 	aRequest parallel.Request
@@ -124,6 +126,7 @@ var (
 	_ *time.Duration = &aRequest.After
 	_ *pick          = &aRequest.Take
 	_ *judge         = &aRequest.Retry
+	_ *time.Duration = &aRequest.Stall
 	_ *url.URL       = parallel.Request{Request: new(http.Request)}.URL // it is embedded
 
 	attempt parallel.Attempt

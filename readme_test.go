@@ -156,6 +156,7 @@ func readmeSettings(bearer func(*http.Request) error) client.Client {
 		Limit:     200,              // requests in flight in one block; default 100
 		HostLimit: 8,                // the same for one host; default none
 		Timeout:   10 * time.Second, // for one request, without its time in the queue; default 30 s
+		Stall:     5 * time.Second,  // without a byte sent or received; default none
 		MaxBody:   1 << 20,          // bytes of one body kept in memory; default 10 MiB
 		Wait:      func(r *http.Request) error { return limiter.Wait(r.Context()) },
 		Retry:     parallel.Retries(4),         // four more attempts, where that is safe; default none

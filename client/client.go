@@ -114,6 +114,14 @@ type Client struct {
 	// two wins. 0 means 30 seconds; negative means none.
 	Timeout time.Duration
 
+	// Stall is the longest time in which a request that was sent may make no
+	// progress. Each byte that is sent or received is progress, so a Stall fits
+	// a body of any length. The error of a request that makes none for longer
+	// matches context.DeadlineExceeded. Timeout applies as well. The option
+	// [parallel.Stall] says what counts as progress, and sets another time for
+	// one request. 0 or negative means no limit.
+	Stall time.Duration
+
 	// MaxBody is the maximum number of bytes of one decompressed body that are
 	// kept in memory. A longer body fails with a [*pending.BodyTooLargeError].
 	// In the worst case, the bodies in flight take Limit × MaxBody. As long as
@@ -215,6 +223,7 @@ func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error
 		Limit:     orDefault(c.Limit, defaultLimit),
 		HostLimit: c.HostLimit,
 		Timeout:   orDefault(c.Timeout, defaultTimeout),
+		Stall:     c.Stall,
 		MaxBody:   orDefault(c.MaxBody, defaultMaxBody),
 		Wait:      c.Wait,
 		Observe:   c.Observe,

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -307,6 +308,29 @@ func ExampleClient_retry() {
 	}
 	// Output:
 	// 201 Created after 2 dials
+}
+
+// Stall ends a request that makes no progress. Here the server sends the
+// beginning of a body and then nothing. No Timeout would fit a body that may
+// take a second or an hour.
+func ExampleClient_stall() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "the beginning of a large file")
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer srv.Close()
+
+	c := client.Client{Timeout: -1, Stall: 50 * time.Millisecond}
+	err := c.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		_, err := p.Get(srv.URL, parallel.To(io.Discard)).Bytes()
+		return err
+	})
+	fmt.Println(errors.Unwrap(err))
+	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	// Output:
+	// context deadline exceeded (Stall: no progress for 50ms)
+	// true
 }
 
 // With Ahead, Ordered starts more items before it yields one. Here the first

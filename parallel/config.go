@@ -37,6 +37,10 @@ type Config struct {
 	// the last byte of the body. Zero or negative means none.
 	Timeout time.Duration
 
+	// Stall is the longest time in which a request that holds a slot may make
+	// no progress: see the option [Stall]. Zero or negative means no limit.
+	Stall time.Duration
+
 	// MaxBody is the maximum number of bytes of one decompressed body that are
 	// kept in memory. Zero or negative means no limit.
 	MaxBody int64
@@ -81,6 +85,7 @@ func (c Config) withDefaults() Config {
 	c.Limit = max(c.Limit, 0)
 	c.HostLimit = max(c.HostLimit, 0)
 	c.Timeout = max(c.Timeout, 0)
+	c.Stall = max(c.Stall, 0)
 	c.MaxBody = max(c.MaxBody, 0)
 	return c
 }

@@ -955,6 +955,30 @@ func ExampleTimeout() {
 	// true
 }
 
+// Stall and a negative Timeout let a download take as long as it needs, unless
+// no byte comes for a minute.
+func ExampleStall() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Write(bytes.Repeat([]byte("x"), 1<<20))
+	}))
+	defer srv.Close()
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		sum := sha256.New()
+		_, err := p.Get(srv.URL, parallel.To(sum), parallel.Timeout(-1), parallel.Stall(time.Minute)).Bytes()
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%x\n", sum.Sum(nil)[:4])
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 8f990ba0
+}
+
 // After delays a request, which is not sent if it is canceled first. Here the
 // second source is used only if the first has not responded within a minute.
 func ExampleAfter() {

@@ -13,14 +13,18 @@ import (
 // A hop to another host gives up its place at the host before, waits for a
 // place at its own, and then for Wait. It keeps its slot and its goroutine
 // meanwhile, since its http.Client is in the middle of it. Its timeout runs: it
-// started before the redirect. If Wait returns a Later, the hop waits in the
-// same way until the host's pause is over, and then calls Wait again.
+// started before the redirect. Its Stall does not. If Wait returns a Later, the
+// hop waits in the same way until the host's pause is over, and then calls Wait
+// again.
 func (s *sending) WaitHop(req *http.Request) error {
 	host := hostOf(req.URL)
 	if host == hostOf(req.Response.Request.URL) {
 		return nil
 	}
 	q, wait := s.p.queue, s.p.cfg.Wait
+	clock := s.Clock()
+	clock.Pause()
+	defer clock.Resume()
 	for {
 		if q.slots.ByHost() {
 			if err := q.hop(req.Context(), s, host); err != nil {

@@ -180,6 +180,33 @@ func Timeout(d time.Duration) Option {
 	return func(r *Request) error { r.Timeout = d; return nil }
 }
 
+// Stall sets the longest time in which this request may make no progress, in
+// place of the client's. A request that makes none for longer fails, with an
+// error that matches context.DeadlineExceeded. 0 means the client's Stall;
+// negative means none.
+//
+// The time starts when the request holds a slot and Wait has returned. Each
+// sign of progress starts it again: a connection, the header of the request
+// written, a response 1xx, the first byte of the response, a Read of the
+// response's body that returns bytes, and a Read of the request's body by the
+// transport. The time stands still while a [Take] runs, during a Write to its
+// writer or that of [To], and while a redirect waits for its place at another
+// host. It does not run in the queue or in the pause of a Retry, and each
+// attempt has the whole time.
+//
+// Stall suits bodies of any length, for which no Timeout fits: set a negative
+// [Timeout] as well. Without a Timeout, a server that sends a byte now and then
+// holds the request, and its slot, for as long as it likes.
+//
+// A transport that does not call the hooks of net/http/httptrace shows only
+// some signs: that it reads the request's body, that it returns a response, and
+// the bytes of the response's body. With one, the time to connect and to wait
+// for the response is one time. The hooks of a request that is sent with the
+// context of this one, for example by Auth, do not count.
+func Stall(d time.Duration) Option {
+	return func(r *Request) error { r.Stall = d; return nil }
+}
+
 // After delays the request by d, from when it is made. Use it for a hedge (see
 // [pending.Race]) or for a pause before a request is sent again. Until d has
 // passed, the request holds no slot and counts as Queued. It is never sent if

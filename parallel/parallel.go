@@ -94,7 +94,7 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 // opened within, or nil.
 func newBlock(ctx context.Context, outer *Parallel, cfg Config, q *queue) *Parallel {
 	p := &Parallel{cfg: cfg, queue: q, outer: outer, caller: ctx, guard: new(exchange.Guard)}
-	p.settings = exchange.Settings{Send: cfg.Send, Wait: cfg.Wait, Timeout: cfg.Timeout, MaxBody: cfg.MaxBody}
+	p.settings = exchange.Settings{Send: cfg.Send, Wait: cfg.Wait, Timeout: cfg.Timeout, Stall: cfg.Stall, MaxBody: cfg.MaxBody}
 	p.ctx, p.cancel = p.guard.Protect(ctx, outer == nil)
 	return p
 }

@@ -40,6 +40,10 @@ type Request struct {
 	// client's. (The option Retry(nil) sets a function that returns false.)
 	Retry func(Attempt) (time.Duration, bool)
 
+	// Stall replaces the client's Stall for this request: see the option
+	// [Stall]. 0 means the client's; negative means none.
+	Stall time.Duration
+
 	once bool  // Take returns the writer of a To, which can receive one body
 	file *file // of the option File, or nil
 }
@@ -166,7 +170,7 @@ func (s *sending) makeHandle(err error) *pending.Pending {
 	if s.p.queue.limits != nil {
 		s.held = &holding{&s.entry}
 	}
-	s.Timeout, s.Pick, s.Once = s.request.Timeout, s.request.Take, s.request.once
+	s.Timeout, s.Stall, s.Pick, s.Once = s.request.Timeout, s.request.Stall, s.request.Take, s.request.once
 	if s.p.queue.slots.ByHost() {
 		s.entry.Host = hostOf(s.Ask.URL())
 	}

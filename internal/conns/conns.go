@@ -14,16 +14,17 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/sourcegraph/conc/panics"
 
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/hops"
 	"github.com/abreast-go/abreast/internal/origin"
+	"github.com/abreast-go/abreast/internal/stall"
 )
 
 // An Owner is the request whose connections a Conns tracks, as its block knows
@@ -44,6 +45,7 @@ type Owner interface {
 // functions of this package find it.
 type Conns struct {
 	context.Context
+	Clock *stall.Clock // of the request's Stall; nil without one
 	hooks httptrace.ClientTrace
 	alone bool // Context has no hooks that hooks would have to call as well
 
@@ -54,13 +56,14 @@ type Conns struct {
 	hop   *http.Request   // the hop that is being sent, until the request is done
 	to    target          // where hop goes
 	by    *http.Transport // that sends hop; nil if it is of another type, or not known
-	due   time.Time       // the deadline of the request's own context, or zero
+	own   context.Context // the request's own, until the request is done; nil without one
 
 	wanted   bool     // a connection to the target was wanted
 	others   []string // the other addresses that connections were wanted to
 	got      bool     // a connection was got
 	wrote    bool     // a header was written, or may have been, on any connection
 	answered bool     // a hop was answered
+	replied  bool     // the first byte of a response was reported
 	client   bool     // package client sends the hops
 	broke    bool     // the transport failed, as package client says
 
@@ -101,8 +104,9 @@ func (t target) is(addr string) bool {
 	return err == nil && host == t.host && port == t.port
 }
 
-// New returns a Conns for owner.
-func New(owner Owner) *Conns { return &Conns{owner: owner} }
+// New returns a Conns for owner. clock is that of the request's Stall, or nil.
+// Release stops it.
+func New(owner Owner, clock *stall.Clock) *Conns { return &Conns{owner: owner, Clock: clock} }
 
 // Watch returns the context that the request is sent with: ctx, with c in it.
 func (c *Conns) Watch(ctx context.Context, method string) context.Context {
@@ -122,6 +126,17 @@ func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 	default:
 		c.hooks.WroteHeaderField = c.wroteHeaderField
 	}
+	if c.Clock != nil {
+		c.hooks.WroteHeaders = c.Clock.Progress
+		c.hooks.GotFirstResponseByte = c.gotFirstResponseByte
+		// With this hook, net/http no longer limits the number of responses
+		// 1xx. That lets a server do no more than it can with a body that comes
+		// byte by byte: Timeout limits both.
+		c.hooks.Got1xxResponse = func(int, textproto.MIMEHeader) error {
+			c.Clock.Progress()
+			return nil
+		}
+	}
 	c.alone = httptrace.ContextClientTrace(ctx) == nil
 	if c.alone {
 		return c
@@ -132,22 +147,34 @@ func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 // SetRequest tells c that req is about to be sent. The context of req is c, or
 // is made from c. own is the context that the user made the request with, or
 // nil. The end of own cancels c, but c does not have its deadline, which a dial
-// needs to know.
+// needs to know. The method Deadline of own must run no user code.
 func (c *Conns) SetRequest(req *http.Request, own context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.first, c.hop, c.to = req, req, targetOf(req.URL)
-	if own != nil {
-		c.due, _ = own.Deadline()
+	c.first, c.hop, c.to, c.own = req, req, targetOf(req.URL), own
+}
+
+// Responded says that the request has its response. That is a sign of progress,
+// unless the transport has reported the first byte of a response.
+func (c *Conns) Responded() {
+	if c.Clock == nil {
+		return
+	}
+	c.mu.Lock()
+	replied := c.replied
+	c.mu.Unlock()
+	if !replied {
+		c.Clock.Progress()
 	}
 }
 
 // Release lets go of the request: a response that is kept keeps c, as the
 // context of its Request.
 func (c *Conns) Release() {
+	c.Clock.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owner, c.first, c.hop, c.by, c.failed = nil, nil, nil, nil, nil
+	c.owner, c.first, c.hop, c.own, c.by, c.failed = nil, nil, nil, nil, nil, nil
 }
 
 // key is the key under which the context of a request has its Conns, and the
@@ -252,6 +279,7 @@ func (c *Conns) getConn(addr string) {
 }
 
 func (c *Conns) gotConn(info httptrace.GotConnInfo) {
+	c.Clock.Progress()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.got = true
@@ -270,6 +298,13 @@ func (c *Conns) gotConn(info httptrace.GotConnInfo) {
 		}
 		conn = t.NetConn()
 	}
+}
+
+func (c *Conns) gotFirstResponseByte() {
+	c.Clock.Progress()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replied = true
 }
 
 func (c *Conns) wroteHeaderField(string, []string) {

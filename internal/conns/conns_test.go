@@ -34,7 +34,7 @@ func (c *conn) Close() error { c.closed = true; return nil }
 
 // sends returns the Conns of a request of url, which has dialed each of addrs.
 func sends(t *testing.T, url string, addrs ...string) (c *Conns, dialed []*conn) {
-	c = New(request{t})
+	c = New(request{t}, nil)
 	req, err := http.NewRequest(http.MethodPost, url, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"reflect"
+	"time"
 
 	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/conns"
@@ -92,6 +93,11 @@ func EndOf(ctx context.Context) error {
 // ownEnd returns the error of a request whose own context ended, and the cause
 // that the request is canceled with.
 func ownEnd(own context.Context) error { return fail.Ended(own.Err(), context.Cause(own)) }
+
+// stalled returns the error of a request that made no progress for limit.
+func stalled(limit time.Duration) error {
+	return fail.OutOfTime("Stall: no progress for "+limit.String(), context.DeadlineExceeded)
+}
 
 // panicCause is the cause with which a block is canceled after a panic. It has
 // no stack. The error of the handle has that, and so has the value that is

@@ -15,6 +15,7 @@ import (
 
 	"github.com/abreast-go/abreast/internal/ask"
 	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/stall"
 )
 
 // Settings are what the exchanges of a block share.
@@ -22,6 +23,7 @@ type Settings struct {
 	Send    func(*http.Request) (*http.Response, error)
 	Wait    func(*http.Request) error // nil for none
 	Timeout time.Duration             // 0 for none
+	Stall   time.Duration             // 0 for none
 	MaxBody int64                     // 0 for no limit
 }
 
@@ -37,13 +39,14 @@ type Pick = func(*http.Response) (io.Writer, error)
 type Exchange struct {
 	Ask     ask.Outgoing
 	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
+	Stall   time.Duration   // the same
 	Pick    Pick            // nil to keep every body in memory
-	Once    bool            // Pick returns the same writer for every attempt
 	Own     context.Context // the request's own context, or nil
 	Guard   *Guard          // of the block
+	Once    bool            // Pick returns the same writer for every attempt
 
-	uploads *uploads // the bodies of the request, if it has any
 	linked  bool     // Own can end
+	uploads *uploads // the bodies of the request, if it has any
 	trailer *trailer // nil without one
 	last    *Answer  // of the attempt before; nil if the body needn't be opened again
 	conns   *conns.Conns
@@ -113,7 +116,7 @@ func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *
 	if a.Later > 0 {
 		return
 	}
-	x.conns = conns.New(owner)
+	x.conns = conns.New(owner, x.startClock(s))
 	req := x.Ask.ToSend(x.conns.Watch(ctx, x.Ask.Method()))
 	x.conns.SetRequest(req, x.Own)
 	if err := x.attach(req, ctx); err != nil {
@@ -137,15 +140,21 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 	var taken *taking
 	switch {
 	case err == nil && resp != nil:
+		x.conns.Responded()
+		if clock := x.conns.Clock; clock != nil && resp.Body != nil {
+			resp.Body = &received{resp.Body, clock}
+		}
 		if x.Pick != nil {
-			taken = &taking{pick: x.Pick}
+			taken = &taking{pick: x.Pick, clock: x.conns.Clock}
 		}
 		a.Body, a.Received, err = buf.receive(resp, x.Ask.Method(), s.MaxBody, taken)
 		a.Retriable = !isRefusedResponse(err) && (taken == nil || taken.err == nil && !(x.Once && taken.used))
 		if err == nil {
 			// A server that sees its client go away may still end the body
 			// properly. So a body that ended well as the request was canceled
-			// may be a part of it.
+			// may be a part of it. From here on, the body is whole, and its
+			// Stall does not end it.
+			x.conns.Clock.Stop()
 			err = x.conns.Err()
 		}
 		if err == nil {
@@ -196,9 +205,9 @@ func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.C
 	}
 
 	// The context of the timeout is enough if there is a timeout, no Wait
-	// before it, and no context of the request's own, whose cause would be
-	// lost.
-	if s.Wait != nil || x.linked || timeout <= 0 {
+	// before it, and neither a context of the request's own nor a Stall, whose
+	// cause would be lost.
+	if s.Wait != nil || x.linked || timeout <= 0 || x.stall(s) > 0 {
 		ctx, x.cancelCause = context.WithCancelCause(ctx)
 		x.arm()
 	}
@@ -220,6 +229,32 @@ func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.C
 	}
 	return ctx, x.Ended(ctx)
 }
+
+// stall returns the Stall of the request. 0 or less means none.
+func (x *Exchange) stall(s *Settings) time.Duration {
+	if x.Stall != 0 {
+		return x.Stall
+	}
+	return s.Stall
+}
+
+// startClock starts the clock of the request's Stall, once begin has returned.
+// It returns nil if there is none.
+//
+// The clock does not call End, as Cancel does: the attempt ends, and the
+// request may be sent again.
+func (x *Exchange) startClock(s *Settings) *stall.Clock {
+	limit := x.stall(s)
+	if limit <= 0 {
+		return nil
+	}
+	cancel := x.cancelCause
+	return stall.Start(limit, func() { cancel(stalled(limit)) })
+}
+
+// Clock returns the clock of the request's Stall, or nil. It may be called by
+// what Do calls.
+func (x *Exchange) Clock() *stall.Clock { return x.conns.Clock }
 
 // Ended returns the error of a request that was ended by End or Doom, or whose
 // own context or ctx has ended. It returns nil if the request may be sent. A
@@ -292,7 +327,8 @@ func (x *Exchange) SameAttempt() *Exchange {
 
 func (x *Exchange) copy() *Exchange {
 	return &Exchange{
-		Ask: x.Ask, Timeout: x.Timeout, Pick: x.Pick, Once: x.Once, Own: x.Own, Guard: x.Guard, linked: x.linked, trailer: x.trailer, last: x.last,
+		Ask: x.Ask, Timeout: x.Timeout, Stall: x.Stall, Pick: x.Pick, Own: x.Own, Guard: x.Guard,
+		Once: x.Once, linked: x.linked, trailer: x.trailer, last: x.last,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/stall"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -87,10 +88,11 @@ func declaredLength(resp *http.Response, method string) int64 {
 // hides a ReadFrom of that writer, which could not tell an error of the writer
 // from one of the body.)
 type taking struct {
-	pick Pick
-	to   io.Writer // that pick returned; nil to keep the body in memory
-	used bool      // Write was called
-	err  error     // of pick, or the first of a Write
+	pick  Pick
+	clock *stall.Clock // stands still while user code runs; nil without a Stall
+	to    io.Writer    // that pick returned; nil to keep the body in memory
+	used  bool         // Write was called
+	err   error        // of pick, or the first of a Write
 }
 
 // begin calls the Pick, and reports whether it returned no error. The Pick gets
@@ -102,12 +104,16 @@ func (t *taking) begin(resp *http.Response) bool {
 	if r := resp.Request; r != nil {
 		view.Request = r.WithContext(conns.Unwatched(r.Context()))
 	}
+	t.clock.Pause()
+	defer t.clock.Resume()
 	t.to, t.err = t.pick(&view)
 	return t.err == nil
 }
 
 func (t *taking) Write(p []byte) (int, error) {
 	t.used = true
+	t.clock.Pause()
+	defer t.clock.Resume()
 	n, err := t.to.Write(p)
 	switch {
 	case n < 0 || n > len(p):
@@ -117,6 +123,21 @@ func (t *taking) Write(p []byte) (int, error) {
 	}
 	if t.err == nil {
 		t.err = err
+	}
+	return n, err
+}
+
+// A received is the body of a response, of which each Read that returns bytes
+// is a sign of progress.
+type received struct {
+	io.ReadCloser
+	clock *stall.Clock
+}
+
+func (r *received) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if n > 0 {
+		r.clock.Progress()
 	}
 	return n, err
 }

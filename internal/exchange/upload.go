@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/abreast-go/abreast/internal/ask"
+	"github.com/abreast-go/abreast/internal/stall"
 )
 
 // uploads holds the bodies of one request that must be closed: the one it was
@@ -30,9 +31,12 @@ type uploads struct {
 	// Guarded by mu.
 	all     []*upload
 	unwatch func() bool // from the end of ctx; nil while nothing is to be closed
+	err     error       // a panic or Goexit in a Read, a Close or GetBody
 	broken  bool        // a Read or GetBody failed
 	closed  bool
-	err     error // a panic or Goexit in a Read, a Close or GetBody
+
+	// Set before the request is sent.
+	shows bool // a body in memory shows its Reads: see fromMemory
 }
 
 // bodies returns the uploads of the request.
@@ -125,6 +129,8 @@ func (x *Exchange) attach(req *http.Request, ctx context.Context) error {
 	us := x.bodies()
 	us.ctx = ctx
 	us.watch(ctx)
+	clock := x.conns.Clock
+	us.shows = clock != nil && (req.ContentLength > Small || req.Header.Get("Expect") != "")
 	if len(req.Trailer) > 0 {
 		us.fill = x.trailer.filling(req.Trailer, x.Ask.Trailer())
 	}
@@ -134,17 +140,15 @@ func (x *Exchange) attach(req *http.Request, ctx context.Context) error {
 	if us.body == nil {
 		us.memory = inMemory(req.Body)
 	} else {
-		us.body.fill = us.fill
+		us.body.fill, us.body.clock = us.fill, clock
 		req.Body = us.body
 		if err := us.prepare(req); err != nil {
 			return err
 		}
-		if us.memory != nil {
-			req.Body = io.NopCloser(us.memory)
-		}
 	}
 	if us.memory != nil {
 		us.length = us.memory.Len()
+		req.Body = us.fromMemory(us.memory)
 	}
 	return nil
 }
@@ -194,7 +198,7 @@ func (us *uploads) reopen(open func() (io.ReadCloser, error)) (body io.ReadClose
 	if finished { // asked of the response's Request: the user's affair
 		return open()
 	}
-	u := us.add(&upload{open: open, fill: us.fill})
+	u := us.add(&upload{open: open, fill: us.fill, clock: us.x.conns.Clock})
 	if !u.beginRead() {
 		return nil, http.ErrBodyReadAfterClose
 	}
@@ -205,10 +209,32 @@ func (us *uploads) reopen(open func() (io.ReadCloser, error)) (body io.ReadClose
 	}
 	if m := inMemory(u.body); m != nil {
 		if m = private(m); m != nil {
-			return io.NopCloser(m), nil
+			return us.fromMemory(m), nil
 		}
 	}
 	return u, nil
+}
+
+// fromMemory returns m as a body for net/http. net/http recognizes it, and
+// writes it together with the header. If the request has a Stall, and the body
+// is long or is read some time after the header was written (Expect), net/http
+// gets a body that shows its Reads in place of that.
+func (us *uploads) fromMemory(m memory) io.ReadCloser {
+	if us.shows {
+		return io.NopCloser(&sent{m, us.x.conns.Clock})
+	}
+	return io.NopCloser(m)
+}
+
+// A sent is a body in memory, of which each Read is a sign of progress.
+type sent struct {
+	io.Reader
+	clock *stall.Clock
+}
+
+func (s *sent) Read(p []byte) (int, error) {
+	s.clock.Progress()
+	return s.Reader.Read(p)
 }
 
 // watch makes the end of ctx close the bodies, if there are any.
@@ -358,6 +384,8 @@ type upload struct {
 	open func() (io.ReadCloser, error) // nil: body is open already
 	fill func()                        // is called as the body ends; may be nil
 
+	clock *stall.Clock // nil without a Stall, and for a body that another one wraps
+
 	likely bool // open is likely to give a body in memory
 
 	mu      sync.Mutex
@@ -377,6 +405,9 @@ func (u *upload) Read(p []byte) (n int, err error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	defer u.endRead()
+	// The transport has written what it read before. Its next Read shows that,
+	// also the one that finds the end.
+	u.clock.Progress()
 	if failed := u.us.guard(func() {
 		if err = u.opened(); err == nil {
 			n, err = u.body.Read(p)
@@ -388,6 +419,9 @@ func (u *upload) Read(p []byte) (n int, err error) {
 		return 0, failed
 	}
 	u.us.note(err)
+	if n > 0 {
+		u.clock.Progress()
+	}
 	return n, err
 }
 

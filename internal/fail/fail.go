@@ -25,6 +25,7 @@ type Error struct {
 	text string // if empty, the text is that of is and err
 	is   error  // matched in addition to err; may be nil
 	not  error  // not matched, even if err matches it; may be nil
+	time string // whose time ran out, added to the text; may be empty
 }
 
 // NotSent returns err, which must not be nil, as an error that matches
@@ -59,6 +60,13 @@ func Ended(err, cause error) error {
 	return &Error{err: cause, is: err}
 }
 
+// OutOfTime returns the error of a request whose time ran out. It matches
+// context.DeadlineExceeded and cause. Its text ends with whose, which says
+// whose time that was. OutOfTime runs no user code.
+func OutOfTime(whose string, cause error) error {
+	return &Error{err: cause, is: context.DeadlineExceeded, time: whose}
+}
+
 // Timeout returns err as an error that matches context.DeadlineExceeded and
 // reports true from Timeout, if err or an error that it wraps reports a
 // timeout. Otherwise it returns err. It runs user code: all methods of err.
@@ -80,15 +88,20 @@ func isTimeout(err error) bool {
 }
 
 // Error returns e's own text, if it has one. Otherwise it returns the text of
-// is and the text of err, or only the latter if err matches is anyway.
+// is and the text of err, or only the latter if err matches is anyway, and
+// after it whose time ran out.
 func (e *Error) Error() string {
-	switch {
-	case e.text != "":
+	if e.text != "" {
 		return e.text
-	case e.is == nil || errors.Is(e.err, e.is):
-		return e.err.Error()
 	}
-	return e.is.Error() + ": " + e.err.Error()
+	text := e.err.Error()
+	if e.is != nil && !errors.Is(e.err, e.is) {
+		text = e.is.Error() + ": " + text
+	}
+	if e.time != "" {
+		text += " (" + e.time + ")"
+	}
+	return text
 }
 
 // Unwrap returns err. It returns nil if e replaces err's text or removes a

@@ -29,11 +29,24 @@ type Server struct {
 // New starts a server with the handler h. The server is closed when the test
 // ends.
 func New(t testing.TB, h http.Handler) *Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return newServer(t, h, protocols)
+}
+
+// NewHTTP2 starts a server like New, which speaks HTTP/2 without TLS.
+func NewHTTP2(t testing.TB, h http.Handler) *Server {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	return newServer(t, h, protocols)
+}
+
+func newServer(t testing.TB, h http.Handler, protocols *http.Protocols) *Server {
 	l := &listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	s := &Server{listener: l}
-	s.Transport = &http.Transport{DialContext: s.Dial, MaxIdleConnsPerHost: 1000}
+	s.Transport = &http.Transport{DialContext: s.Dial, MaxIdleConnsPerHost: 1000, Protocols: protocols}
 	var conns sync.WaitGroup
-	srv := &http.Server{Handler: h, ConnState: func(_ net.Conn, state http.ConnState) {
+	srv := &http.Server{Handler: h, Protocols: protocols, ConnState: func(_ net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateNew:
 			conns.Add(1)
