@@ -76,6 +76,8 @@ var (
 	_ func(*parallel.Parallel, func(*parallel.Parallel) (int, error)) *pending.Pending = parallel.Go[int]
 	_ func(*parallel.Parallel, func(*parallel.Parallel) (any, error)) *pending.Pending = parallel.Go[any]
 
+	_ func(*pending.StatusError) []byte = (*pending.StatusError).Bytes
+
 	_ func(*pending.Pending) (int, error) = pending.As[int]
 	_ func(*pending.Pending) (any, error) = pending.As[any]
 

@@ -442,7 +442,7 @@ func TestJSON_errorNamesTheRequest(t *testing.T) {
 }
 
 // The text of a *StatusError has the method and URL of the original request,
-// and the status. Each error has a text, even without a Request or a Response.
+// the status, and the beginning of the body. Each error has a text, even without a Request or a Response.
 func TestStatusError_text(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -457,7 +457,7 @@ func TestStatusError_text(t *testing.T) {
 			h := p.Delete("http://h/here")
 			b, err := h.Bytes()
 			var status *pending.StatusError
-			if b != nil || !errors.As(err, &status) || err.Error() != `Delete "http://h/here": 404 Not Found` {
+			if b != nil || !errors.As(err, &status) || err.Error() != `Delete "http://h/here": 404 Not Found: "404 page not found\n"` {
 				t.Fatalf("Bytes() = %q, %v; want nil and a *StatusError", b, err)
 			}
 			if body, err := io.ReadAll(status.Response.Body); string(body) != "404 page not found\n" || err != nil {

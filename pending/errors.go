@@ -40,8 +40,8 @@ import (
 // and pause with parallel.After.
 var ErrNotSent = fail.ErrNotSent
 
-// A StatusError reports a response whose status is outside 2xx. Bytes, JSON and
-// Race require 2xx.
+// A StatusError reports a response whose status is outside 2xx. Bytes, JSON, As
+// and Race require 2xx.
 type StatusError struct {
 	// Response is the response. Its Body is in memory and reads from the start.
 	Response *http.Response
@@ -49,18 +49,39 @@ type StatusError struct {
 	asked ask.Ask
 }
 
-// Error returns the method and URL of the original request, and the status:
+// Error returns the method and URL of the original request, the status, and the
+// beginning of the body, in which a server often says why:
 //
-//	Get "https://api.example.com/users/7": 404 Not Found
+//	Get "https://api.example.com/users/7": 404 Not Found: "no such user\n"
 //
-// The server's text is quoted if it is not printable, and cut off after 8 KiB.
+// The beginning has at most 200 bytes, and is quoted. It is there only if the
+// body is in memory and is text: if its Content-Type, or without one
+// [http.DetectContentType], says that it is text, JSON or XML, and it is not
+// encoded. It is the server's text, which may contain anything, even a secret
+// of the request. The reason phrase is quoted if it is not printable, and cut
+// off after 8 KiB.
 func (e *StatusError) Error() string {
-	what := e.asked.Or(e.Response)
-	if what.IsNone() {
-		return status(e.Response)
+	text := status(e.Response)
+	if what := e.asked.Or(e.Response); !what.IsNone() {
+		op, u := what.Name()
+		text = fmt.Sprintf("%s %q: %s", op, u, text)
 	}
-	op, u := what.Name()
-	return fmt.Sprintf("%s %q: %s", op, u, status(e.Response))
+	if why := reason(e.Response, e.Bytes()); why != "" {
+		text += ": " + why
+	}
+	return text
+}
+
+// Bytes returns the body of Response, from its start, even if Response.Body was
+// read. It does not block. All callers share the bytes and must not modify
+// them. It returns nil if the body is empty or not in memory: a writer received
+// it, or the program changed Response.
+func (e *StatusError) Bytes() []byte {
+	if e.Response == nil {
+		return nil
+	}
+	body, _ := ask.InMemory(e.Response)
+	return body
 }
 
 // statusError returns a *StatusError if the response of h, which is done, has a

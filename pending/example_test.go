@@ -99,7 +99,7 @@ func ExamplePending_Bytes() {
 	fmt.Println(strings.ReplaceAll(fmt.Sprint(err), srv.URL, "http://example.com"))
 	// Output:
 	// "hello" <nil>
-	// Get "http://example.com/bye": 404 Not Found
+	// Get "http://example.com/bye": 404 Not Found: "404 page not found\n"
 }
 
 // JSON decodes the body of a 2xx response. If the body does not decode, the
@@ -456,7 +456,8 @@ func Example_errNotSent() {
 	// refused: safe to send again: true
 }
 
-// A StatusError has the response. Its body often says what was wrong.
+// The text of a StatusError says why, if the server did so in a text. The error
+// has the response for programs that decode the body.
 func ExampleStatusError() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, `{"reason": "the cart is empty"}`, http.StatusConflict)
@@ -467,6 +468,8 @@ func ExampleStatusError() {
 		_, err := p.Post(srv.URL + "/orders").Bytes()
 		return err
 	})
+	fmt.Println(strings.ReplaceAll(err.Error(), srv.URL, "http://shop.example.com"))
+
 	var status *pending.StatusError
 	if errors.As(err, &status) && status.Response.StatusCode == http.StatusConflict {
 		var problem struct{ Reason string }
@@ -477,7 +480,37 @@ func ExampleStatusError() {
 		fmt.Println("conflict:", problem.Reason)
 	}
 	// Output:
+	// Post "http://shop.example.com/orders": 409 Conflict: "{\"reason\": \"the cart is empty\"}\n"
 	// conflict: the cart is empty
+}
+
+// Bytes returns the body of the response, for a type of error that an API has.
+func ExampleStatusError_Bytes() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"title": "You do not have enough credit.", "balance": 30}`)
+	}))
+	defer srv.Close()
+
+	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		_, err := p.Post(srv.URL).Bytes()
+		return err
+	})
+	var status *pending.StatusError
+	if errors.As(err, &status) {
+		var problem struct { // RFC 9457
+			Title   string
+			Balance int
+		}
+		if err := json.Unmarshal(status.Bytes(), &problem); err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(problem.Title, problem.Balance)
+	}
+	// Output:
+	// You do not have enough credit. 30
 }
 
 // A body that is longer than the client's MaxBody is not kept. The error has

@@ -216,14 +216,14 @@ func (h *Pending) JSON(v any) error {
 
 // undecodable returns an error that wraps err, which a decoder returned for the
 // body of resp, and says what the response has instead of JSON: an encoding
-// (br, zstd, ...; net/http removes the header when it decompresses a body), no
-// body, or a body of another type. Otherwise it returns err itself.
+// (br, zstd, ...), no body, or a body of another type. Otherwise it returns err
+// itself.
 func undecodable(resp *http.Response, body []byte, err error) error {
 	var syntax *json.SyntaxError
-	coding := strings.Join(resp.Header.Values("Content-Encoding"), ", ")
+	coding := coding(resp.Header)
 	kind := resp.Header.Get("Content-Type")
 	switch {
-	case coding != "" && !strings.EqualFold(coding, "identity"):
+	case coding != "":
 		return fmt.Errorf("the body has Content-Encoding %.40q, which was not decoded: %w", coding, err)
 	case !errors.As(err, &syntax):
 		return err // v is at fault

@@ -61,7 +61,7 @@ func TestRace_noWinnerJoinsErrors(t *testing.T) {
 	if body := read(se.Response); se.Response.StatusCode != 503 || body != "sorry" {
 		t.Errorf("the *StatusError has status %d and body %q, want 503 and %q", se.Response.StatusCode, body, "sorry")
 	}
-	want := "broken\ncontext deadline exceeded\nGet \"https://h/3\": 503 Service Unavailable"
+	want := "broken\ncontext deadline exceeded\nGet \"https://h/3\": 503 Service Unavailable: \"sorry\""
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
 	}
