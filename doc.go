@@ -98,8 +98,16 @@
 // http.Client. Rates, retry budgets, and pauses that a server asks for are
 // functions for Wait and Retry. The [recipes] have one file for each.
 //
+// # Mistakes
+//
+// [vet] finds requests that nothing waits for, ignored errors, functions that
+// wait for themselves, and more:
+//
+//	go run github.com/abreast-go/abreast/vet@latest ./...
+//
 // The library keeps numbered [promises], which its tests cite.
 //
+// [vet]: https://github.com/abreast-go/abreast/blob/main/docs/vet.md
 // [recipes]: https://github.com/abreast-go/abreast/tree/main/examples/recipes
 // [promises]: https://github.com/abreast-go/abreast/blob/main/docs/promises.md
 // [parallel.Parallel.Get]: https://pkg.go.dev/github.com/abreast-go/abreast/parallel#Parallel.Get
