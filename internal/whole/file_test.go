@@ -1,0 +1,82 @@
+package whole
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// A file has a temporary name of its own in the folder of its name until it is
+// kept.
+func TestFile(t *testing.T) {
+	folder := t.TempDir()
+	name, err := Check(filepath.Join(folder, "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := func() (names []string) {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	var fs [3]*File
+	for i := range fs {
+		if fs[i], err = Create(name); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fs[i].Write([]byte{'0' + byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := names(); len(got) != 3 {
+		t.Errorf("the folder has %q, want three temporary files", got)
+	}
+	fs[0].Drop()
+	for _, f := range fs[1:] {
+		if err := f.Keep(); err != nil {
+			t.Errorf("Keep() = %v", err)
+		}
+		f.Drop() // which does nothing now
+	}
+	if diff := cmp.Diff([]string{"f"}, names()); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	if b, err := os.ReadFile(name); string(b) != "2" || err != nil {
+		t.Errorf("the file has %q, %v; want what was kept last", b, err)
+	}
+}
+
+// Create and Keep look again at what has the name.
+func TestFile_nameIsTaken(t *testing.T) {
+	name, err := Check(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(name, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Keep(); err == nil {
+		t.Error("Keep() = nil, want an error")
+	}
+	if _, err := Create(name); err == nil {
+		t.Error("Create() error = nil, want one")
+	}
+	if info, err := os.Lstat(name); err != nil || info.Mode().Type() != fs.ModeDir {
+		t.Errorf("Lstat() = %v, %v; want the folder", info, err)
+	}
+	if left, err := filepath.Glob(name + ".*"); len(left) != 0 || err != nil {
+		t.Errorf("%q, %v are left, want nothing", left, err)
+	}
+}
