@@ -89,9 +89,10 @@
 //
 // # What does not fit a block
 //
-// A response that never ends does not fit a block: server-sent events without
-// an end, or a long poll that trickles. A switch of protocols (WebSocket) is
-// refused. Work that must go on after its caller has returned needs a block of
+// An answer that ends fits a block, even if it takes minutes and comes in
+// pieces: [parallel.Take] gets it as it comes. A response that never ends does
+// not fit: server-sent events without an end, or a long poll that trickles. A
+// switch of protocols (WebSocket) is refused. Work that must go on after its caller has returned needs a block of
 // its own, in a goroutine that the program waits for.
 //
 // Caches and circuit breakers belong in an http.RoundTripper: a Client uses any

@@ -627,9 +627,13 @@ func TestDo_withoutGetBody(t *testing.T) {
 		if diff := cmp.Diff(arrival{Method: "POST", URL: "/", Host: "h", Body: "body", Length: 4}, arrived(t, h)); diff != "" {
 			t.Errorf("arrived (-want +got):\n%s", diff)
 		}
-		// The body of the handle's copy is spent.
-		if err := failure(t, p.Do(h.Request())); !strings.Contains(err.Error(), "cannot be read again") {
-			t.Errorf("sent again: %v, want an error that says why it cannot be", err)
+		// The body of the handle's copy is spent. The error says what to do.
+		const want = "cannot be read again: use the option Body, or set GetBody before it is sent first"
+		if err := failure(t, p.Do(h.Request())); !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("sent again: %v, want an error that ends in %q", err, want)
+		}
+		if got := arrived(t, p.Do(h.Request(), parallel.Body("text/plain", strings.NewReader("new")))); got.Body != "new" {
+			t.Errorf("with the option Body, %q arrived; want %q", got.Body, "new")
 		}
 		return nil
 	})

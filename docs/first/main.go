@@ -10,13 +10,16 @@ import (
 
 	"github.com/abreast-go/abreast/client"
 	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
 )
+
+type nap struct{ Slept string }
 
 func main() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d, _ := time.ParseDuration(r.URL.Path[1:])
 		time.Sleep(d)
-		fmt.Fprintln(w, "slept", d)
+		fmt.Fprintf(w, `{"slept": %q}`, d)
 	}))
 	defer srv.Close()
 
@@ -26,11 +29,11 @@ func main() {
 		p.Get("/100ms")
 		p.Get("/200ms")
 		for h := range p.Arrivals() { // each handle as its request is done
-			body, err := h.Bytes()
+			n, err := pending.As[nap](h) // decodes the JSON
 			if err != nil {
 				return err // cancels the requests still running
 			}
-			fmt.Printf("%s", body)
+			fmt.Println("slept", n.Slept)
 		}
 		return nil
 	})

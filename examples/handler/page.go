@@ -49,16 +49,13 @@ func (s *shop) gather(ctx context.Context, c *client.Client, id int) (*page, err
 	defer cancel()
 
 	began, got := time.Now(), new(page)
-	err := c.Parallel(ctx, func(p *parallel.Parallel) error {
+	err := c.Parallel(ctx, func(p *parallel.Parallel) (err error) {
 		price := p.Get(fmt.Sprintf("http://price/%d", id))
 		reviews := p.Get(fmt.Sprintf("http://reviews/%d", id))
 		similar := p.Get(fmt.Sprintf("http://recommendations/%d", id))
-		product := p.Go(func(p *parallel.Parallel) (_ *http.Response, err error) {
-			got.Product, err = s.catalogue.product(p.Context(), id)
-			return nil, err
-		})
+		row := parallel.Go(p, func(p *parallel.Parallel) (product, error) { return s.catalogue.product(p.Context(), id) })
 
-		if _, err := product.Response(); err != nil {
+		if got.Product, err = pending.As[product](row); err != nil {
 			return err // the block ends, which cancels the three requests
 		}
 		got.Price.take(price)
@@ -71,7 +68,6 @@ func (s *shop) gather(ctx context.Context, c *client.Client, id int) (*page, err
 }
 
 // A part of a page is the answer of a service, or the reason why it is missing.
-// (Then don't show Answer: it may be incomplete.)
 type part[T any] struct {
 	Answer  T
 	Missing string // "late" or "failed"; empty if there is an Answer
@@ -79,8 +75,9 @@ type part[T any] struct {
 
 // take waits for the answer, at most until the page's patience ends.
 func (t *part[T]) take(h *pending.Pending) {
-	switch err := h.JSON(&t.Answer); {
+	switch answer, err := pending.As[T](h); {
 	case err == nil:
+		t.Answer = answer
 	case errors.Is(err, context.DeadlineExceeded):
 		t.Missing = "late"
 	default:

@@ -35,7 +35,7 @@ func InMemory(resp *http.Response) (body []byte, ok bool) {
 // ErrSpent is the error of reading a body that was sent and cannot be read
 // again.
 var ErrSpent = errors.New("the request's body was read as it was sent and cannot be read again: " +
-	"set GetBody, or use the option Body")
+	"use the option Body, or set GetBody before it is sent first")
 
 type spent struct{}
 
