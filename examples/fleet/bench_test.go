@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
 
 // BenchmarkMessage is what a message costs, with the engine in the same
@@ -15,7 +17,7 @@ func BenchmarkMessage(b *testing.B) {
 	b.Run("one by one", func(b *testing.B) {
 		for b.Loop() {
 			stored++
-			if err := j.store(b.Context(), result{N: stored, URL: "http://127.0.0.1:12345/item/12345", Status: 200}); err != nil {
+			if err := j.store(b.Context(), stored, result{Result: lines.Result{URL: "http://127.0.0.1:12345/item/12345", Status: 200}}); err != nil {
 				b.Fatal(err)
 			}
 		}

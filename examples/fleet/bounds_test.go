@@ -46,14 +46,14 @@ func TestBounds_everyURLHasResult(t *testing.T) {
 		{"http://me:secret" + strings.Repeat("x", 1<<20) + "@h/", "more than 65536 bytes"},
 		{site.url + "/last", ""},
 	}
-	p := start(t, "-workers", "1", "-tries", "3", "-backoff", "1ms", "-")
+	p := start(t, "-workers", "1", "-retries", "2", "-")
 	for _, row := range rows {
 		fmt.Fprintln(p.stdin, row.url)
 	}
 	p.stdin.Close()
 	results := byNumber(t, len(rows), p.end(t, 0))
 	for i, row := range rows {
-		got := results[uint64(i+1)]
+		got := results[i+1]
 		if (got.Error == "") != (row.says == "") || !strings.Contains(got.Error, row.says) || len(got.Error) > 2000 || len(got.URL) > 70_000 {
 			t.Errorf("URL %d: the error is %.100q, of %d bytes; want %q", i+1, got.Error, len(got.Error), row.says)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,7 @@ func collect(ctx context.Context, o options) error {
 
 // A collector writes the results of a job and counts them.
 type collector struct {
-	out      io.Writer
+	out      *lines.Writer
 	begun    time.Time
 	seen     []bool        // which URLs have a result, by number
 	lost     uint64        // URLs that will have no result
@@ -36,7 +37,7 @@ type collector struct {
 }
 
 func newCollector(w io.Writer) *collector {
-	return &collector{out: w, begun: time.Now()}
+	return &collector{out: lines.NewWriter(w), begun: time.Now()}
 }
 
 // collect reads the results, from the first, until each URL of the list has one
@@ -85,7 +86,7 @@ func (c *collector) collect(ctx context.Context, o options) error {
 		if meta, err := m.Metadata(); err == nil {
 			last = meta.Sequence.Stream
 		}
-		if err := c.add(m, m.Subject() == j.name+".total"); err != nil {
+		if err := c.add(m); err != nil {
 			return fmt.Errorf("the result %s: %w", m.Subject(), err)
 		}
 	}
@@ -108,29 +109,34 @@ func (j *job) idle(ctx context.Context, last uint64) bool {
 }
 
 // add counts and writes a result, or notes the number of URLs.
-func (c *collector) add(m jetstream.Msg, isTotal bool) error {
-	if isTotal {
+func (c *collector) add(m jetstream.Msg) error {
+	number := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
+	if number == "total" {
 		n, err := strconv.ParseUint(string(m.Data()), 10, 64)
 		c.total.Store(n)
+		return err
+	}
+	n, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
 		return err
 	}
 	var r result
 	if err := json.Unmarshal(m.Data(), &r); err != nil {
 		return err
 	}
-	for uint64(len(c.seen)) <= r.N {
+	for uint64(len(c.seen)) <= n {
 		c.seen = append(c.seen, false)
 	}
-	if c.seen[r.N] {
+	if c.seen[n] {
 		c.again++
 		return nil
 	}
-	c.seen[r.N] = true
+	c.seen[n] = true
 	c.results.Add(1)
-	if r.Error != "" {
+	if r.Kind != "" {
 		c.failures.Add(1)
 	}
-	return lines.NewWriter(c.out).Write(r)
+	return c.out.Write(r)
 }
 
 // progress prints String regularly: on a terminal always in the same line.

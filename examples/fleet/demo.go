@@ -16,14 +16,14 @@ import (
 type demo struct {
 	*upstream.Upstream
 	items    []upstream.Item
-	tries    int
+	retries  int
 	failures uint64
 }
 
 // startDemo starts an upstream. In the first half, one URL in a hundred has a
 // fault: it is not found, or fails once or always.
 func startDemo(o options) (*demo, error) {
-	d := &demo{items: make([]upstream.Item, o.n), tries: o.tries}
+	d := &demo{items: make([]upstream.Item, o.n), retries: o.retries}
 	rng := rand.New(rand.NewPCG(1, 300))
 	for i := range d.items {
 		item := &d.items[i]
@@ -85,7 +85,7 @@ func (d *demo) count() {
 		case item.Once:
 			want = 2
 		case item.Fault != upstream.None:
-			want = d.tries
+			want = 1 + d.retries
 		}
 		again += max(0, int(d.Asked(i))-want)
 	}

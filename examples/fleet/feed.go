@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -65,16 +66,16 @@ func (j *job) feed(ctx context.Context, list io.Reader) error {
 	}
 	var n uint64 // URLs read
 	var chunk []string
-	for r, ended := lines.NewReader(list, maxURL), false; !ended; {
-		_, line, err := r.Next()
+	for r, ended := lines.NewReader(list, maxLine), false; !ended; {
+		number, line, err := r.Next()
 		if ended = err == io.EOF; err != nil && !ended {
 			return err
 		}
 		if line != "" {
 			if n++; n > there {
-				chunk = append(chunk, line)
+				chunk = append(chunk, fmt.Sprint(number, " ", line))
 			} else if n == there {
-				if err := j.sameAs(ctx, n, line); err != nil {
+				if err := j.sameAs(ctx, n, lines.Parse(number, line, maxLine)); err != nil {
 					return err
 				}
 			}
@@ -156,21 +157,28 @@ func (j *job) publish(ctx context.Context, n uint64, urls []string) error {
 	return nil
 }
 
-// sameAs compares a URL with the one that was fed with its number, which is
+// sameAs compares a request with the one that was fed with its number, which is
 // still in the queue or has a result.
-func (j *job) sameAs(ctx context.Context, n uint64, line string) error {
+func (j *job) sameAs(ctx context.Context, n uint64, r *lines.Request) error {
 	var was result
 	m, err := j.urls.GetMsg(ctx, n)
 	if err == nil {
-		was.URL = lines.Shown(string(m.Data))
+		was.URL = parse(m.Data).Shown()
 	} else if m, err = j.results.GetLastMsgForSubject(ctx, j.resultSubject(n)); err == nil {
 		err = json.Unmarshal(m.Data, &was)
 	}
-	if shown := lines.Shown(line); err == nil && was.URL != shown {
+	if shown := r.Shown(); err == nil && was.URL != shown {
 		err = fmt.Errorf("it is %s and not %s: another list needs a -job name of its own", was.URL, shown)
 	}
 	if err != nil {
 		return fmt.Errorf("URL %d of the job %s: %w", n, j.name, err)
 	}
 	return nil
+}
+
+// parse returns the request of a message of the queue.
+func parse(data []byte) *lines.Request {
+	number, line, _ := strings.Cut(string(data), " ")
+	n, _ := strconv.Atoi(number)
+	return lines.Parse(n, line, maxLine)
 }

@@ -13,9 +13,10 @@ import (
 
 const usage = `Usage: fleet [flags] [FILE]
 
-Fleet fetches the URLs of FILE, one on each line, with several worker processes, and
-writes one line of JSON for each URL. Blank lines and lines that begin with # are
-skipped. "-" is standard input. Without FILE, it fetches from a server of its own.
+Fleet sends the requests of FILE with several worker processes, and writes one line of
+JSON for each. The lines of FILE, and those that it writes, are those of the program
+abreast: see docs/abreast.md. "-" is standard input. Without FILE, it fetches from a
+server of its own.
 
 The list goes through a queue in NATS JetStream. Without -nats, an engine runs in this
 process. It keeps the queue in a temporary folder, or in -store DIR. If fleet is
@@ -33,20 +34,9 @@ With -role, one part runs alone, on this machine or another:
 The parts wait ten seconds for an engine that is not there yet. If they lose the
 connection later, they wait until it is back.
 
-A line of output:
-
-  n            number of the URL in the list, comments and blank lines not counted
-  url          the URL; *** replaces what may be its user and password
-  status       of the response; 0: no response
-  bytes        received of the body, decompressed
-  sha256       of the body, if the status is 2xx
-  duration_ms  milliseconds from when it was last sent to the last byte
-  tries        how often the URL was given to a worker
-  worker       which fetched it
-  error        of the last try; absent if the status is 2xx
-
-Characters that would control a terminal are escaped. A URL of more than 64 KiB is not
-fetched; its result has an error.
+Two fields are fleet's own: sha256 of a body with status 2xx, and worker, which sent the
+request. The fields file and cost of a line are not used. A line of more than 64 KiB is
+not sent; its result is an error.
 
 Exit status: 0 every URL has exactly one result, 1 not so, or stopped, 2 bad flags.
 
@@ -57,8 +47,8 @@ Flags:
 type options struct {
 	role, nats, store, listen, job, file string
 	replicas, n, workers                 int
-	limit, hostLimit, batch, tries       int
-	latency, timeout, backoff, ackWait   time.Duration
+	limit, hostLimit, batch, retries     int
+	latency, timeout, ackWait            time.Duration
 	untilEOF                             bool
 
 	flags *flag.FlagSet
@@ -66,7 +56,7 @@ type options struct {
 
 // workersFlags are the flags that a fleet passes on to its workers.
 var workersFlags = map[string]bool{
-	"job": true, "limit": true, "host-limit": true, "batch": true, "tries": true, "timeout": true, "backoff": true,
+	"job": true, "limit": true, "host-limit": true, "batch": true, "retries": true, "timeout": true,
 }
 
 func parseFlags(args []string) (options, error) {
@@ -88,8 +78,7 @@ func parseFlags(args []string) (options, error) {
 	f.IntVar(&o.hostLimit, "host-limit", 0, "work: at most `N` requests in flight to one host, for each worker; 0: as many as -limit")
 	f.IntVar(&o.batch, "batch", 1000, "work: take `N` URLs from the queue at once")
 	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "work: `time` for one URL, from when it is sent to the last byte")
-	f.IntVar(&o.tries, "tries", 4, "work: how often to try a URL whose failure may be temporary")
-	f.DurationVar(&o.backoff, "backoff", 500*time.Millisecond, "work: `time` before the second try; doubles with each try")
+	f.IntVar(&o.retries, "retries", 4, "work: at most `N` further attempts, where they are safe")
 	f.BoolVar(&o.untilEOF, "until-eof", false, "work: stop when standard input ends, as after a signal (so that a fleet's workers end with it)")
 	err := f.Parse(args)
 	o.file = f.Arg(0)
@@ -123,10 +112,10 @@ func (o *options) check() error {
 		return errors.New("-store without FILE needs -listen 127.0.0.1:PORT: the demo's URLs must be the same the next time")
 	case !jobName.MatchString(o.job):
 		return fmt.Errorf("-job %q: letters, digits, _ and - are allowed", o.job)
-	case min(o.replicas, o.n, o.workers, o.limit, o.batch, o.tries) < 1:
-		return errors.New("-replicas, -n, -workers, -limit, -batch and -tries are at least 1")
-	case o.hostLimit < 0, o.latency < 0, o.backoff < 0, o.timeout <= 0:
-		return errors.New("-host-limit, -latency and -backoff are not negative, and -timeout is more than 0")
+	case min(o.replicas, o.n, o.workers, o.limit, o.batch) < 1:
+		return errors.New("-replicas, -n, -workers, -limit and -batch are at least 1")
+	case o.hostLimit < 0, o.latency < 0, o.retries < 0, o.timeout <= 0:
+		return errors.New("-host-limit, -latency and -retries are not negative, and -timeout is more than 0")
 	case o.ackWait < time.Second:
 		return errors.New("-ack-wait is at least 1s")
 	}

@@ -10,12 +10,15 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
 
-// A job is one list of URLs on its way through an engine. It has two streams:
+// A job is one list on its way through an engine. It has two streams:
 //
-//   - NAME-urls is the work queue. Its message with sequence n is URL n of the list.
-//     The message is removed when a worker acknowledges it.
+//   - NAME-urls is the work queue. Its message with sequence n is URL n of the list:
+//     the number of its line, a space and the line. The message is removed when a
+//     worker acknowledges it.
 //   - NAME-results has the result of URL n under the subject NAME.result.n, and the
 //     number of URLs under NAME.total.
 type job struct {
@@ -28,11 +31,11 @@ type job struct {
 
 const queueName = "workers"
 
-// maxURL is the length of the longest URL, in bytes. A NATS message holds 1 MB
+// maxLine is the length of the longest line, in bytes. A NATS message holds 1 MB
 // by default, and the client drops messages if more than 64 MB wait in it,
-// which is a batch of a thousand. Of a longer URL only a part is fed; its
+// which is a batch of a thousand. Of a longer line only a part is fed; its
 // result is an error.
-const maxURL = 64 << 10
+const maxLine = 64 << 10
 
 // startup is how long the parts of a fleet wait for an engine at first.
 const startup = 10 * time.Second
@@ -119,18 +122,12 @@ func (j *job) find(ctx context.Context) (err error) {
 	}
 }
 
-// A result is the result of one URL. All of its texts are bounded, so that it
-// fits into a message.
+// A result is the result of one line. All of its texts are bounded by maxLine, so
+// that it fits into a message.
 type result struct {
-	N          uint64  `json:"n"`
-	URL        string  `json:"url"`
-	Status     int     `json:"status"`
-	Bytes      int64   `json:"bytes"`
-	SHA256     string  `json:"sha256,omitempty"`
-	DurationMS float64 `json:"duration_ms"`
-	Tries      uint64  `json:"tries"`
-	Worker     string  `json:"worker"`
-	Error      string  `json:"error,omitempty"`
+	lines.Result
+	SHA256 string `json:"sha256,omitempty"` // of the body of a 2xx response
+	Worker string `json:"worker"`
 }
 
 func (j *job) resultSubject(n uint64) string { return fmt.Sprintf("%s.result.%d", j.name, n) }
@@ -142,12 +139,12 @@ func (j *job) resultSubject(n uint64) string { return fmt.Sprintf("%s.result.%d"
 // has no message. It checks that for as long as it keeps the results. It
 // remembers a message id for a limited time only. The id avoids most of those
 // errors, and helps those who copy the results into streams of their own.
-func (j *job) store(ctx context.Context, r result) error {
+func (j *job) store(ctx context.Context, n uint64, r result) error {
 	data, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	subject := j.resultSubject(r.N)
+	subject := j.resultSubject(n)
 	for {
 		try, cancel := context.WithTimeout(ctx, 2*time.Second)
 		_, err := j.js.Publish(try, subject, data,

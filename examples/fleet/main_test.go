@@ -128,14 +128,14 @@ func (p *process) says(t *testing.T, want ...string) {
 }
 
 // byNumber checks that there is one result for each of n URLs.
-func byNumber(t *testing.T, n int, results []result) map[uint64]result {
+func byNumber(t *testing.T, n int, results []result) map[int]result {
 	t.Helper()
-	m := make(map[uint64]result)
+	m := make(map[int]result)
 	for _, r := range results {
-		if _, twice := m[r.N]; twice || r.N < 1 || r.N > uint64(n) {
-			t.Errorf("there is a second result for URL %d, or no such URL", r.N)
+		if _, twice := m[r.Line]; twice || r.Line < 1 {
+			t.Errorf("there is a second result for line %d, or no such line", r.Line)
 		}
-		m[r.N] = r
+		m[r.Line] = r
 	}
 	if len(m) != n {
 		t.Errorf("%d URLs have a result, want %d", len(m), n)
@@ -332,7 +332,7 @@ func (s *site) again(t *testing.T, n int) (again int) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	p := start(t, "-n", "1200", "-latency", "50ms", "-backoff", "50ms", "-batch", "100")
+	p := start(t, "-n", "1200", "-latency", "50ms", "-batch", "100")
 	byNumber(t, 1200, p.end(t, 0))
 	p.says(t, "fed            1200 URLs, 0 of which", "1200 of 1200, of which 3 are failures",
 		"lost           0", "twice          0 in the results", "fetched twice  0 URLs")
@@ -354,6 +354,8 @@ func TestResult_afterRetries(t *testing.T) {
 		case r.URL.Path == "/cut", r.URL.Path == "/cut-once" && asked == 1:
 			w.Header().Set("Content-Length", "100")
 			io.WriteString(w, "a part")
+		case r.URL.Path == "/echo":
+			io.Copy(w, r.Body)
 		default:
 			io.WriteString(w, "good")
 		}
@@ -361,39 +363,54 @@ func TestResult_afterRetries(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	const good = "770e607624d689265ca6c44884d0807d9b054d23c473c106c72be9de08b7376c" // sha256 of "good"
+	ok := func(attempts int) lines.Result {
+		return lines.Result{Status: 200, Bytes: 4, Attempts: attempts, Sent: true}
+	}
+	refused := lines.Result{Attempts: 3, Kind: lines.Refused}
+	bad := lines.Result{Kind: lines.BadLine}
 	rows := []struct {
-		url  string
-		want result
+		line string
+		want lines.Result
 		says string
 	}{
-		{site.url + "/good", result{Status: 200, Bytes: 4, SHA256: good, Tries: 1}, ""},
-		{site.url + "/404", result{Status: 404, Bytes: 19, Tries: 1}, "404 Not Found"},
-		{site.url + "/busy-once", result{Status: 200, Bytes: 4, SHA256: good, Tries: 2}, ""},
-		{site.url + "/limited-once", result{Status: 200, Bytes: 4, SHA256: good, Tries: 2}, ""},
-		{site.url + "/cut-once", result{Status: 200, Bytes: 4, SHA256: good, Tries: 2}, ""},
-		{site.url + "/busy", result{Status: 503, Tries: 3}, "503 Service Unavailable"},
-		{site.url + "/cut", result{Bytes: 6, Tries: 3}, "unexpected EOF"},
-		{gone.URL, result{Tries: 3}, "refused"},
-		{"ftp://127.0.0.1/", result{Tries: 1}, "begin with http"},
-		{"no URL", result{Tries: 1}, "invalid character"},
-		{"http://127.0.0.1:x/", result{Tries: 1}, "invalid port"},
-		{strings.Replace(gone.URL, "//", "//me:secret@", 1), result{Tries: 3}, "refused"},
+		{site.url + "/good", ok(1), ""},
+		{site.url + "/404", lines.Result{Status: 404, Bytes: 19, Attempts: 1, Sent: true, Kind: lines.Status}, "404 Not Found"},
+		{site.url + "/busy-once", ok(2), ""},
+		{site.url + "/limited-once", ok(2), ""},
+		{site.url + "/cut-once", ok(2), ""},
+		{site.url + "/busy", lines.Result{Status: 503, Attempts: 3, Sent: true, Kind: lines.Status}, "503 Service Unavailable"},
+		{site.url + "/cut", lines.Result{Bytes: 6, Attempts: 3, Sent: true, Kind: lines.CutOff}, "unexpected EOF"},
+		{fmt.Sprintf(`{"url":"%s/cut","method":"POST","body":{}}`, site.url), lines.Result{Bytes: 6, Attempts: 1, Sent: true, Kind: lines.CutOff}, "unexpected EOF"},
+		{fmt.Sprintf(`{"url":"%s/echo","body":"good","id":7,"more":{"a":1}}`, site.url), lines.Result{
+			Status: 200, Bytes: 4, Attempts: 1, Sent: true, ID: []byte("7"), Input: []byte(`{"more":{"a":1}}`),
+		}, ""},
+		{gone.URL, refused, "refused"},
+		{"ftp://127.0.0.1/", bad, "begin with http"},
+		{"no URL", bad, "invalid character"},
+		{"http://127.0.0.1:x/", bad, "invalid port"},
+		{strings.Replace(gone.URL, "//", "//me:secret@", 1), refused, "refused"},
 	}
-	p := start(t, "-workers", "1", "-tries", "3", "-backoff", "10ms", "-")
+	p := start(t, "-workers", "1", "-retries", "2", "-")
 	for _, row := range rows {
-		fmt.Fprintf(p.stdin, "# a comment, and a blank line\n\n\t%s \n", row.url)
+		fmt.Fprintf(p.stdin, "# a comment, and a blank line\n\n\t%s \n", row.line)
 	}
 	p.stdin.Close()
 	results := byNumber(t, len(rows), p.end(t, 0))
 	for i, row := range rows {
-		got, want := results[uint64(i+1)], row.want
+		got, want := results[3*(i+1)], row.want
 		if (row.says == "") != (got.Error == "") || !strings.Contains(got.Error, row.says) {
-			t.Errorf("the error of %s is %q, want one that says %q", row.url, got.Error, row.says)
+			t.Errorf("the error of %s is %q, want one that says %q", row.line, got.Error, row.says)
 		}
-		got.Error, got.DurationMS, got.Worker = "", 0, ""
-		want.N, want.URL = uint64(i+1), lines.Shown(row.url)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("the result of %s (-want +got):\n%s", row.url, diff)
+		if (got.SHA256 == good) != (want.Kind == "") {
+			t.Errorf("the hash of %s is %q", row.line, got.SHA256)
+		}
+		if began := want.Attempts > 0; began == got.Started.IsZero() {
+			t.Errorf("%s started at %v", row.line, got.Started)
+		}
+		want.Line, want.URL = 3*(i+1), lines.Parse(0, row.line, maxLine).Shown()
+		got.Error, got.DurationMS, got.Started = "", 0, time.Time{}
+		if diff := cmp.Diff(want, got.Result); diff != "" {
+			t.Errorf("the result of %s (-want +got):\n%s", row.line, diff)
 		}
 		if strings.Contains(got.URL, "secret") {
 			t.Errorf("%s shows a password", got.URL)
@@ -418,7 +435,7 @@ func TestResult_ofHopelessURL(t *testing.T) {
 	e.work(t)
 	c := e.collect(t)
 	got := byNumber(t, 1, c.end(t, 0))[1]
-	if got.Error != errHopeless.Error() || len(site.asked) > 0 {
+	if !strings.Contains(got.Error, errHopeless.Error()) || len(site.asked) > 0 {
 		t.Errorf("its error is %q after %d requests, want %q after none", got.Error, len(site.asked), errHopeless)
 	}
 }
@@ -436,7 +453,7 @@ func TestQueue_slowURLStaysWithWorker(t *testing.T) {
 	site.pass()
 	j := e.job(t)
 	for range 2 {
-		if m, err := j.queue.Next(); err != nil || string(m.Data()) != site.url+"/2" {
+		if m, err := j.queue.Next(); err != nil || string(m.Data()) != "2 "+site.url+"/2" {
 			t.Fatalf("the next in the queue is %v, %v", m, err)
 		}
 	}
@@ -543,7 +560,7 @@ func TestResult_lateSecondRefused(t *testing.T) {
 	t.Parallel()
 	const window = 100 * time.Millisecond // the least that the engine accepts
 	j := jobWithin(t, options{ackWait: window})
-	if err := j.store(t.Context(), result{N: 1, Worker: "first"}); err != nil {
+	if err := j.store(t.Context(), 1, result{Worker: "first"}); err != nil {
 		t.Fatal(err)
 	}
 	// Once the engine takes an id again, it has forgotten those before.
@@ -554,7 +571,7 @@ func TestResult_lateSecondRefused(t *testing.T) {
 		}
 		return !ack.Duplicate && ack.Sequence > 2
 	}, func() string { return "the engine never forgets an id" })
-	if err := j.store(t.Context(), result{N: 1, Worker: "second"}); err != nil {
+	if err := j.store(t.Context(), 1, result{Worker: "second"}); err != nil {
 		t.Errorf("storing a second result: %v, want none: the URL has one", err)
 	}
 	m, err := j.results.GetLastMsgForSubject(t.Context(), "fleet.result.1")
@@ -599,7 +616,7 @@ func TestCollect_seesSecondResult(t *testing.T) {
 	c := e.collect(t)
 	first := c.result(t)
 	j := e.job(t)
-	if _, err := j.js.Publish(t.Context(), "fleet.result.1", []byte(`{"n":1}`)); err != nil {
+	if _, err := j.js.Publish(t.Context(), "fleet.result.1", []byte(`{"line":1}`)); err != nil {
 		t.Fatal(err)
 	}
 	release()
@@ -665,7 +682,7 @@ func TestFlags_bad(t *testing.T) {
 		{"-store dir", "-listen 127.0.0.1:PORT", 2},
 		{"-job a.b", "letters, digits", 2},
 		{"-workers 0", "at least 1", 2},
-		{"-backoff -1s", "not negative", 2},
+		{"-retries -1", "not negative", 2},
 		{"-ack-wait 0", "-ack-wait is at least 1s", 2},
 		{"a b", "one FILE at most", 2},
 		{"http://me:secret@127.0.0.1/", "FILE is a URL", 2},

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"math"
 	"net/http"
 	"os"
 	"slices"
@@ -59,7 +58,7 @@ type worker struct {
 	job     *job
 	ackWait time.Duration // of the queue, as its feed set it
 	client  client.Client
-	making  *attempt // whose request is being made
+	making  *task // whose request is being made
 }
 
 var errGivenBack = errors.New("the worker is stopping")
@@ -74,6 +73,7 @@ func newWorker(stop context.Context, name string, j *job, o options) *worker {
 		Limit:     o.limit,
 		HostLimit: o.hostLimit,
 		Timeout:   o.timeout,
+		Retry:     parallel.Retries(o.retries),
 		Wait: func(*http.Request) error {
 			if stop.Err() != nil {
 				return errGivenBack
@@ -99,17 +99,18 @@ func (w *worker) work() {
 	}
 }
 
-// An attempt is one URL that was taken from the queue.
-type attempt struct {
+// A task is one line that was taken from the queue.
+type task struct {
 	jetstream.Msg
-	n, tries uint64
-	sum      hash.Hash       // of the body of a 2xx response
-	outcome  pending.Outcome // set when its handle is done
+	*lines.Request
+	n       uint64 // its number in the list
+	sum     hash.Hash
+	outcome pending.Outcome // set when its handle is done
 }
 
 // take waits up to a second for the first URL, and takes the others that are
 // there, up to a batch.
-func (w *worker) take() (batch []*attempt, err error) {
+func (w *worker) take() (batch []*task, err error) {
 	first, err := w.job.queue.Next(jetstream.FetchMaxWait(time.Second))
 	if errors.Is(err, nats.ErrTimeout) {
 		return nil, nil
@@ -117,7 +118,7 @@ func (w *worker) take() (batch []*attempt, err error) {
 	if err != nil {
 		return nil, err
 	}
-	batch = append(batch, newAttempt(first))
+	batch = append(batch, newTask(first))
 	if w.batch == 1 {
 		return batch, nil
 	}
@@ -126,27 +127,31 @@ func (w *worker) take() (batch []*attempt, err error) {
 		return batch, err
 	}
 	for m := range more.Messages() {
-		batch = append(batch, newAttempt(m))
+		batch = append(batch, newTask(m))
 	}
 	return batch, more.Error()
 }
 
-func newAttempt(m jetstream.Msg) *attempt {
+func newTask(m jetstream.Msg) *task {
 	meta, err := m.Metadata()
 	if err != nil {
 		panic(err) // a message of a stream has metadata
 	}
-	return &attempt{Msg: m, n: meta.Sequence.Stream, tries: meta.NumDelivered, sum: sha256.New()}
+	a := &task{Msg: m, Request: parse(m.Data()), n: meta.Sequence.Stream}
+	if meta.NumDelivered > hopeless {
+		a.Err = errHopeless
+	}
+	return a
 }
 
 // fetch fetches a batch and settles each URL. Until it returns, the engine does
-// not give the URLs to other workers.
-func (w *worker) fetch(batch []*attempt) {
+// not give the lines to other workers.
+func (w *worker) fetch(batch []*task) {
 	fetched := make(chan struct{})
 	var keeping, settling sync.WaitGroup
 	keeping.Go(func() { w.keep(batch, fetched) })
 	w.client.Parallel(context.Background(), func(p *parallel.Parallel) error {
-		start := func(a *attempt) *pending.Pending { return w.start(p, a) }
+		start := func(a *task) *pending.Pending { return w.start(p, a) }
 		for a, h := range parallel.Each(p, slices.Values(batch), start) {
 			_, err := h.Response()
 			settling.Go(func() { w.settle(a, err) }) // while other requests are in flight
@@ -160,7 +165,7 @@ func (w *worker) fetch(batch []*attempt) {
 
 // keep tells the engine regularly that the batch is in progress, until fetched
 // is closed. For URLs that are settled, this has no effect.
-func (w *worker) keep(batch []*attempt, fetched chan struct{}) {
+func (w *worker) keep(batch []*task, fetched chan struct{}) {
 	tick := time.NewTicker(w.ackWait / 3)
 	defer tick.Stop()
 	for {
@@ -181,66 +186,35 @@ const hopeless = 20
 
 var errHopeless = fmt.Errorf("not fetched: it was given to workers %d times without a result", hopeless)
 
-// start makes the request of an attempt, or fails it without one.
-func (w *worker) start(p *parallel.Parallel, a *attempt) *pending.Pending {
-	url := string(a.Data())
-	a.outcome.Err = lines.Parse(int(a.n), url, maxURL).Err
-	if a.tries > hopeless {
-		a.outcome.Err = errHopeless
-	}
-	if a.outcome.Err != nil {
-		return pending.Race() // which is done
-	}
+// start makes the request of a task.
+func (w *worker) start(p *parallel.Parallel, a *task) *pending.Pending {
 	w.making = a
-	return p.Get(url, parallel.To(a.sum))
+	return p.Get(a.Address(), a.Option(new(lines.Default)), parallel.Take(func(resp *http.Response) (io.Writer, error) {
+		if resp.StatusCode/100 != 2 {
+			return nil, nil
+		}
+		a.sum = sha256.New()
+		return a.sum, nil
+	}))
 }
 
-// settle gives a URL back to the queue, or stores its result and then
-// acknowledges the URL.
-func (w *worker) settle(a *attempt, err error) {
-	switch {
-	case errors.Is(err, errGivenBack):
+// settle gives a line back to the queue, or stores its result and then
+// acknowledges the line.
+func (w *worker) settle(a *task, err error) {
+	if errors.Is(err, errGivenBack) {
 		a.NakWithDelay(time.Millisecond) // without a delay, an engine that stops now would forget it
 		return
-	case a.tries < uint64(w.tries) && mayPass(a.outcome):
-		a.NakWithDelay(w.backoff << min(a.tries-1, 16))
-		return
 	}
-	// After that time, another worker has the URL.
+	r := result{Result: a.Result(a.outcome, a.outcome.Sent), Worker: w.name}
+	if r.Kind == "" {
+		r.SHA256 = fmt.Sprintf("%x", a.sum.Sum(nil))
+	}
+	// After that time, another worker has the line.
 	ctx, cancel := context.WithTimeout(context.Background(), w.ackWait)
 	defer cancel()
-	if err := w.job.store(ctx, w.result(a)); err != nil {
+	if err := w.job.store(ctx, a.n, r); err != nil {
 		complain("worker %s: URL %d has no result yet: %v", w.name, a.n, err)
 		return
 	}
 	a.DoubleAck(context.Background()) // waits up to 5 s for an answer: the engine may stop next
-}
-
-// mayPass reports whether the failure may be temporary. Sending again is safe,
-// as all requests are GETs.
-func mayPass(o pending.Outcome) bool {
-	var tooLarge *pending.BodyTooLargeError
-	switch {
-	case o.Err == nil:
-		return o.Response.StatusCode == http.StatusTooManyRequests || o.Response.StatusCode >= 500
-	case o.Sent.IsZero(): // it was refused when it was made
-		return false
-	}
-	return !errors.As(o.Err, &tooLarge)
-}
-
-// result returns the result of an attempt.
-func (w *worker) result(a *attempt) result {
-	o := a.outcome
-	r := result{N: a.n, URL: lines.Shown(string(a.Data())), Bytes: o.Bytes, Tries: a.tries, Worker: w.name}
-	r.DurationMS = math.Round(o.Done.Sub(o.Sent).Seconds()*1e6) / 1e3
-	switch {
-	case o.Response != nil && o.Response.StatusCode/100 == 2:
-		r.Status, r.SHA256 = o.Response.StatusCode, fmt.Sprintf("%x", a.sum.Sum(nil))
-	case o.Response != nil:
-		r.Status, r.Error = o.Response.StatusCode, lines.Reason(errors.New(o.Response.Status))
-	default:
-		r.Error = lines.Reason(o.Err)
-	}
-	return r
 }

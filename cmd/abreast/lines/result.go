@@ -40,7 +40,7 @@ type Result struct {
 // it was sent, or zero if it was not.
 func (r *Request) Result(o pending.Outcome, started time.Time) Result {
 	res := Result{
-		Line: r.Line, ID: r.ID, Input: r.Input, URL: r.shownURL(),
+		Line: r.Line, ID: r.ID, Input: r.Input, URL: r.Shown(),
 		Bytes: o.Bytes, Attempts: o.Attempts, Sent: !errors.Is(o.Err, pending.ErrNotSent),
 	}
 	if !started.IsZero() {
@@ -65,9 +65,9 @@ func (r *Request) Result(o pending.Outcome, started time.Time) Result {
 	return res
 }
 
-// shownURL returns the URL as it was written, without a password. The text of a
-// line that is not a request is cut.
-func (r *Request) shownURL() string {
+// Shown returns the URL as it was written, without a password. The text of a line
+// that is not a request is cut.
+func (r *Request) Shown() string {
 	if r.Err != nil {
 		return cut(Shown(r.URL), maxShown)
 	}
