@@ -108,10 +108,11 @@ type Client struct {
 	// Timeout is the time for one request, or with Retry for each attempt. It
 	// starts when the request has a slot and Wait has returned, and ends with
 	// the last byte of the response body. Large uploads and downloads need a
-	// [parallel.Timeout] of their own.
-	// The error of a request that runs out of time matches
-	// context.DeadlineExceeded. HTTP.Timeout also applies: the earlier of the
-	// two wins. 0 means 30 seconds; negative means none.
+	// [parallel.Timeout] of their own, or a Stall. The error of a request that
+	// runs out of time matches context.DeadlineExceeded, and its text says
+	// whose time it was: "context deadline exceeded (Timeout of 30s)".
+	// HTTP.Timeout also applies: the earlier of the two wins. 0 means 30
+	// seconds; negative means none.
 	Timeout time.Duration
 
 	// Stall is the longest time in which a request that was sent may make no
@@ -230,6 +231,9 @@ func (c *Client) Parallel(ctx context.Context, fn func(*parallel.Parallel) error
 		Retry:     c.Retry,
 		Shared:    c.Shared,
 		Ahead:     c.Ahead,
+	}
+	if c.HTTP != nil {
+		cfg.HTTPTimeout = c.HTTP.Timeout
 	}
 	if c.BaseURL != "" {
 		cfg.Resolve = base.resolve

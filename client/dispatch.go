@@ -11,8 +11,8 @@ import (
 // dispatcher.
 type dispatcher struct {
 	client http.Client
-	hops   hopTransport // the transport of client, perhaps within a timed
-	plain  bool         // client has neither a Jar nor a Timeout
+	hops   hopTransport // the transport of client
+	plain  bool         // client has no Jar
 }
 
 // dispatcher returns a dispatcher with the settings of c. base is c.BaseURL.
@@ -22,7 +22,8 @@ func (c *Client) dispatcher(base base) *dispatcher {
 		d.client = *c.HTTP
 	}
 	hc := &d.client
-	d.plain = hc.Jar == nil && hc.Timeout <= 0
+	hc.Timeout = 0 // the block has it, and its errors say so
+	d.plain = hc.Jar == nil
 	d.hops = hopTransport{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
 	if d.hops.next == nil {
 		d.hops.next, d.hops.shared = shared(), true
@@ -32,9 +33,6 @@ func (c *Client) dispatcher(base base) *dispatcher {
 		d.hops.id = &d.hops // no key for the gate: it is then one per block
 	}
 	hc.Transport = &d.hops
-	if hc.Timeout > 0 {
-		hc.Transport = timed{&d.hops}
-	}
 	if hc.Jar != nil {
 		d.hops.jar = hc.Jar
 		hc.Jar = storing{hc.Jar}
@@ -46,8 +44,7 @@ func (c *Client) dispatcher(base base) *dispatcher {
 // Do sends req and follows redirects, as the Do of the http.Client does.
 //
 // http.Client allocates before the first hop what it needs for the hops to
-// come. Without cookies, a timeout or userinfo in the URL, it needs none of
-// that unless the first hop fails or is redirected. So Do sends the first hop
+// come. Without cookies or userinfo in the URL, it needs none of that unless the first hop fails or is redirected. So Do sends the first hop
 // itself, which saves five allocations per request, and calls http.Client only
 // in these two cases: with a transport that begins with the answer of the first
 // hop.

@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// Timed returns next as the transport of an http.Client with a Timeout.
-func Timed(next http.RoundTripper) http.RoundTripper { return timed{next} }
-
 // GateKeeps returns the number of leads that the gate has for the transport tr.
 func GateKeeps(tr http.RoundTripper) (n int) {
 	gates.mu.Lock()

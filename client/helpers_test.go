@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -15,6 +16,11 @@ import (
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// servers start a server for each version of HTTP.
+var servers = map[string]func(testing.TB, http.Handler) *testnet.Server{
+	"HTTP 1": testnet.New, "HTTP 2": testnet.NewHTTP2,
+}
 
 // A web is a transport without a network. It redirects as the map says, answers
 // all else with 200, and keeps the requests.

@@ -132,9 +132,7 @@ func TestStall(t *testing.T) {
 		"its own, negative":       {url: do("w9999999"), ask: get(stall(-1)), takes: 9999999 * ms, ok: true},
 		"its own, over many hops": {url: do("w900", do("w900", do("w900"))), takes: 2700 * ms, ok: true},
 	} {
-		for protocol, start := range map[string]func(testing.TB, http.Handler) *testnet.Server{
-			"HTTP 1": testnet.New, "HTTP 2": testnet.NewHTTP2,
-		} {
+		for protocol, start := range servers {
 			t.Run(name+", "+protocol, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := start(t, http.HandlerFunc(script))

@@ -41,6 +41,11 @@ type Config struct {
 	// no progress: see the option [Stall]. Zero or negative means no limit.
 	Stall time.Duration
 
+	// HTTPTimeout is a Timeout that a request cannot replace: the earlier of
+	// the two wins. Package client sets it to the Timeout of its http.Client.
+	// Zero or negative means none.
+	HTTPTimeout time.Duration
+
 	// MaxBody is the maximum number of bytes of one decompressed body that are
 	// kept in memory. Zero or negative means no limit.
 	MaxBody int64

@@ -950,8 +950,10 @@ func ExampleTimeout() {
 		_, err := p.Get(srv.URL, parallel.Timeout(20*time.Millisecond)).Bytes()
 		return err
 	})
+	fmt.Println(errors.Unwrap(err))
 	fmt.Println(errors.Is(err, context.DeadlineExceeded))
 	// Output:
+	// context deadline exceeded (Timeout of 20ms)
 	// true
 }
 

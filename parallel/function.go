@@ -86,7 +86,7 @@ func (p *Parallel) function(fn func(*Parallel) ask.Answer) *pending.Pending {
 	}
 	p.queue.mu.Unlock()
 	if ended {
-		inner.cancel(ErrEnded)
+		inner.guard.End(ErrEnded)
 		p.handles.Complete(h, ask.Answer{Err: fail.NotSent(ErrEnded), NotSent: true})
 	}
 	return h
@@ -96,7 +96,7 @@ func (p *Parallel) function(fn func(*Parallel) ask.Answer) *pending.Pending {
 // function's handle.
 type function struct{ inner *Parallel }
 
-func (f function) Cancel() { f.inner.cancel(context.Canceled) }
+func (f function) Cancel() { f.inner.guard.End(context.Canceled) }
 
 // Withdraw cancels the function, and with it the requests that it has queued.
 func (f function) Withdraw() bool {

@@ -39,7 +39,6 @@ type Parallel struct {
 	outer  *Parallel // nil for the outermost
 	caller context.Context
 	ctx    context.Context
-	cancel context.CancelCauseFunc
 
 	guard    *exchange.Guard
 	settings exchange.Settings
@@ -94,8 +93,8 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 // opened within, or nil.
 func newBlock(ctx context.Context, outer *Parallel, cfg Config, q *queue) *Parallel {
 	p := &Parallel{cfg: cfg, queue: q, outer: outer, caller: ctx, guard: new(exchange.Guard)}
-	p.settings = exchange.Settings{Send: cfg.Send, Wait: cfg.Wait, Timeout: cfg.Timeout, Stall: cfg.Stall, MaxBody: cfg.MaxBody}
-	p.ctx, p.cancel = p.guard.Protect(ctx, outer == nil)
+	p.settings = exchange.Settings{Send: cfg.Send, Wait: cfg.Wait, Timeout: cfg.Timeout, HTTPTimeout: cfg.HTTPTimeout, Stall: cfg.Stall, MaxBody: cfg.MaxBody}
+	p.ctx = p.guard.Protect(ctx, outer == nil)
 	return p
 }
 
@@ -113,7 +112,7 @@ func (p *Parallel) leave() {
 	if unwatch != nil {
 		unwatch()
 	}
-	p.cancel(ErrEnded)
+	p.guard.End(ErrEnded)
 	p.abandonWaiting(true)
 	if r := p.tasks.WaitAndRecover(); r != nil {
 		p.guard.Caught(r)

@@ -184,9 +184,7 @@ func (s *sending) finish(a *exchange.Answer) {
 		s.unlink()
 	}
 	s.keepFile(a)
-	if s.maybeSent {
-		s.MaybeSent(a)
-	}
+	s.Last(a, s.attempts, s.maybeSent)
 	if s.observed != nil {
 		s.Guard.Run(func() { s.observed.tell(a, s.attempts) }, func(err error) { s.Fail(a, err) })
 	}

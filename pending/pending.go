@@ -141,7 +141,9 @@ var closed = func() chan struct{} {
 // parallel.ErrEnded as well. If the context that the block was opened with
 // ended first, the error matches context.Cause of that context. The error of a
 // timeout matches context.DeadlineExceeded, and its Timeout method returns
-// true.
+// true. Its text says whose time ran out: that of Timeout, of Stall, of
+// HTTP.Timeout, of the block's context, of the request's own, or of the
+// transport.
 func (h *Pending) Response() (*http.Response, error) {
 	h = h.orNone()
 	h.wait()

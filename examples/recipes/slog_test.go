@@ -95,7 +95,7 @@ func TestLog(t *testing.T) {
 		},
 		"a timeout": {
 			url:  "http://user:s3cret@h/hangs?token=s3cret",
-			want: `ERROR method=GET url=http://h/hangs bytes=0 took=30s queued=0s error="context deadline exceeded"`,
+			want: `ERROR method=GET url=http://h/hangs bytes=0 took=30s queued=0s error="context deadline exceeded (Timeout of 30s)"`,
 		},
 		"a redirect without an end": {
 			url:  "http://user:s3cret@h/again?token=s3cret",

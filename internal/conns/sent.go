@@ -71,7 +71,7 @@ func (c *Conns) unconnected(err, failed error) bool {
 	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
 		return true
 	}
-	var t interface{ Timeout() bool } // a TLS handshake's, or HTTP.Timeout
+	var t interface{ Timeout() bool } // a TLS handshake's, or the Timeout of an http.Client
 	return errors.As(err, &t) && t.Timeout()
 }
 

@@ -54,6 +54,49 @@ func unanswered(err error) error {
 	return err
 }
 
+// cause returns what explain returns for err, with which Send or the reading of
+// the body came back, and knows besides whether the Timeout ran out. block is
+// the context that the one of the request was made from.
+//
+// The error of a request whose time ran out says whose time that was: see
+// outOfTime, stalled, EndOf and ownEnd. Nothing is added to the errors of a
+// transport for its own limits (dial, TLS handshake, response header), which
+// say that.
+func (x *Exchange) cause(block context.Context, s *Settings, err error) (why error, notSent bool) {
+	why, notSent = explain(x.conns.Context, err)
+	if ranOut(x.conns.Context, block) {
+		why = x.outOfTime(s)
+	}
+	return why, notSent
+}
+
+// ranOut reports whether ctx, the context of a request, ended at its own
+// deadline, and not at that of block, from which it was made.
+func ranOut(ctx, block context.Context) bool {
+	if ctx.Err() != context.DeadlineExceeded {
+		return false
+	}
+	if block.Err() != context.DeadlineExceeded {
+		return true
+	}
+	at, _ := ctx.Deadline()
+	deadline, ok := block.Deadline()
+	return ok && at.Before(deadline)
+}
+
+// outOfTime returns the error of a request whose Timeout ran out, or that of
+// its http.Client. It is made only now: a cause of the request's context would
+// cost each request an allocation.
+func (x *Exchange) outOfTime(s *Settings) error {
+	limit, whose := x.timeout(s)
+	return fail.OutOfTime(whose+" of "+limit.String(), context.DeadlineExceeded)
+}
+
+// stalled returns the error of a request that made no progress for limit.
+func stalled(limit time.Duration) error {
+	return fail.OutOfTime("Stall: no progress for "+limit.String(), context.DeadlineExceeded)
+}
+
 // explain returns the cause of err, which ended a request or the reading of its
 // body, and reports whether it proves that nothing was sent. Transports
 // disagree about the error of a request whose context has ended: net/http's
@@ -79,12 +122,15 @@ func refusal(err error) (why error, refused bool) {
 	return err, false
 }
 
-// EndOf returns the error of a request that ended because ctx did. It matches
-// ctx.Err() and the cause.
+// EndOf returns the error of a request that ended because ctx did, the context
+// of its block. It matches ctx.Err() and the cause.
 func EndOf(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
+	switch {
+	case err == context.DeadlineExceeded:
+		return fail.OutOfTime("deadline of the block's context", cause)
 	// Both may come from a user, and be of a type that cannot be compared.
-	if reflect.ValueOf(err).Comparable() && cause == err {
+	case reflect.ValueOf(err).Comparable() && cause == err:
 		return err
 	}
 	return fail.Ended(err, cause)
@@ -92,11 +138,11 @@ func EndOf(ctx context.Context) error {
 
 // ownEnd returns the error of a request whose own context ended, and the cause
 // that the request is canceled with.
-func ownEnd(own context.Context) error { return fail.Ended(own.Err(), context.Cause(own)) }
-
-// stalled returns the error of a request that made no progress for limit.
-func stalled(limit time.Duration) error {
-	return fail.OutOfTime("Stall: no progress for "+limit.String(), context.DeadlineExceeded)
+func ownEnd(own context.Context) error {
+	if own.Err() == context.DeadlineExceeded {
+		return fail.OutOfTime("deadline of the request's own context", context.Cause(own))
+	}
+	return fail.Ended(own.Err(), context.Cause(own))
 }
 
 // panicCause is the cause with which a block is canceled after a panic. It has

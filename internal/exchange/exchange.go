@@ -8,6 +8,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -25,6 +26,8 @@ type Settings struct {
 	Timeout time.Duration             // 0 for none
 	Stall   time.Duration             // 0 for none
 	MaxBody int64                     // 0 for no limit
+
+	HTTPTimeout time.Duration // holds as well as Timeout; 0 for none
 }
 
 // A Pick returns the writer that receives the body of a response, or nil to
@@ -100,15 +103,15 @@ func AsLater(err error) (d time.Duration, ok bool) {
 }
 
 // Do calls Wait, sends the request with a context that has the values and the
-// end of ctx, and reads the response. The request holds its slot already. Do
+// end of block, and reads the response. The request holds its slot already. Do
 // runs on the worker's goroutine, and it runs user code, which the caller
 // guards. Do sets a before it returns. If user code panics or ends the
 // goroutine, the caller calls Abort.
 //
 // owner is the request as its block knows it: a redirect's hop waits for its
 // host through owner, and a panic in a dial is reported to it.
-func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
-	ctx, err := x.begin(ctx, s, a)
+func (x *Exchange) Do(block context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
+	ctx, err := x.begin(block, s, a)
 	if err != nil {
 		x.Refuse(a, err)
 		return
@@ -125,18 +128,18 @@ func (x *Exchange) Do(ctx context.Context, s *Settings, owner conns.Owner, buf *
 			a.Retriable = false
 			return
 		}
-		why, _ := explain(ctx, err)
+		why, _ := x.cause(block, s, err)
 		x.Refuse(a, why)
 		return
 	}
 	resp, err := s.Send(req)
-	x.conclude(resp, err, s, buf, a)
+	x.conclude(block, resp, err, s, buf, a)
 }
 
 // conclude sets a from what Send returned. It reads the body of a response. For
 // a failure it finds out whether the request may be sent again, and whether it
 // is proved that nothing was sent.
-func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Buffer, a *Answer) {
+func (x *Exchange) conclude(block context.Context, resp *http.Response, err error, s *Settings, buf *Buffer, a *Answer) {
 	var taken *taking
 	switch {
 	case err == nil && resp != nil:
@@ -178,11 +181,11 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 	case isRefusedResponse(err):
 	case taken != nil && taken.err != nil: // a user's, perhaps a *url.Error of its own
 		if x.conns.Err() != nil {
-			err = EndOf(x.conns.Context)
+			err, _ = x.cause(block, s, err)
 		}
 	default:
 		var proved bool // by the error itself: the request was refused before the transport
-		err, proved = explain(x.conns.Context, err)
+		err, proved = x.cause(block, s, err)
 		if notSent = notSent || proved; !notSent && resp == nil {
 			err = unanswered(err)
 		}
@@ -198,11 +201,9 @@ func (x *Exchange) conclude(resp *http.Response, err error, s *Settings, buf *Bu
 // request is sent with, which Close ends. An error means that the request is
 // not sent. If Wait returned a Later, begin sets a.Later and returns no
 // context.
-func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.Context, error) {
-	timeout := x.Timeout
-	if timeout == 0 {
-		timeout = s.Timeout
-	}
+func (x *Exchange) begin(block context.Context, s *Settings, a *Answer) (context.Context, error) {
+	ctx := block
+	timeout, _ := x.timeout(s)
 
 	// The context of the timeout is enough if there is a timeout, no Wait
 	// before it, and neither a context of the request's own nor a Stall, whose
@@ -227,7 +228,23 @@ func (x *Exchange) begin(ctx context.Context, s *Settings, a *Answer) (context.C
 			x.arm()
 		}
 	}
+	if ranOut(ctx, block) { // a Timeout of a nanosecond
+		return nil, x.outOfTime(s)
+	}
 	return ctx, x.Ended(ctx)
+}
+
+// timeout returns the time for the request, and the name of the setting that it
+// comes from. 0 or less means none.
+func (x *Exchange) timeout(s *Settings) (limit time.Duration, whose string) {
+	limit, whose = x.Timeout, "Timeout"
+	if limit == 0 {
+		limit = s.Timeout
+	}
+	if s.HTTPTimeout > 0 && (limit <= 0 || s.HTTPTimeout < limit) {
+		limit, whose = s.HTTPTimeout, "HTTP.Timeout"
+	}
+	return limit, whose
 }
 
 // stall returns the Stall of the request. 0 or less means none.
@@ -437,12 +454,20 @@ func (x *Exchange) guarded(a *Answer, f func()) {
 	})
 }
 
-// MaybeSent makes the error of a, if there is one, not match ErrNotSent: an
-// earlier attempt may have been sent.
-func (x *Exchange) MaybeSent(a *Answer) {
-	if a.NotSent {
-		x.failAs(a, a.why, false)
+// Last completes the error of a, if there is one, after the last of the
+// request's attempts. maybeSent says that an earlier attempt may have been sent:
+// then the error does not match ErrNotSent. If the transport failed again, the
+// error says how often.
+func (x *Exchange) Last(a *Answer, attempts int, maybeSent bool) {
+	again := a.Err != nil && attempts > 1 && a.Retriable
+	if !again && !(maybeSent && a.NotSent) {
+		return
 	}
+	why := a.why
+	if again {
+		x.Guard.Run(func() { why = fmt.Errorf("after %d attempts: %w", attempts, a.why) }, func(error) {})
+	}
+	x.failAs(a, why, a.NotSent && !maybeSent)
 }
 
 // Fail makes err the answer. A request that was not sent stays so, whatever

@@ -45,10 +45,10 @@ type Guard struct {
 	cancel   context.CancelCauseFunc // of the block's context; nil until that is made
 }
 
-// Protect returns the context of a block whose caller's context is ctx, and its
-// cancel function. users says that ctx may be a user's own, and not that of
+// Protect returns the context of a block whose caller's context is ctx. It ends
+// with ctx, or by End. users says that ctx may be a user's own, and not that of
 // another block.
-func (g *Guard) Protect(ctx context.Context, users bool) (context.Context, context.CancelCauseFunc) {
+func (g *Guard) Protect(ctx context.Context, users bool) context.Context {
 	if users {
 		ctx = g.Context(ctx)
 	}
@@ -60,7 +60,7 @@ func (g *Guard) Protect(ctx context.Context, users bool) (context.Context, conte
 	if cause != nil { // a method of the user's context, which is asked above
 		cancel(cause)
 	}
-	return ctx, cancel
+	return ctx
 }
 
 // End cancels the block's context with cause.
