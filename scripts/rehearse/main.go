@@ -25,7 +25,7 @@ const (
 )
 
 // nested are the folders of the modules that are released beside the root.
-var nested = []string{"cmd/abreast"}
+var nested = []string{"cmd/abreast", "vet"}
 
 func main() {
 	log.SetFlags(0)
@@ -91,10 +91,15 @@ func rehearse(dir string) error {
 	return r.use()
 }
 
-// prepare commits the go.mod that a nested module is released with: it requires
-// the release of the root, and replaces nothing.
+// prepare commits the go.mod that a nested module is released with, if it
+// replaces the root: then it requires the release of the root, and replaces
+// nothing.
 func (r *release) prepare(folder string) error {
 	in := filepath.Join(r.clone, folder)
+	text, err := os.ReadFile(filepath.Join(in, "go.mod"))
+	if err != nil || !bytes.Contains(text, []byte("replace ")) {
+		return err
+	}
 	for _, command := range []string{
 		"go mod edit -dropreplace=" + root + " -require=" + root + "@" + version,
 		"go mod tidy",
@@ -104,8 +109,8 @@ func (r *release) prepare(folder string) error {
 			return err
 		}
 	}
-	text, err := os.ReadFile(filepath.Join(in, "go.mod"))
-	if err == nil && bytes.Contains(text, []byte("replace")) {
+	text, err = os.ReadFile(filepath.Join(in, "go.mod"))
+	if err == nil && bytes.Contains(text, []byte("replace ")) {
 		err = fmt.Errorf("%s/go.mod has a replace directive: go install would refuse it", folder)
 	}
 	return err
@@ -144,10 +149,12 @@ func (r *release) publish(folder string) error {
 	return err
 }
 
-// install installs the program and runs it.
+// install installs the programs, and runs abreast.
 func (r *release) install() error {
-	if _, err := r.run(r.dir, "go", "install", root+"/cmd/abreast@latest"); err != nil {
-		return err
+	for _, folder := range nested {
+		if _, err := r.run(r.dir, "go", "install", root+"/"+folder+"@latest"); err != nil {
+			return err
+		}
 	}
 	program := filepath.Join(r.dir, "bin", "abreast")
 	got, err := r.run(r.dir, program, "-version")
