@@ -43,14 +43,14 @@ func (f *folder) makeFor(name string) error {
 func checkTemplate(template string) error {
 	rest := template
 	for _, field := range []string{"{line}", "{host}", "{base}"} {
-		rest = strings.ReplaceAll(rest, field, "")
+		rest = strings.ReplaceAll(rest, field, "x")
 	}
 	switch {
 	case strings.ContainsAny(rest, "{}"):
 		return errors.New("{line}, {host} and {base} are known")
 	case template != "" && !strings.Contains(template, "{line}"):
 		return errors.New("{line} is needed: two lines must not share a file")
-	case template != "" && !filepath.IsLocal(rest+"x"):
+	case template != "" && !filepath.IsLocal(rest):
 		return errors.New("the names would lead out of the folder")
 	}
 	return nil

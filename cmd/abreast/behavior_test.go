@@ -1,0 +1,320 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/abreast-go/abreast/cmd/abreast/lines"
+)
+
+func TestInput_empty(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		stdin io.Reader
+		args  []string
+	}{
+		{nil, nil}, // the null device
+		{strings.NewReader(""), nil},
+		{strings.NewReader("# nothing\n\n"), []string{"-"}},
+		{nil, []string{file(t, "empty", "")}},
+	} {
+		if got := abreast(t, tt.stdin, tt.args...); got.status != exitGood || got.stdout != "" {
+			t.Errorf("%q: exit status %d, output %q", tt.args, got.status, got.stdout)
+		}
+	}
+}
+
+// Arguments are URLs, files and standard input. Lines are numbered through all.
+func TestInput_arguments(t *testing.T) {
+	t.Parallel()
+	up := serve(t, faults)
+	list := file(t, "urls.txt", up+"/2\n#\n"+up+"/4")
+	got := abreast(t, strings.NewReader("\n"+up+"/6"), "-ordered", up+"/1", list, "-", "-quiet", up+"/7", "--", up+"/8")
+	var urls []string
+	for _, r := range got.records {
+		urls = append(urls, fmt.Sprint(r.Line, strings.TrimPrefix(r.URL, up)))
+	}
+	if want := []string{"1/1", "2/2", "4/4", "6/6", "7/7", "8/8"}; !slices.Equal(urls, want) || got.stderr != "" {
+		t.Errorf("lines %q, want %q; it says:\n%s", urls, want, got.stderr)
+	}
+}
+
+func TestFlags_quietAndSummary(t *testing.T) {
+	t.Parallel()
+	up := serve(t, faults)
+	if got := abreast(t, nil, up+"/404", "-quiet"); got.stderr != "" || len(got.records) != 1 || got.status != exitFailed {
+		t.Errorf("-quiet: exit status %d, it says %q", got.status, got.stderr)
+	}
+	if got := abreast(t, nil, up+"/404", "-summary"); got.stdout != "" || !strings.Contains(got.stderr, "1 × 404 Not Found") {
+		t.Errorf("-summary: %q, it says %q", got.stdout, got.stderr)
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	abreast(t, nil, up+"/404", "-summary", "-out", out)
+	if text, err := os.ReadFile(out); err != nil || len(text) == 0 {
+		t.Errorf("-summary -out: the file has %q, %v", text, err)
+	}
+}
+
+func TestFlags_version(t *testing.T) {
+	t.Parallel()
+	if got := program(t, "-version"); true {
+		text, err := got.Output()
+		if err != nil || !strings.HasPrefix(string(text), "abreast ") {
+			t.Errorf("-version prints %q, %v", text, err)
+		}
+	}
+}
+
+func TestFlags_timeouts(t *testing.T) {
+	t.Parallel()
+	up := serve(t, faults)
+	list := up + "/silent\n" + fmt.Sprintf(`{"url":"%s/silent","timeout":"100ms"}`, up)
+	got := abreast(t, strings.NewReader(list), "-ordered", "-timeout", "0.3", "-retries", "0")
+	if len(got.records) != 2 {
+		t.Fatalf("%d results; it says:\n%s", len(got.records), got.stderr)
+	}
+	for i, want := range []float64{300, 100} {
+		if r := got.records[i]; r.Kind != lines.Timeout || r.DurationMS < want || r.DurationMS > want+2000 {
+			t.Errorf("line %d: kind %q after %v ms; want a timeout after %v", i+1, r.Kind, r.DurationMS, want)
+		}
+	}
+}
+
+// After N failures no line is begun.
+func TestFlags_fail(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		faults(w, r)
+	})
+	got := abreast(t, strings.NewReader(strings.Repeat(up+"/404\n", 1000)), "-fail", "3", "-limit", "2")
+	if got.status != exitFailed || len(got.records) < 3 || len(got.records) > 20 || int(asked.Load()) != len(got.records) {
+		t.Errorf("exit status %d, %d results of %d requests; want about 3", got.status, len(got.records), asked.Load())
+	}
+	if !strings.Contains(got.stderr, "stopped after 3 failures") {
+		t.Errorf("it says:\n%s", got.stderr)
+	}
+}
+
+func TestFlags_append(t *testing.T) {
+	t.Parallel()
+	up := serve(t, faults)
+	out := file(t, "out", "before\n")
+	abreast(t, nil, up, "-out", out, "-append")
+	if text, _ := os.ReadFile(out); !bytes.HasPrefix(text, []byte("before\n{")) {
+		t.Errorf("-append: the file has %q", text)
+	}
+	abreast(t, nil, up, "-out", out)
+	if text, _ := os.ReadFile(out); !bytes.HasPrefix(text, []byte(`{"line":1,`)) {
+		t.Errorf("without -append: the file has %q", text)
+	}
+}
+
+func TestFolder_names(t *testing.T) {
+	t.Parallel()
+	up := serve(t, faults)
+	host := plain(strings.TrimPrefix(up, "http://"))
+	dir := t.TempDir()
+	list := up + "/a/b.txt?c\n" + up + "\n" + fmt.Sprintf(`{"url":%q,"file":"sub/own.bin"}`, up) + "\n" + up + "/404"
+	got := abreast(t, strings.NewReader(list), "-ordered", "-dir", dir, "-name", "{host}/{line}_{base}")
+	var names []string
+	for _, r := range got.records {
+		names = append(names, r.File)
+		if r.File != "" {
+			if text, err := os.ReadFile(filepath.Join(dir, r.File)); err != nil || string(text) != "good" {
+				t.Errorf("%s has %q, %v", r.File, text, err)
+			}
+		}
+	}
+	if want := []string{host + "/000001_b.txt", host + "/000002_index", "sub/own.bin", ""}; !slices.Equal(names, want) {
+		t.Errorf("the files are %q, want %q; it says:\n%s", names, want, got.stderr)
+	}
+	without := abreast(t, strings.NewReader(fmt.Sprintf(`{"url":%q,"file":"x"}`, up)))
+	if len(without.records) != 1 || without.records[0].Kind != lines.BadLine {
+		t.Errorf("without -dir: %+v; want a bad line", without.records)
+	}
+}
+
+func TestFlags_maxBody(t *testing.T) {
+	t.Parallel()
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100_000)) })
+	for _, args := range [][]string{{"-max-body", "50k"}, {"-max-body", "50k", "-body"}, {"-max-body", "50k", "-dir", t.TempDir()}} {
+		got := abreast(t, nil, append(args, up)...)
+		if len(got.records) != 1 || got.records[0].Kind != lines.TooLarge || got.records[0].Status != 200 || got.records[0].Attempts != 1 {
+			t.Errorf("%q: %+v; want too large, after one attempt", args, got.records)
+		}
+	}
+	if got := abreast(t, nil, up, "-max-body", "0.1M"); got.status != exitGood {
+		t.Errorf("-max-body 0.1M: exit status %d; it says:\n%s", got.status, got.stderr)
+	}
+}
+
+// Results that are there are not sent again, a torn line is cut off, and a
+// failure is repeated if that is asked for.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 100)
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.URL.Path
+		faults(w, r)
+	})
+	list := file(t, "urls.txt", fmt.Sprintf("%[1]s/1\n%[1]s/2\n\n%[1]s/4\n%[1]s/5\n", up))
+	before := `{"line":1,"url":"u","status":200}` + "\n" + `{"url":"u","line":4,"kind":"timeout"}` + "\n\n"
+	out := filepath.Join(t.TempDir(), "out")
+	for _, tt := range []struct {
+		flag, text string
+		want       []string
+	}{
+		{"-resume", before + `{"line":2,"url":"u","st`, []string{"/2", "/5"}},
+		{"-resume-failed", before + `{"line":2}`, []string{"/2", "/4", "/5"}},
+		{"-resume-failed", before + `{"line":4,"kind":""}` + "\n", []string{"/2", "/5"}},
+		{"-resume-failed", `{"line":4,"kind":""}` + "\n" + before, []string{"/2", "/4", "/5"}},
+		{"-resume", "", []string{"/1", "/2", "/4", "/5"}},
+	} {
+		if err := os.WriteFile(out, []byte(tt.text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		got := abreast(t, nil, tt.flag, out, "-out", out, list)
+		var paths []string
+		for range len(asked) {
+			paths = append(paths, <-asked)
+		}
+		slices.Sort(paths)
+		if !slices.Equal(paths, tt.want) || got.status != exitGood {
+			t.Errorf("%s %q: it asked for %q, want %q; it says:\n%s", tt.flag, tt.text, paths, tt.want, got.stderr)
+		}
+		text, err := os.ReadFile(out)
+		whole := tt.text[:strings.LastIndexByte(tt.text, '\n')+1]
+		if err != nil || !strings.HasPrefix(string(text), whole) || strings.Count(string(text), "\n") != strings.Count(whole, "\n")+len(tt.want) {
+			t.Errorf("%s %q: the file has %q, %v", tt.flag, tt.text, text, err)
+		}
+	}
+	os.Remove(out)
+	if got := abreast(t, nil, "-resume", out, list); got.status != exitGood || got.stdout != "" {
+		t.Errorf("without a file: exit status %d, it says:\n%s%s", got.status, got.stdout, got.stderr)
+	}
+}
+
+// A long list is resumed without parsing each result.
+func TestResume_manyResults(t *testing.T) {
+	t.Parallel()
+	const n = 200_000
+	pr, pw := io.Pipe()
+	go func() {
+		w := lines.NewWriter(pw)
+		for line := range n {
+			w.Write(&lines.Result{Line: line + 1, URL: "http://h/", Status: 200, Text: strings.Repeat("x", 100)})
+		}
+		pw.Close()
+	}()
+	var done finished
+	if _, err := done.read(pr, false); err != nil || done.n != n || !done.has(n) || done.has(n+1) || done.has(0) {
+		t.Errorf("%d lines are finished, %v; want %d", done.n, err, n)
+	}
+	if got := len(done.bits) * 8; got > n/4 {
+		t.Errorf("they take %d bytes", got)
+	}
+}
+
+// What was written before the disk was full is said, and true.
+func TestOutput_diskFull(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full")
+	}
+	up := serve(t, faults)
+	got := abreast(t, nil, up, "-out", "/dev/full")
+	if got.status != exitFailed || !strings.Contains(got.stderr, "writing the results, after 0 lines: ") {
+		t.Errorf("exit status %d; it says:\n%s", got.status, got.stderr)
+	}
+}
+
+// Each result is a whole line, at whatever moment the program is interrupted,
+// and the rest of the list can be resumed.
+func TestSignal_randomMoments(t *testing.T) {
+	t.Parallel()
+	const n = 300
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		<-time.After(2 * time.Millisecond)
+		io.WriteString(w, r.URL.Path)
+	})
+	var list strings.Builder
+	for i := range n {
+		fmt.Fprintf(&list, "%s/%d\n", up, i+1)
+	}
+	name, out, dir := file(t, "urls.txt", list.String()), filepath.Join(t.TempDir(), "out"), t.TempDir()
+	for round := 0; ; round++ {
+		if round == 100 {
+			t.Fatal("the list is not finished after 100 rounds")
+		}
+		cmd := program(t, "-resume", out, "-dir", dir, "-limit", "3", "-grace", "0.01", "-quiet", name)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(time.Duration(20+17*round%90)*time.Millisecond, func() { cmd.Process.Signal(os.Interrupt) })
+		cmd.Wait()
+		timer.Stop()
+		if status := cmd.ProcessState.ExitCode(); status == exitGood || status == exitFailed {
+			break
+		}
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := byLine(t, parse(t, bytes.NewReader(text)))
+	if len(records) != n {
+		t.Errorf("%d lines have a result, want %d", len(records), n)
+	}
+	if names := filesIn(t, dir); slices.ContainsFunc(names, func(s string) bool { return strings.HasSuffix(s, ".part") }) {
+		t.Errorf("parts of files are left: %q", names)
+	}
+}
+
+// kill -9 at random moments, until the list is finished: each line has exactly
+// one result.
+func TestResume_killed(t *testing.T) {
+	t.Parallel()
+	const n = 400
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) { <-time.After(time.Millisecond) })
+	var list strings.Builder
+	for i := range n {
+		json.NewEncoder(&list).Encode(map[string]any{"url": up, "id": i + 1, "padding": strings.Repeat("x", i)})
+	}
+	name, out := file(t, "list.jsonl", list.String()), filepath.Join(t.TempDir(), "out")
+	for round := 0; ; round++ {
+		if round == 100 {
+			t.Fatal("the list is not finished after 100 rounds")
+		}
+		cmd := program(t, "-resume", out, "-limit", "3", "-quiet", name)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		timer := time.AfterFunc(time.Duration(20+23*round%100)*time.Millisecond, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		if timer.Stop() && cmd.ProcessState.ExitCode() == exitGood {
+			break
+		}
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := byLine(t, parse(t, bytes.NewReader(text)))
+	for i := range n {
+		if r, ok := records[i+1]; !ok || string(r.ID) != fmt.Sprint(i+1) {
+			t.Errorf("line %d has the result %+v", i+1, r)
+		}
+	}
+}
