@@ -21,10 +21,16 @@ const asProgram = "ABREAST_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		if prepare := programs[os.Getenv(asProgram)]; prepare != nil {
+			prepare()
+		}
 		main()
 	}
 	os.Exit(m.Run())
 }
+
+// programs has what the program does before main, by the value of asProgram.
+var programs = map[string]func(){}
 
 // program is a command that runs the program.
 func program(t *testing.T, args ...string) *exec.Cmd {
