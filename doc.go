@@ -90,10 +90,11 @@
 // # What does not fit a block
 //
 // An answer that ends fits a block, even if it takes minutes and comes in
-// pieces: [parallel.Take] gets it as it comes. A response that never ends does
-// not fit: server-sent events without an end, or a long poll that trickles. A
-// switch of protocols (WebSocket) is refused. Work that must go on after its caller has returned needs a block of
-// its own, in a goroutine that the program waits for.
+// pieces: a download, or the answer of a language model, which a writer of
+// [parallel.Take] reads as it comes. A response that never ends does not fit:
+// server-sent events without an end, or a long poll that trickles. A switch of
+// protocols (WebSocket) is refused. Work that must go on after its caller has
+// returned needs a block of its own, in a goroutine that the program waits for.
 //
 // Caches and circuit breakers belong in an http.RoundTripper: a Client uses any
 // http.Client. Rates, retry budgets, and pauses that a server asks for are
