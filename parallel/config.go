@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -82,15 +83,27 @@ type Config struct {
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 }
 
-// withDefaults returns c with a Send, and with 0 for every limit that is none.
-func (c Config) withDefaults() Config {
-	if c.Send == nil {
-		c.Send = http.DefaultClient.Do
+// settings are what a block, and the blocks within it, keep of a Config.
+type settings struct {
+	exchange.Settings
+	resolve func(string) (*url.URL, error)
+	observe func(*http.Request) (context.Context, func(pending.Outcome))
+	retry   func(Attempt) (time.Duration, bool)
+	ahead   int
+}
+
+// settings returns the settings of c, with a Send, and with 0 for every limit
+// that is none.
+func (c Config) settings() settings {
+	s := settings{
+		Settings: exchange.Settings{
+			Send: c.Send, Wait: c.Wait, Timeout: max(c.Timeout, 0), HTTPTimeout: c.HTTPTimeout,
+			Stall: max(c.Stall, 0), MaxBody: max(c.MaxBody, 0),
+		},
+		resolve: c.Resolve, observe: c.Observe, retry: c.Retry, ahead: c.Ahead,
 	}
-	c.Limit = max(c.Limit, 0)
-	c.HostLimit = max(c.HostLimit, 0)
-	c.Timeout = max(c.Timeout, 0)
-	c.Stall = max(c.Stall, 0)
-	c.MaxBody = max(c.MaxBody, 0)
-	return c
+	if s.Send == nil {
+		s.Send = http.DefaultClient.Do
+	}
+	return s
 }

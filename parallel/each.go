@@ -155,7 +155,7 @@ type place[T any] struct {
 }
 
 func newLoop[T any](p *Parallel, start func(T) *pending.Pending) *loop[T] {
-	l := &loop[T]{p: p, start: start, window: windowOf(p.queue.slots.Limit(), p.cfg.Ahead)}
+	l := &loop[T]{p: p, start: start, window: windowOf(p.queue.slots.Limit(), p.settings.ahead)}
 	l.more.L = &l.mu
 	return l
 }

@@ -68,7 +68,7 @@ func Go[T any](p *Parallel, fn func(*Parallel) (T, error)) *pending.Pending {
 		v, err := fn(inner)
 		resp, ok := any(v).(*http.Response)
 		if ok || err != nil {
-			return exchange.ReadReturned(inner.ctx, resp, err, inner.cfg.MaxBody, inner.guard)
+			return exchange.ReadReturned(inner.ctx, resp, err, inner.settings.MaxBody, inner.guard)
 		}
 		return (&ask.Value{Any: v, Type: reflect.TypeFor[T]()}).Answer()
 	})
@@ -77,7 +77,7 @@ func Go[T any](p *Parallel, fn func(*Parallel) (T, error)) *pending.Pending {
 // function calls fn at once, on a goroutine of the block, with a block within
 // this one. It returns a handle for the answer of fn.
 func (p *Parallel) function(fn func(*Parallel) ask.Answer) *pending.Pending {
-	inner := newBlock(p.ctx, p, p.cfg, p.queue)
+	inner := newBlock(p.ctx, p, p.settings, p.queue)
 	h := p.handles.Make(ask.Ask{}, function{inner})
 	p.queue.mu.Lock()
 	ended := p.ended

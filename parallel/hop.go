@@ -21,7 +21,7 @@ func (s *sending) WaitHop(req *http.Request) error {
 	if host == hostOf(req.Response.Request.URL) {
 		return nil
 	}
-	q, wait := s.p.queue, s.p.cfg.Wait
+	q, wait := s.p.queue, s.p.settings.Wait
 	clock := s.Clock()
 	clock.Pause()
 	defer clock.Resume()

@@ -70,6 +70,7 @@ func (s making) make(locate func(making, string) error, rawURL string, opts []Op
 	if own := s.p.distinct(r.Context()); own != nil {
 		s.Own = s.Guard.Context(own)
 	}
+	s.Timeout, s.Stall, s.Pick, s.Once = s.request.Timeout, s.request.Stall, s.request.Take, s.request.once
 	s.Strip(r)
 	s.Ask = ask.Of(r).Out(nil)
 	h := s.makeHandle(err)
@@ -129,7 +130,7 @@ func (s making) refuseNil(string) error { return errors.New("Do called with a ni
 // resolve returns the URL for a text. If there is none, it returns an error,
 // and a URL to show in place of the text.
 func (p *Parallel) resolve(raw string) (*url.URL, error) {
-	parse := p.cfg.Resolve
+	parse := p.settings.resolve
 	if parse == nil {
 		parse = url.Parse
 	}
@@ -148,7 +149,7 @@ func (s making) apply(o Option) error {
 	}
 	was := s.request.Request
 	defer s.takeAgain(was)
-	return cmp.Or(o(&s.request), s.checkChanged())
+	return cmp.Or(o(s.request), s.checkChanged())
 }
 
 // checkChanged returns an error if an option removed the request or its URL.

@@ -34,16 +34,15 @@ var ErrNonePending = errors.New("no response is pending")
 // pending.ErrNotSent. A zero Parallel is no block: it has no responses, and to
 // make a request with it panics.
 type Parallel struct {
-	cfg    Config
-	queue  *queue    // shared with the block around this one
-	outer  *Parallel // nil for the outermost
-	caller context.Context
-	ctx    context.Context
+	settings settings  // the same as in the block around this one
+	queue    *queue    // the same
+	outer    *Parallel // nil for the outermost
+	caller   context.Context
+	ctx      context.Context
 
-	guard    *exchange.Guard
-	settings exchange.Settings
-	handles  pending.Arrivals
-	tasks    conc.WaitGroup // what the end of the block waits for; its Go is called under queue.mu before ended is set, or by a task
+	guard   *exchange.Guard
+	handles pending.Arrivals
+	tasks   conc.WaitGroup // what the end of the block waits for; its Go is called under queue.mu before ended is set, or by a task
 
 	// Guarded by queue.mu.
 	ended   bool                 // no more tasks are started
@@ -81,8 +80,7 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 	if fn == nil {
 		panic("abreast: Parallel needs a function, and was given nil")
 	}
-	cfg = cfg.withDefaults()
-	p := newBlock(ctx, nil, cfg, nil)
+	p := newBlock(ctx, nil, cfg.settings(), nil)
 	p.queue = newQueue(p.ctx, cfg)
 	err := p.run(func() error { return fn(p) })
 	p.guard.Raise()
@@ -91,9 +89,8 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 
 // newBlock returns a block with the context ctx. outer is the block that it is
 // opened within, or nil.
-func newBlock(ctx context.Context, outer *Parallel, cfg Config, q *queue) *Parallel {
-	p := &Parallel{cfg: cfg, queue: q, outer: outer, caller: ctx, guard: new(exchange.Guard)}
-	p.settings = exchange.Settings{Send: cfg.Send, Wait: cfg.Wait, Timeout: cfg.Timeout, HTTPTimeout: cfg.HTTPTimeout, Stall: cfg.Stall, MaxBody: cfg.MaxBody}
+func newBlock(ctx context.Context, outer *Parallel, s settings, q *queue) *Parallel {
+	p := &Parallel{settings: s, queue: q, outer: outer, caller: ctx, guard: new(exchange.Guard)}
 	p.ctx = p.guard.Protect(ctx, outer == nil)
 	return p
 }

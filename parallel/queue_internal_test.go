@@ -126,7 +126,7 @@ func TestQueue_slotIsFreedBeforeDone(t *testing.T) {
 // request is listed. Nobody ends the request after that.
 func TestEnqueue_contextHasJustEnded(t *testing.T) {
 	Run(t.Context(), Config{}, func(p *Parallel) error {
-		s := p.sending()
+		s := p.withOptions()
 		s.Ask = ask.Get("http://h/", nil).Out(nil)
 		s.request.After = time.Hour
 		s.Doom(context.Canceled) // as the end of the context does

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/abreast-go/abreast/internal/ask"
+	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/internal/origin"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -106,7 +107,7 @@ func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending
 		}
 	}
 	r := &http.Request{Method: method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: make(http.Header)}
-	s := making{p.sending()}
+	s := making{p.withOptions()}
 	s.request.Request = r
 	return s.make(making.parseURL, rawURL, opts)
 }
@@ -127,7 +128,7 @@ func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending
 // ends, so such a request must not be sent twice at the same time.
 func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 	p.mustBeOpen()
-	s := making{p.sending()}
+	s := making{p.withOptions()}
 	if req == nil {
 		s.request.Request = &http.Request{Method: http.MethodGet, Header: make(http.Header)}
 		return s.make(making.refuseNil, "", opts)
@@ -145,8 +146,9 @@ func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 // is sent. If the URL was mended, raw is not what is sent. And if raw may have
 // a password, package fmt would show it in the text of a handle.
 func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
-	s := p.sending()
-	if p.cfg.Resolve != nil || mended || strings.ContainsAny(raw, "@%") {
+	s := new(sending)
+	s.init(p, noRequest, exchange.NoOptions)
+	if p.settings.resolve != nil || mended || strings.ContainsAny(raw, "@%") {
 		sent := *u
 		s.Ask = ask.Get("", u).Out(&sent)
 	} else {
@@ -155,12 +157,25 @@ func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 	return s.makeHandle(nil)
 }
 
-// sending returns a new request of the block.
-func (p *Parallel) sending() *sending {
-	s := &sending{p: p}
+// withOptions returns a new request of the block, which options may change.
+func (p *Parallel) withOptions() *sending {
+	s := new(struct { // one allocation
+		sending
+		request Request
+		options exchange.Options
+	})
+	s.init(p, &s.request, &s.options)
+	return &s.sending
+}
+
+// noRequest is the Request of a GET without options. It is not changed.
+var noRequest = new(Request)
+
+// init makes s a new request of p.
+func (s *sending) init(p *Parallel, r *Request, options *exchange.Options) {
+	s.p, s.request = p, r
 	s.Exchange = &s.first
-	s.Guard = p.guard
-	return s
+	s.Options, s.Guard = options, p.guard
 }
 
 // makeHandle calls Observe and makes the handle of s. If err is nil, it queues
@@ -170,12 +185,11 @@ func (s *sending) makeHandle(err error) *pending.Pending {
 	if s.p.queue.limits != nil {
 		s.held = &holding{&s.entry}
 	}
-	s.Timeout, s.Stall, s.Pick, s.Once = s.request.Timeout, s.request.Stall, s.request.Take, s.request.once
 	if s.p.queue.slots.ByHost() {
 		s.entry.Host = hostOf(s.Ask.URL())
 	}
-	if s.p.cfg.Observe != nil {
-		if failed := s.observe(s.p.cfg.Observe); err == nil {
+	if s.p.settings.observe != nil {
+		if failed := s.observe(s.p.settings.observe); err == nil {
 			err = failed
 		}
 	}

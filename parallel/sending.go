@@ -25,11 +25,10 @@ type sending struct {
 
 	p        *Parallel
 	handle   *pending.Pending
-	request  Request      // what options may change; not written to once the request is made
+	request  *Request     // what options may change; not written to once the request is made
 	observed *observation // nil without an observer
-	unlink   func() bool  // undoes Link; nil if the request's own context cannot end
-	attempts int          // the number of attempts, with the one under way
 	held     *holding     // nil without Limits
+	attempts int32        // the number of attempts, with the one under way
 
 	// An earlier attempt may have been sent. Then the error of the handle does
 	// not match ErrNotSent.
@@ -44,10 +43,10 @@ type sending struct {
 
 // enqueue puts s in the queue, now or after its delay. An error means that the
 // request is not sent.
-func (s *sending) enqueue() (err error) {
+func (s *sending) enqueue() error {
 	p := s.p
 	if s.Own != nil {
-		if s.unlink, err = s.Link(s.cancel); err != nil {
+		if err := s.Link(s.cancel); err != nil {
 			return err
 		}
 	}
@@ -180,13 +179,11 @@ func (p *Parallel) abandon(left []*sending, err error) {
 // the handle of s is done: it keeps or removes the file, and tells the
 // observer.
 func (s *sending) finish(a *exchange.Answer) {
-	if s.unlink != nil {
-		s.unlink()
-	}
+	s.Unlink()
 	s.keepFile(a)
-	s.Last(a, s.attempts, s.maybeSent)
+	s.Last(a, int(s.attempts), s.maybeSent)
 	if s.observed != nil {
-		s.Guard.Run(func() { s.observed.tell(a, s.attempts) }, func(err error) { s.Fail(a, err) })
+		s.Guard.Run(func() { s.observed.tell(a, int(s.attempts)) }, func(err error) { s.Fail(a, err) })
 	}
 }
 
@@ -195,7 +192,7 @@ func (s *sending) decide() func(Attempt) (time.Duration, bool) {
 	if s.request.Retry != nil {
 		return s.request.Retry
 	}
-	return s.p.cfg.Retry
+	return s.p.settings.retry
 }
 
 // context returns the block's context with the values of the request's own

@@ -94,7 +94,7 @@ func (w *worker) send() {
 		}
 	}
 	w.catcher.Try(func() {
-		s.Do(s.context(), &s.p.settings, s, &w.buf, &w.a)
+		s.Do(s.context(), &s.p.settings.Settings, s, &w.buf, &w.a)
 		returned = true
 	})
 	if !returned {
@@ -125,7 +125,7 @@ func (w *worker) judge() (pause time.Duration, again bool) {
 		return 0, false
 	}
 	attempt := Attempt{
-		N: s.attempts, Request: s.View(s.context()), Response: w.a.Readable(), Err: w.a.Err, Sent: w.sent, Done: time.Now(),
+		N: int(s.attempts), Request: s.View(s.context()), Response: w.a.Readable(), Err: w.a.Err, Sent: w.sent, Done: time.Now(),
 	}
 	s.Guard.Run(func() { pause, again = decide(attempt) }, func(err error) {
 		s.Fail(&w.a, err)

@@ -58,16 +58,23 @@ type Conns struct {
 	by    *http.Transport // that sends hop; nil if it is of another type, or not known
 	own   context.Context // the request's own, until the request is done; nil without one
 
-	wanted   bool     // a connection to the target was wanted
-	others   []string // the other addresses that connections were wanted to
-	got      bool     // a connection was got
-	wrote    bool     // a header was written, or may have been, on any connection
-	answered bool     // a hop was answered
-	replied  bool     // the first byte of a response was reported
-	client   bool     // package client sends the hops
-	broke    bool     // the transport failed, as package client says
+	wanted   bool // a connection to the target was wanted
+	got      bool // a connection was got
+	wrote    bool // a header was written, or may have been, on any connection
+	answered bool // a hop was answered
+	replied  bool // the first byte of a response was reported
+	client   bool // package client sends the hops
+	broke    bool // the transport failed, as package client says
+	givenUp  bool // the request failed
 
-	givenUp  bool                           // the request failed
+	opening *opening // nil until a connection is opened
+}
+
+// An opening is what a Conns knows of the connections that are opened for its
+// request. Most requests use a connection that is open already, so it is
+// allocated for the first one. The mutex of the Conns guards it.
+type opening struct {
+	others   []string                       // addresses other than the target that connections were wanted to
 	dials    fifo.Queue[context.CancelFunc] // under way
 	dialed   []net.Conn                     // by DialContext, and not known to be in use
 	started  int                            // TLS handshakes
@@ -75,6 +82,14 @@ type Conns struct {
 	closing  chan struct{}                  // closed once giveUp has closed its conns; nil before
 	failed   error                          // of the last dial or TLS handshake that failed
 	panicked error                          // the panic of a dial
+}
+
+// openingLocked returns c.opening, which it allocates if need be.
+func (c *Conns) openingLocked() *opening {
+	if c.opening == nil {
+		c.opening = new(opening)
+	}
+	return c.opening
 }
 
 // A target is where a hop goes. It is a copy: a RoundTripper may write to the
@@ -149,8 +164,7 @@ func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 // nil. The end of own cancels c, but c does not have its deadline, which a dial
 // needs to know. The method Deadline of own must run no user code.
 func (c *Conns) SetRequest(req *http.Request, own context.Context) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	// Without the mutex: nobody else has c before req is sent.
 	c.first, c.hop, c.to, c.own = req, req, targetOf(req.URL), own
 }
 
@@ -174,7 +188,10 @@ func (c *Conns) Release() {
 	c.Clock.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owner, c.first, c.hop, c.own, c.by, c.failed = nil, nil, nil, nil, nil, nil
+	c.owner, c.first, c.hop, c.own, c.by = nil, nil, nil, nil, nil
+	if c.opening != nil {
+		c.opening.failed = nil
+	}
 }
 
 // key is the key under which the context of a request has its Conns, and the
@@ -273,8 +290,11 @@ func (c *Conns) getConn(addr string) {
 	switch {
 	case c.to.is(addr):
 		c.wanted = true
-	case len(c.others) < 4 && !slices.Contains(c.others, addr):
-		c.others = append(c.others, addr)
+	default:
+		o := c.openingLocked()
+		if len(o.others) < 4 && !slices.Contains(o.others, addr) {
+			o.others = append(o.others, addr)
+		}
 	}
 }
 
@@ -283,12 +303,13 @@ func (c *Conns) gotConn(info httptrace.GotConnInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.got = true
-	for conn := info.Conn; conn != nil; {
-		if i := slices.Index(c.dialed, conn); i >= 0 {
-			c.dialed = slices.Delete(c.dialed, i, i+1)
+	o := c.opening
+	for conn := info.Conn; conn != nil && o != nil; {
+		if i := slices.Index(o.dialed, conn); i >= 0 {
+			o.dialed = slices.Delete(o.dialed, i, i+1)
 			if _, ok := info.Conn.(*tls.Conn); ok {
-				c.started--
-				c.finished--
+				o.started--
+				o.finished--
 			}
 			return
 		}
@@ -318,10 +339,10 @@ func (c *Conns) wroteHeaderField(string, []string) {
 // goroutine of its own.
 func (c *Conns) handshakeStart() {
 	c.mu.Lock()
-	c.started++
+	c.openingLocked().started++
 	var left []net.Conn
 	if c.givenUp {
-		left = c.shakingLocked()
+		left = c.opening.shakingLocked()
 	}
 	c.mu.Unlock()
 	// The request is done: there is nobody whom a panic of a user's Close could
@@ -335,12 +356,13 @@ func (c *Conns) handshakeStart() {
 // not be closed.
 func (c *Conns) handshakeDone(_ tls.ConnectionState, err error) {
 	c.mu.Lock()
+	o := c.openingLocked()
 	if err == nil {
-		c.finished++
+		o.finished++
 	} else {
-		c.failed = err
+		o.failed = err
 	}
-	closing := c.closing
+	closing := o.closing
 	c.mu.Unlock()
 	if closing != nil {
 		<-closing
@@ -353,24 +375,29 @@ func (c *Conns) handshakeDone(_ tls.ConnectionState, err error) {
 func (c *Conns) GiveUp() {
 	c.mu.Lock()
 	c.givenUp = true
+	o := c.opening
+	if o == nil {
+		c.mu.Unlock()
+		return
+	}
 	var dials []context.CancelFunc
-	for n := c.dials.Pop(); n != nil; n = c.dials.Pop() {
+	for n := o.dials.Pop(); n != nil; n = o.dials.Pop() {
 		dials = append(dials, n.Item)
 	}
 	var left []net.Conn
-	for _, conn := range c.dialed {
+	for _, conn := range o.dialed {
 		if p, ok := conn.(*proxied); ok && p.giveUp() {
 			left = append(left, p)
 		}
 	}
-	for _, conn := range c.shakingLocked() {
+	for _, conn := range o.shakingLocked() {
 		if !slices.Contains(left, conn) {
 			left = append(left, conn)
 		}
 	}
 	if left != nil {
-		c.closing = make(chan struct{})
-		defer close(c.closing)
+		o.closing = make(chan struct{})
+		defer close(o.closing)
 	}
 	c.mu.Unlock()
 	for _, cancel := range dials {
@@ -388,17 +415,17 @@ func (c *Conns) GiveUp() {
 // none of these has finished its own. In any other case one may serve another
 // request already, and all are left alone. A handshake that is left alone ends
 // at the transport's TLSHandshakeTimeout.
-func (c *Conns) shakingLocked() []net.Conn {
-	if c.finished > 0 {
+func (o *opening) shakingLocked() []net.Conn {
+	if o.finished > 0 {
 		return nil
 	}
 	var shaking []net.Conn
-	for _, conn := range c.dialed {
+	for _, conn := range o.dialed {
 		if p, ok := conn.(*proxied); !ok || p.shakes() {
 			shaking = append(shaking, conn)
 		}
 	}
-	if c.started < len(shaking) {
+	if o.started < len(shaking) {
 		return nil
 	}
 	return shaking
@@ -415,5 +442,8 @@ func hangUp(conns []net.Conn) {
 func (c *Conns) Panic() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.panicked
+	if c.opening == nil {
+		return nil
+	}
+	return c.opening.panicked
 }

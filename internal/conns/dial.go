@@ -69,7 +69,8 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 	}
 	defer cancel()
 	under := fifo.Node[context.CancelFunc]{Item: cancel}
-	c.dials.Push(&under)
+	o := c.openingLocked()
+	o.dials.Push(&under)
 	c.mu.Unlock()
 
 	conn, err := c.guard(owner, func() (net.Conn, error) { return dial(ctx, network, addr) })
@@ -87,7 +88,7 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 	under.Remove()
 	late := c.givenUp
 	if err != nil && !nested {
-		c.failed = err
+		o.failed = err
 	}
 	if err == nil && conn != nil && !late && !nested {
 		conn = c.trackLocked(conn, addr, to)
@@ -104,7 +105,8 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 }
 
 // trackLocked adds conn, which was dialed to addr for a hop that goes to to, to
-// c.dialed, if there is a way to know until when no other request can use it.
+// those that were dialed, if there is a way to know until when no other request
+// can use it.
 // It returns conn, or a connection that wraps it.
 //
 //   - A connection to the host itself is not wrapped. A wrapper would prevent
@@ -124,7 +126,8 @@ func (c *Conns) trackLocked(conn net.Conn, addr string, to target) net.Conn {
 	case !direct:
 		return conn
 	}
-	c.dialed = append(c.dialed, conn)
+	o := c.openingLocked()
+	o.dialed = append(o.dialed, conn)
 	return conn
 }
 
@@ -159,7 +162,7 @@ func (c *Conns) recovered(owner Owner, r *panics.Recovered) error {
 	keep := func(err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.panicked = err
+		c.openingLocked().panicked = err
 	}
 	keep(r.AsError()) // before the block is canceled, which ends the request
 	err := owner.DialPanicked(r)

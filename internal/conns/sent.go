@@ -28,7 +28,12 @@ import (
 func (c *Conns) NotSent(err error) bool {
 	c.mu.Lock()
 	wanted, got, wrote, answered := c.wanted, c.got, c.wrote, c.answered
-	first, hop, by, others, failed := c.first, c.hop, c.by, c.others, c.failed
+	first, hop, by := c.first, c.hop, c.by
+	var others []string
+	var failed error
+	if o := c.opening; o != nil {
+		others, failed = o.others, o.failed
+	}
 	c.mu.Unlock()
 	switch {
 	case answered || redirected(err, first):

@@ -35,23 +35,33 @@ type Settings struct {
 // Take of a request.
 type Pick = func(*http.Response) (io.Writer, error)
 
+// Options are what options may change of a request, beside its Ask. All
+// attempts of a request have the same.
+type Options struct {
+	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
+	Stall   time.Duration   // the same
+	Pick    Pick            // nil to keep every body in memory
+	Own     context.Context // the request's own context, or nil
+	Once    bool            // Pick returns the same writer for every attempt
+
+	linked  bool        // Own can end
+	unlink  func() bool // undoes Link; nil if it linked nothing
+	trailer *trailer    // nil without one
+}
+
+// NoOptions are the Options of every request without any. They are not changed.
+var NoOptions = new(Options)
+
 // An Exchange sends a request once: it is one attempt. Another attempt is
 // another Exchange, which NextAttempt returns. The caller sets the exported
 // fields before Do. After it, the caller calls Close, or SameAttempt if Wait
 // returned a Later.
 type Exchange struct {
-	Ask     ask.Outgoing
-	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
-	Stall   time.Duration   // the same
-	Pick    Pick            // nil to keep every body in memory
-	Own     context.Context // the request's own context, or nil
-	Guard   *Guard          // of the block
-	Once    bool            // Pick returns the same writer for every attempt
+	Ask      ask.Outgoing
+	*Options        // those of the request
+	Guard    *Guard // of the block
 
-	linked  bool     // Own can end
 	uploads *uploads // the bodies of the request, if it has any
-	trailer *trailer // nil without one
-	last    *Answer  // of the attempt before; nil if the body needn't be opened again
 	conns   *conns.Conns
 
 	// End stores why before it loads armed, and arm stores armed before it
@@ -123,8 +133,8 @@ func (x *Exchange) Do(block context.Context, s *Settings, owner conns.Owner, buf
 	req := x.Ask.ToSend(x.conns.Watch(ctx, x.Ask.Method()))
 	x.conns.SetRequest(req, x.Own)
 	if err := x.attach(req, ctx); err != nil {
-		if x.last != nil && ctx.Err() == nil {
-			*a = *x.last
+		if last := x.uploads.last; last != nil && ctx.Err() == nil {
+			*a = *last
 			a.Retriable = false
 			return
 		}
@@ -299,20 +309,27 @@ func (x *Exchange) View(ctx context.Context) *http.Request {
 }
 
 // Link arranges that end is called with an error once the request's own context
-// ends, until unlink is called. If that context has ended already, Link returns
-// the error as well. The request must have a context of its own. unlink is nil
-// if that context cannot end.
-func (x *Exchange) Link(end func(error)) (unlink func() bool, err error) {
+// ends, until Unlink is called. If that context has ended already, Link returns
+// the error as well. The request must have a context of its own. If that cannot
+// end, Link does nothing.
+func (x *Exchange) Link(end func(error)) error {
 	own := x.Own
 	if own.Done() == nil {
-		return nil, nil
+		return nil
 	}
 	x.linked = true
-	unlink = context.AfterFunc(own, func() { end(ownEnd(own)) })
+	x.unlink = context.AfterFunc(own, func() { end(ownEnd(own)) })
 	if own.Err() != nil {
-		err = ownEnd(own)
+		return ownEnd(own)
 	}
-	return unlink, err
+	return nil
+}
+
+// Unlink undoes Link.
+func (x *Exchange) Unlink() {
+	if x.unlink != nil {
+		x.unlink()
+	}
 }
 
 // NextAttempt returns an Exchange for another attempt of the request, after the
@@ -323,8 +340,8 @@ func (x *Exchange) NextAttempt(a *Answer) *Exchange {
 	next := x.copy()
 	if body, _ := x.Ask.Body(); body != nil {
 		last := *a
-		next.last = &last
 		us := next.bodies()
+		us.last = &last
 		us.body = us.add(&upload{open: body, likely: true})
 	}
 	return next
@@ -343,10 +360,7 @@ func (x *Exchange) SameAttempt() *Exchange {
 }
 
 func (x *Exchange) copy() *Exchange {
-	return &Exchange{
-		Ask: x.Ask, Timeout: x.Timeout, Stall: x.Stall, Pick: x.Pick, Own: x.Own, Guard: x.Guard,
-		Once: x.Once, linked: x.linked, trailer: x.trailer, last: x.last,
-	}
+	return &Exchange{Ask: x.Ask, Options: x.Options, Guard: x.Guard}
 }
 
 // Deadline returns the earlier of the deadlines of ctx and of the request's own

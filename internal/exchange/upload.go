@@ -19,6 +19,7 @@ import (
 type uploads struct {
 	x    *Exchange
 	body *upload // the one to be sent first; nil if there is none or it is in memory
+	last *Answer // of the attempt before; nil if the body needn't be opened again
 
 	// Set before the request is sent.
 	ctx    context.Context
@@ -322,7 +323,7 @@ func (us *uploads) finish() (err error) {
 		defer us.mu.Unlock()
 		err = us.err
 		us.x, us.all, us.body = nil, nil, nil // a response's Request may keep us
-		us.memory, us.ctx, us.fill = nil, nil, nil
+		us.memory, us.ctx, us.fill, us.last = nil, nil, nil, nil
 	}()
 	us.close()
 	return nil // see above
