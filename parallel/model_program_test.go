@@ -17,6 +17,7 @@ type program struct {
 	network          bool // net/http and a server, in place of the test's own transport
 	ahead            int  // of the client; 0 means the default
 	retries          bool // there is a Retry
+	takes            bool // there are options Take and To
 	shares           []shares
 	runs             int // how many goroutines open main
 	main             scope
@@ -135,6 +136,9 @@ type spec struct {
 	laters int           // how often it returns Later
 	later  time.Duration // for how long
 	tokens bool          // it opens a block with its request's context
+
+	take  picking
+	takes time.Duration // how long Take takes
 }
 
 type result int
@@ -178,7 +182,7 @@ type decoder struct {
 	left []byte
 	ops  int
 
-	retries, laters bool
+	retries, laters, takes bool
 }
 
 func (d *decoder) next() int {
@@ -217,6 +221,7 @@ func decode(b []byte) *program {
 	pr.runs = 1
 	pr.retries, d.retries = flags&8 != 0, flags&8 != 0
 	d.laters = pr.waits && flags&16 != 0
+	pr.takes, d.takes = flags&128 != 0, flags&128 != 0
 	if flags&32 != 0 {
 		pr.ahead = []int{1, 2, 7, 1000}[d.next()%4]
 	}
@@ -316,6 +321,9 @@ func (d *decoder) spec() spec {
 		b := d.next()
 		s.laters, s.tokens = []int{0, 0, 0, 1, 1, 4}[b%6], b/6%4 == 3
 		s.later = []time.Duration{time.Nanosecond, 10 * time.Millisecond, 33 * time.Millisecond, time.Second}[b/24%4]
+	}
+	if d.takes {
+		d.takeSpec(&s)
 	}
 	return s
 }
@@ -461,6 +469,9 @@ func (s spec) String() string {
 	}
 	if s.fails > 0 || s.panics {
 		fmt.Fprintf(&b, " (before: %d times %v; Retry returns %v, %d times, panics: %v)", s.fails, s.failure, s.pause, s.again, s.panics)
+	}
+	if s.take != takesNot {
+		fmt.Fprintf(&b, " (Take: %v after %v)", s.take, s.takes)
 	}
 	if s.laters > 0 || s.tokens {
 		fmt.Fprintf(&b, " (Wait: %d times Later(%v), token: %v)", s.laters, s.later, s.tokens)

@@ -195,6 +195,8 @@ type record struct {
 	paused      bool      // it gave back its slot, for another attempt or a Later
 	notBefore   time.Time // end of the pause
 	laters      int       // Laters that Wait returned
+	took        int       // the last attempt in which Take was called
+	written     []byte    // to the writer of Take, in the last attempt, or of To
 }
 
 func (w *world) problem(format string, args ...any) {
@@ -339,7 +341,7 @@ func (w *world) retry(a parallel.Attempt) (time.Duration, bool) {
 		bad("%+v, and it was sent %d times", a, r.began)
 	case !a.Done.Equal(now) || a.Sent.After(r.enteredAt) || a.Sent.Before(r.notBefore):
 		bad("sent %v, done %v; it was entered at %v, paused until %v, and now is %v", a.Sent, a.Done, r.enteredAt, r.notBefore, now)
-	case r.upload || r.refused || r.panicked:
+	case r.upload || r.refused || r.panicked || !r.retried():
 		bad("it can't be sent again")
 	case !r.canceledAt.IsZero() && now.After(r.canceledAt) || !r.b.endedAt.IsZero() && now.After(r.b.endedAt):
 		bad("it was canceled at %v, and its block ended at %v", r.canceledAt, r.b.endedAt)
@@ -879,7 +881,7 @@ func (b *block) look() {
 func (r *record) url() string { return fmt.Sprintf("http://%s/?n=%d", r.spec.host, r.n) }
 
 func (r *record) options(more ...parallel.Option) []parallel.Option {
-	return append(more, parallel.After(r.spec.after), parallel.Timeout(r.spec.timeout))
+	return append(more, parallel.After(r.spec.after), parallel.Timeout(r.spec.timeout), r.takes())
 }
 
 func (b *block) get(s spec) *record {
@@ -1362,8 +1364,8 @@ func (w *world) checkRequest(r *record) error {
 	if err == nil {
 		got, e := io.ReadAll(resp.Body)
 		switch {
-		case e != nil || !bytes.Equal(got, r.text()):
-			bad("body = %q, %v", got, e)
+		case e != nil || !bytes.Equal(got, r.kept()) || !bytes.Equal(r.written, r.received()):
+			bad("body = %q, %v, and its writer has %q", got, e, r.written)
 		case resp.StatusCode != r.plannedLocked().status() || resp.Header.Get("N") != strconv.Itoa(r.n):
 			bad("status %d, header %v", resp.StatusCode, resp.Header)
 		case r.entered < 1 || w.program.network && r.came < 1:
@@ -1421,7 +1423,11 @@ var errAny = errors.New("an error")
 // fails returns the error with which r fails by itself, or nil if it gets a
 // response.
 func (r *record) fails() error {
-	switch r.plannedLocked().result {
+	s := r.plannedLocked()
+	if s.take == takesError && s.comes() {
+		return errTake
+	}
+	switch s.result {
 	case undialed:
 		return syscall.ECONNREFUSED
 	case broken:
