@@ -14,7 +14,8 @@ import (
 
 // Go calls fn at once, on a goroutine of the block, and returns a handle for
 // its result. Use it for a sequence of requests, a fallback, a query, or a
-// computation. Go does not block. All functions start immediately; to run many,
+// computation. If the result is not a response, use the function [Go] of this
+// package. Go does not block. All functions start immediately; to run many,
 // use [Each].
 //
 // fn runs in a block of its own within this one. The Context of that block ends

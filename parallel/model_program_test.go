@@ -110,6 +110,13 @@ type op struct {
 	leave ending
 }
 
+// returnsResponse reports whether a function started with Go returns the
+// response of one of its handles.
+func (o op) returnsResponse() bool { return o.n%2 == 1 }
+
+// returnsValue reports whether a function started with Go returns a value.
+func (o op) returnsValue() bool { return o.n%4 == 2 }
+
 // A spec says how one request ends, unless something else ends it first.
 type spec struct {
 	host    string
@@ -408,7 +415,14 @@ func (o op) print(b *strings.Builder, indent string) {
 	case opRefused:
 		line("p.Get(%v, refuse)", o.reqs[0])
 	case opGo:
-		o.sub.print(b, indent, fmt.Sprintf("p.Go(%d, func(p)", o.n%2))
+		call := "p.Go(func(p)"
+		switch {
+		case o.returnsValue():
+			call = "parallel.Go(p, func(p)"
+		case o.returnsResponse():
+			call = fmt.Sprintf("p.Go(func(p), returning h[%d].Response()", o.n)
+		}
+		o.sub.print(b, indent, call)
 	case opSpawn:
 		o.sub.print(b, indent, "go func()")
 	case opBlock:

@@ -164,6 +164,7 @@ type record struct {
 	refused bool
 	racers  []*record
 	inner   *block // of a Go function
+	value   bool   // the Go function returns the record as its value
 
 	h *pending.Pending
 
@@ -908,7 +909,8 @@ func (b *block) request(o op) {
 // function starts a function with Go.
 func (b *block) function(o op) *record {
 	r := b.record("Go", spec{})
-	return b.add(r, b.p.Go(func(p *parallel.Parallel) (*http.Response, error) {
+	r.value = o.returnsValue()
+	fn := func(p *parallel.Parallel) (*http.Response, error) {
 		inner := b.w.block(p, b, o.sub)
 		var resp *http.Response
 		var err error
@@ -924,7 +926,7 @@ func (b *block) function(o op) *record {
 			}
 		}()
 		how := inner.run(o.sub)
-		if of := inner.pick(o.n); how == byReturn && of != nil && o.n%2 == 1 {
+		if of := inner.pick(o.n); how == byReturn && of != nil && o.returnsResponse() {
 			resp, err = inner.ask(of, false)
 		}
 		left = how
@@ -937,16 +939,29 @@ func (b *block) function(o op) *record {
 			runtime.Goexit()
 		}
 		return resp, err
-	}))
+	}
+	if r.value {
+		return b.add(r, parallel.Go(b.p, func(p *parallel.Parallel) (*record, error) {
+			_, err := fn(p)
+			return r, err
+		}))
+	}
+	return b.add(r, b.p.Go(fn))
 }
 
 // ask waits for r.
 func (b *block) ask(r *record, body bool) (*http.Response, error) {
 	var resp *http.Response
 	var err error
-	if body {
+	switch {
+	case body && r.value:
+		var v *record
+		if v, err = pending.As[*record](r.h); err == nil && v != r {
+			b.w.problem("As of %v returned %v", r, v)
+		}
+	case body:
 		_, err = r.h.Bytes()
-	} else {
+	default:
 		resp, err = r.h.Response()
 	}
 	b.claim(r)
@@ -1462,9 +1477,40 @@ func (w *world) checkRace(r *record) {
 			w.problem("%v was decided, and %v sent %v later", r, racer, racer.enteredAt.Sub(r.completed))
 		}
 	}
+	leaves := r.leaves()
+	switch v, e := pending.As[*record](r.h); {
+	case err != nil && e != err:
+		w.problem("%v failed with %v, and As with %v", r, err, e)
+	case err == nil && e == nil && (!v.value || !slices.Contains(leaves, v)):
+		w.problem("As of %v returned %v, which is no value of a racer", r, v)
+	case err == nil && e != nil && resp.Header.Get("N") == "" &&
+		!slices.ContainsFunc(leaves, func(l *record) bool { return l.what == "Go" && !l.value }):
+		w.problem("%v was won by a value, and As failed with %v", r, e)
+	}
 	if errors.Is(err, pending.ErrNotSent) && !notSent && !r.b.endedAt.IsZero() && r.completed.Before(r.b.endedAt) {
 		w.problem("%v matches ErrNotSent, and not all of its racers do: %v", r, err)
 	}
+}
+
+// leaves returns the racers of a Race that are not Races, and those of the
+// Races among them.
+func (r *record) leaves() (all []*record) {
+	seen := make(map[*record]bool)
+	todo := []*record{r}
+	for len(todo) > 0 {
+		r := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if r.what != "race" {
+			all = append(all, r)
+		}
+		for _, racer := range r.racers {
+			if !seen[racer] {
+				seen[racer] = true
+				todo = append(todo, racer)
+			}
+		}
+	}
+	return all
 }
 
 // checkFunction checks that the result of a function is unchanged.
@@ -1489,5 +1535,16 @@ func (w *world) checkFunction(r *record) {
 		}
 	case err != r.result:
 		w.problem("%v returned %v, and its error is %v", r, r.result, err)
+	}
+	if !r.value {
+		return
+	}
+	switch v, e := pending.As[*record](r.h); {
+	case e != err:
+		w.problem("%v failed with %v, and As with %v", r, err, e)
+	case err == nil && v != r:
+		w.problem("As of %v returned %v", r, v)
+	case err != nil && v != nil:
+		w.problem("%v failed, and As returned %v", r, v)
 	}
 }

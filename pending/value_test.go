@@ -155,6 +155,9 @@ func TestAs_otherMethods(t *testing.T) {
 // Promise 30: a Race may have requests and functions as racers. As reads the
 // winner.
 func TestAs_race(t *testing.T) {
+	if got := result[price](pending.Race(returning(price{7}), nil)); got != (price{7}) {
+		t.Errorf("As() of a Race with a value that was there = %v, want it", got)
+	}
 	for _, test := range []struct {
 		name          string
 		request, work string // how long they take
