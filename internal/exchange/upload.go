@@ -149,7 +149,9 @@ func (x *Exchange) attach(req *http.Request, ctx context.Context) error {
 	}
 	if us.memory != nil {
 		us.length = us.memory.Len()
-		req.Body = us.fromMemory(us.memory)
+		if us.body != nil || us.shows {
+			req.Body = us.fromMemory(us.memory)
+		}
 	}
 	return nil
 }
