@@ -2,10 +2,13 @@ package client_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,31 +54,54 @@ func heap() uint64 {
 
 const mib = 1 << 20
 
-// BenchmarkLoadMillion sends a million requests through Each. The heap should
-// be as large at the end as after 10,000.
+// BenchmarkLoadMillion sends a million requests through Each, or ten thousand
+// that each write a file. The heap should be as large at the end as after the
+// first hundredth.
 func BenchmarkLoadMillion(b *testing.B) {
+	folder := b.TempDir()
+	memory := parallel.Take(func(*http.Response) (io.Writer, error) { return nil, nil })
+	drop := parallel.Take(func(*http.Response) (io.Writer, error) { return io.Discard, nil })
+	for _, load := range []struct {
+		name  string
+		total int
+		opts  func(i int) []parallel.Option
+	}{
+		{"plain", 1_000_000, func(int) []parallel.Option { return nil }},
+		{"Take=memory", 1_000_000, func(int) []parallel.Option { return []parallel.Option{memory} }},
+		{"Take=writer", 1_000_000, func(int) []parallel.Option { return []parallel.Option{drop} }},
+		{"File", 10_000, func(i int) []parallel.Option {
+			return []parallel.Option{parallel.File(filepath.Join(folder, strconv.Itoa(i)))}
+		}},
+	} {
+		b.Run(load.name, func(b *testing.B) { loadThroughEach(b, load.total, load.opts) })
+	}
+}
+
+// loadThroughEach sends total requests through Each, with the options that opts
+// returns for each.
+func loadThroughEach(b *testing.B, total int, opts func(i int) []parallel.Option) {
 	srv, open := loadServer(b, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "here") })
 	tr := client.NewTransport()
 	defer tr.CloseIdleConnections()
 	c := client.Client{HTTP: &http.Client{Transport: tr}}
-	for b.Loop() {
-		const total = 1_000_000
-		numbers := func(yield func(int) bool) {
-			for i := range total {
-				if !yield(i) {
-					return
-				}
+	numbers := func(yield func(int) bool) {
+		for i := range total {
+			if !yield(i) {
+				return
 			}
 		}
+	}
+	for b.Loop() {
 		var done int
 		var early, late uint64
 		c.Parallel(b.Context(), func(p *parallel.Parallel) error {
-			for _, h := range parallel.Each(p, numbers, func(int) *pending.Pending { return p.Get(srv.URL) }) {
+			start := func(i int) *pending.Pending { return p.Get(srv.URL, opts(i)...) }
+			for _, h := range parallel.Each(p, numbers, start) {
 				if _, err := h.Bytes(); err != nil {
 					b.Fatal(err)
 				}
 				switch done++; done {
-				case 10_000:
+				case total / 100:
 					early = heap()
 				case total:
 					late = heap()
@@ -86,8 +112,9 @@ func BenchmarkLoadMillion(b *testing.B) {
 		if done != total {
 			b.Fatalf("%d requests are done, want %d", done, total)
 		}
-		b.ReportMetric(float64(early)/mib, "MiB-heap-at-10,000")
+		b.ReportMetric(float64(early)/mib, "MiB-heap-at-1%")
 		b.ReportMetric(float64(late)/mib, "MiB-heap-at-the-end")
+		b.ReportMetric(float64(late)/float64(early), "end/1%")
 		b.ReportMetric(float64(open.Load()), "connections")
 	}
 }
