@@ -31,7 +31,7 @@ func (b *Buffer) receive(resp *http.Response, method string, limit int64, taken 
 		return nil, 0, taken.err
 	}
 	if taken != nil && taken.to != nil {
-		n, err = io.Copy(taken, resp.Body)
+		n, err = copyBody(taken, resp.Body, declared)
 		if taken.err != nil { // which a WriteTo of the body may hide
 			err = taken.err
 		}
@@ -82,6 +82,16 @@ func declaredLength(resp *http.Response, method string) int64 {
 		return 0
 	}
 	return max(resp.ContentLength, 0)
+}
+
+// copyBody copies body to to, through a buffer no larger than the declared
+// length. io.Copy would allocate 32 KiB for a body of a hundred bytes.
+func copyBody(to io.Writer, body io.Reader, declared int64) (int64, error) {
+	var buf []byte // nil: of io.Copy's size
+	if _, ok := body.(io.WriterTo); !ok && 0 < declared && declared < 32<<10 {
+		buf = make([]byte, declared)
+	}
+	return io.CopyBuffer(to, body, buf)
 }
 
 // A taking passes the body of a response to the writer that a Pick returns. (It
