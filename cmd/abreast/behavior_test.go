@@ -90,6 +90,35 @@ func TestFlags_timeouts(t *testing.T) {
 	}
 }
 
+// A download of any length may take its time, but not stall.
+func TestFlags_stall(t *testing.T) {
+	t.Parallel()
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for range 5 {
+			io.WriteString(w, "part")
+			http.NewResponseController(w).Flush()
+			<-time.After(100 * time.Millisecond)
+		}
+		if r.URL.Path == "/stalls" {
+			<-r.Context().Done()
+		}
+	})
+	got := abreast(t, strings.NewReader(up+"/\n"+up+"/stalls"), "-ordered", "-timeout", "0", "-stall", "0.4", "-retries", "0")
+	if len(got.records) != 2 || got.records[0].Kind != "" || got.records[1].Kind != lines.Timeout || got.records[1].Bytes != 20 {
+		t.Errorf("got %+v; it says:\n%s", got.records, got.stderr)
+	}
+}
+
+// The error of a status has what the server says.
+func TestOutput_reason(t *testing.T) {
+	t.Parallel()
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no such \x1b[31muser", 404) })
+	got := abreast(t, nil, up)
+	if len(got.records) != 1 || got.records[0].Error != `404 Not Found: "no such \x1b[31muser\n"` {
+		t.Errorf("got %+v", got.records)
+	}
+}
+
 // After N failures no line is begun.
 func TestFlags_fail(t *testing.T) {
 	t.Parallel()

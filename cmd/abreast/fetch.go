@@ -175,18 +175,22 @@ func (it *fetch) result(h *pending.Pending) *lines.Result {
 			r.Headers[name] = strings.Join(values, ", ")
 		}
 	}
+	body, err := h.Bytes()
+	var status *pending.StatusError
+	if errors.As(err, &status) {
+		body = status.Bytes()
+		r.Error = lines.Reason(withoutURL(status))
+	}
 	if it.fetcher.opts.withBody && r.File == "" {
-		r.SetBody(o.Response.Header, bodyOf(h))
+		r.SetBody(o.Response.Header, body)
 	}
 	return &r
 }
 
-// bodyOf returns the body of a handle's response, whatever its status.
-func bodyOf(h *pending.Pending) []byte {
-	body, err := h.Bytes()
-	var status *pending.StatusError
-	if errors.As(err, &status) {
-		body, _ = io.ReadAll(status.Response.Body)
-	}
-	return body
+// withoutURL returns the error of a status with the server's reason, and without
+// the URL, which stands beside it.
+func withoutURL(e *pending.StatusError) error {
+	resp := *e.Response
+	resp.Request = nil
+	return &pending.StatusError{Response: &resp}
 }

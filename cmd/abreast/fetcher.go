@@ -47,6 +47,7 @@ func newFetcher(o *options, bodies *folder, drawn *pictures, jar http.CookieJar)
 		Limit:     o.limit,
 		HostLimit: o.hostLimit,
 		Timeout:   time.Duration(o.timeout),
+		Stall:     time.Duration(o.stall),
 		MaxBody:   f.inMemory(),
 		Wait:      f.wait,
 		Observe:   f.observe,

@@ -82,7 +82,7 @@ func TestOutput_printable(t *testing.T) {
 	if text := got.stdout + got.stderr; strings.ContainsAny(text, "\x1b\u009b\u202e") || len(got.records) != 2 {
 		t.Errorf("the output is %.2000q", text)
 	}
-	if r := byLine(t, got.records)[1]; !strings.HasPrefix(r.Error, "404 \u009b31m\x1bx") || len(r.Error) > 2000 {
+	if r := byLine(t, got.records)[1]; !strings.HasPrefix(r.Error, `"404 \u009b31m\x1bx`) || len(r.Error) > 2000 {
 		t.Errorf("the error has %d bytes: %.100q", len(r.Error), r.Error)
 	}
 	missing := abreast(t, nil, "\u009b31m")
