@@ -1,0 +1,177 @@
+// Command programs compares the program abreast with curl -Z, wget2 and aria2c, where
+// they are installed: one list of small URLs of a server on loopback, 100 at a time, to
+// nowhere and to files. All of them run in turn, for several rounds; the medians are
+// reported. With -million it runs abreast alone over a million URLs, and reports its
+// memory.
+//
+//	go run -C bench ./programs
+//	go run -C bench ./programs -million
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// bodyLength is the length of a body, in bytes.
+const bodyLength = 200
+
+func main() {
+	log.SetFlags(0)
+	n := flag.Int("n", 10_000, "`URLs` in the list")
+	rounds := flag.Int("rounds", 5, "rounds")
+	million := flag.Bool("million", false, "abreast alone, a million URLs")
+	flag.Parse()
+	dir, err := os.MkdirTemp("", "programs-")
+	if err == nil {
+		err = run(dir, *n, *rounds, *million)
+		os.RemoveAll(dir)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(dir string, n, rounds int, million bool) error {
+	address, err := serve()
+	if err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-C", "../cmd/abreast", "-o", filepath.Join(dir, "abreast"))
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building abreast: %w\n%s", err, out)
+	}
+	if million {
+		n, rounds = 1_000_000, 1
+	}
+	l := list{dir: dir, address: address, n: n}
+	if err := l.write(); err != nil {
+		return err
+	}
+	all := l.contenders()
+	if million {
+		all = all[:1]
+	}
+	for range rounds {
+		for _, c := range all {
+			if err := c.run(&l); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Printf("%d URLs, %d bytes each, 100 at a time; median of %d rounds\n\n", n, bodyLength, rounds)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "program\twall\tCPU\tpeak memory")
+	for _, c := range all {
+		fmt.Fprintf(w, "%s\t%.2f s\t%.2f s\t%.0f MB\n", c.name, median(c.wall), median(c.cpu), median(c.peak))
+	}
+	return w.Flush()
+}
+
+// serve starts the server.
+func serve() (address string, err error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	body := []byte(strings.Repeat("x", bodyLength))
+	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/plain")
+		w.Write(body)
+	}))
+	return l.Addr().String(), nil
+}
+
+// A list is the list of URLs, in the form of each program.
+type list struct {
+	dir, address string
+	n            int
+}
+
+func (l *list) path(name string) string { return filepath.Join(l.dir, name) }
+
+func (l *list) write() error {
+	var urls, toNowhere, toFiles strings.Builder
+	for i := range l.n {
+		url := fmt.Sprintf("http://%s/item/%d", l.address, i)
+		fmt.Fprintln(&urls, url)
+		fmt.Fprintf(&toNowhere, "url=%q\noutput=%q\n", url, os.DevNull)
+		fmt.Fprintf(&toFiles, "url=%q\noutput=%q\n", url, filepath.Join(l.path("files"), fmt.Sprint(i)))
+	}
+	for name, text := range map[string]string{
+		"urls": urls.String(), "curl-nowhere": toNowhere.String(), "curl-files": toFiles.String(),
+	} {
+		if err := os.WriteFile(l.path(name), []byte(text), 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A contender is a program with its flags.
+type contender struct {
+	name            string
+	args            []string
+	files           bool      // it writes files
+	wall, cpu, peak []float64 // seconds and MB, of each round
+}
+
+// contenders returns the programs that are installed, abreast to nowhere first.
+func (l *list) contenders() (all []*contender) {
+	for _, c := range []*contender{
+		{name: "abreast, to nowhere", args: []string{l.path("abreast"), "-quiet", "-out", os.DevNull, l.path("urls")}},
+		{name: "curl -Z, to nowhere", args: []string{"curl", "-s", "-Z", "--parallel-max", "100", "-K", l.path("curl-nowhere")}},
+		{name: "wget2, to nowhere", args: []string{"wget2", "-q", "--max-threads=100", "-O", os.DevNull, "-i", l.path("urls")}},
+		{name: "abreast, to files", files: true, args: []string{l.path("abreast"), "-quiet", "-out", os.DevNull, "-dir", l.path("files"), l.path("urls")}},
+		{name: "curl -Z, to files", files: true, args: []string{"curl", "-s", "-Z", "--parallel-max", "100", "-K", l.path("curl-files")}},
+		{name: "wget2, to files", files: true, args: []string{"wget2", "-q", "--max-threads=100", "-P", l.path("files"), "-i", l.path("urls")}},
+		{name: "aria2c, to files", files: true, args: []string{"aria2c", "-q", "-j", "100", "-d", l.path("files"), "-i", l.path("urls")}},
+	} {
+		if _, err := exec.LookPath(c.args[0]); err != nil {
+			fmt.Fprintln(os.Stderr, "left out:", c.name, "(it is not installed)")
+			continue
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// run runs a contender once, and checks that it has written all files.
+func (c *contender) run(l *list) error {
+	if err := os.Mkdir(l.path("files"), 0o777); err != nil {
+		return err
+	}
+	defer os.RemoveAll(l.path("files"))
+	cmd := exec.Command(c.args[0], c.args[1:]...)
+	cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
+	start := time.Now()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	c.wall = append(c.wall, time.Since(start).Seconds())
+	c.cpu = append(c.cpu, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
+	c.peak = append(c.peak, peakMemory(cmd.ProcessState)/1e6)
+	if c.files {
+		names, err := os.ReadDir(l.path("files"))
+		if err != nil || len(names) != l.n {
+			return fmt.Errorf("%s has written %d files, want %d (%w)", c.name, len(names), l.n, err)
+		}
+	}
+	return nil
+}
+
+func median(all []float64) float64 {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
