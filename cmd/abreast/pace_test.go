@@ -30,7 +30,6 @@ func turns(t *testing.T, p *pace, costs ...int) (all []time.Duration) {
 }
 
 func TestPace_rates(t *testing.T) {
-	const s = time.Second
 	for _, tt := range []struct {
 		name            string
 		requests, costs rate.Limit
