@@ -52,18 +52,27 @@ func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	if !d.plain || req.URL.User != nil {
 		return d.client.Do(withTrail(req))
 	}
-	var header http.Header
-	if len(req.Header) > 0 {
-		header = req.Header.Clone()
-	}
+	header := copyOf(req.Header)
 	resp, err := d.hops.RoundTrip(req)
 	if err == nil && resp.StatusCode/100 != 3 && resp.Body != nil {
 		return resp, nil
 	}
+	return d.goOn(req, header, resp, err)
+}
 
-	// http.Client makes the next hops from a request with the header as it was
-	// before the first hop. The transport may have changed the header that it
-	// was given, or may still be reading it.
+// copyOf returns a copy of header, or nil if it is empty.
+func copyOf(header http.Header) http.Header {
+	if len(header) == 0 {
+		return nil
+	}
+	return header.Clone()
+}
+
+// goOn has the http.Client go on from resp and err, with which the first hop of
+// req came back. header is that of req before the first hop: http.Client makes
+// the next hops with it. The transport may have changed the header that it was
+// given, or may still be reading it.
+func (d *dispatcher) goOn(req *http.Request, header http.Header, resp *http.Response, err error) (*http.Response, error) {
 	if header == nil {
 		header = make(http.Header)
 	}

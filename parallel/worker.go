@@ -14,10 +14,12 @@ import (
 // what the queue has next for the same block. It completes each handle, whether
 // user code returns, panics or ends the goroutine.
 //
-// A worker is allocated, and does not stand on the stack of its goroutine. Few
-// functions of this library are on that stack below net/http's, which take most
-// of it. So a stack of 4 KiB is enough. Otherwise a goroutine that sends one
-// request would spend a tenth of its time on growing its stack.
+// A worker is allocated, and does not stand on the stack of its goroutine. The
+// functions of this library that are on that stack below net/http's (run, send,
+// Exchange.Do and those of package client) have few variables. They take 600
+// bytes, so that a stack of 4 KiB is enough. With 1,300 bytes it is not, and a
+// goroutine that sends one request spends up to a tenth of its time on growing
+// its stack: see runtime.newstack in a profile.
 type worker struct {
 	s    *sending        // nil once there is nothing more to send
 	a    exchange.Answer // of the exchange of s
@@ -54,35 +56,21 @@ func (s *sending) workLocked() {
 // took. For shorter bodies it would slow such a program down.
 const longBody = 2 << 20
 
-// run sends requests until the queue has no more for this block.
+// run sends requests until the queue has no more for this block. It is on the
+// stack while net/http sends a request, and has no variables for that reason.
 func (w *worker) run() {
 	defer w.cutShort()
 	for w.s != nil {
-		yields := false
-		w.send()
-		switch pause, again := w.judge(); {
-		case w.a.Later > 0:
-			w.s = w.s.p.queue.later(w.s, w.s.SameAttempt(), w.a.Later)
-		case again:
-			w.s = w.s.p.queue.again(w.s, w.s.NextAttempt(&w.a), pause)
-		default:
-			w.step = finishes
-			w.s.finish(&w.a)
-			yields = len(w.a.Body) >= longBody
-			w.s = w.complete()
-		}
-		w.a, w.step = exchange.Answer{}, sends
-		if yields && w.s != nil {
-			runtime.Gosched()
-		}
+		w.begin()
+		w.catcher.Try(w.send)
+		w.close()
+		w.goOn()
 	}
 }
 
-// send makes one attempt: it sends the request, reads the response, and closes
-// the exchange. If Wait returned a Later, that is no attempt, and the exchange
-// stays open for SameAttempt.
-func (w *worker) send() {
-	s, returned := w.s, false
+// begin counts an attempt, and notes when it got its slot.
+func (w *worker) begin() {
+	s := w.s
 	s.attempts++
 	if s.observed != nil && s.attempts == 1 {
 		s.observed.sent = time.Now()
@@ -93,13 +81,23 @@ func (w *worker) send() {
 			s.withWatcher(func(to attempts.Watcher) { to.Begins(w.sent) })
 		}
 	}
-	w.catcher.Try(func() {
-		s.Do(s.context(), &s.p.settings.Settings, s, &w.buf, &w.a)
-		returned = true
-	})
-	if !returned {
+}
+
+// send sends the request and reads the response. It sets step as it returns.
+func (w *worker) send() {
+	s := w.s
+	s.Do(s.context(), &s.p.settings.Settings, s, &w.buf, &w.a)
+	w.step = closes
+}
+
+// close closes the exchange. If Wait returned a Later, that is no attempt, and
+// the exchange stays open for SameAttempt.
+func (w *worker) close() {
+	s := w.s
+	if w.step != closes { // send panicked
 		s.Abort(&w.a, s.Guard.Caught(w.catcher.Recovered()))
 		w.catcher = panics.Catcher{} // which keeps the first
+		w.step = closes
 	}
 	if w.a.Later > 0 {
 		if s.observed != nil && s.attempts == 1 {
@@ -108,9 +106,29 @@ func (w *worker) send() {
 		s.attempts--
 		return
 	}
-	w.step = closes
 	s.Close(&w.a)
 	w.step = judges
+}
+
+// goOn queues the request again, or completes it, and takes the request to send
+// next.
+func (w *worker) goOn() {
+	yields := false
+	switch pause, again := w.judge(); {
+	case w.a.Later > 0:
+		w.s = w.s.p.queue.later(w.s, w.s.SameAttempt(), w.a.Later)
+	case again:
+		w.s = w.s.p.queue.again(w.s, w.s.NextAttempt(&w.a), pause)
+	default:
+		w.step = finishes
+		w.s.finish(&w.a)
+		yields = len(w.a.Body) >= longBody
+		w.s = w.complete()
+	}
+	w.a, w.step = exchange.Answer{}, sends
+	if yields && w.s != nil {
+		runtime.Gosched()
+	}
 }
 
 // judge reports whether the request is sent again, and after which pause. It

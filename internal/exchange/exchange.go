@@ -120,14 +120,26 @@ func AsLater(err error) (d time.Duration, ok bool) {
 //
 // owner is the request as its block knows it: a redirect's hop waits for its
 // host through owner, and a panic in a dial is reported to it.
+//
+// Do is on the stack while net/http sends the request, so it has few variables
+// of its own: parallel's worker says why.
 func (x *Exchange) Do(block context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
+	if req := x.prepare(block, s, owner, a); req != nil {
+		resp, err := s.Send(req)
+		x.conclude(block, resp, err, s, buf, a)
+	}
+}
+
+// prepare calls Wait, starts the timeout, and returns the request as it is to
+// be sent. It returns nil, and sets a, if the request is not to be sent.
+func (x *Exchange) prepare(block context.Context, s *Settings, owner conns.Owner, a *Answer) *http.Request {
 	ctx, err := x.begin(block, s, a)
 	if err != nil {
 		x.Refuse(a, err)
-		return
+		return nil
 	}
 	if a.Later > 0 {
-		return
+		return nil
 	}
 	x.conns = conns.New(owner, x.startClock(s))
 	req := x.Ask.ToSend(x.conns.Watch(ctx, x.Ask.Method()))
@@ -136,14 +148,13 @@ func (x *Exchange) Do(block context.Context, s *Settings, owner conns.Owner, buf
 		if last := x.uploads.last; last != nil && ctx.Err() == nil {
 			*a = *last
 			a.Retriable = false
-			return
+			return nil
 		}
 		why, _ := x.cause(block, s, err)
 		x.Refuse(a, why)
-		return
+		return nil
 	}
-	resp, err := s.Send(req)
-	x.conclude(block, resp, err, s, buf, a)
+	return req
 }
 
 // conclude sets a from what Send returned. It reads the body of a response. For
