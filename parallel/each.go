@@ -23,8 +23,8 @@ import (
 // start makes the handle of an item: it is p.Get or p.Head for items that are
 // URLs, or a function that calls the methods of p, [Go] or pending.Race. It may
 // return one handle for several items: each of them is yielded. If start is nil
-// or returns a nil handle, Each yields a handle that failed. If items is nil, Each yields nothing. Each claims the handles: Next
-// does not yield them.
+// or returns a nil handle, Each yields a handle that failed. If items is nil,
+// Each yields nothing. Each claims the handles: Next does not yield them.
 //
 // Each pulls an item when it needs one. It starts at most Config.Ahead items
 // ahead of what it has yielded: by default twice the block's Limit, or 200

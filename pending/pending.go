@@ -18,10 +18,10 @@ import (
 // error, and its result never changes. It remains usable after its block has
 // ended: by then it is done. Handles can be compared and used as keys of a map.
 //
-// Response, Bytes, JSON, As, All and Race claim the handle when they are called:
-// Next and Arrivals of its block then skip it. All methods are safe for use by
-// multiple goroutines. A nil or zero Pending is done, with an error that says
-// so.
+// Response, Bytes, JSON, As, All and Race claim the handle when they are
+// called: Next and Arrivals of its block then skip it. All methods are safe for
+// use by multiple goroutines. A nil or zero Pending is done, with an error that
+// says so.
 type Pending struct {
 	// home is the block's Arrivals until the handle is done, and nil from then
 	// on. It becomes nil under home.mu, after the result was written. A
@@ -126,10 +126,10 @@ var closed = func() chan struct{} {
 // or its error. It can be called any number of times, also by several
 // goroutines at once.
 //
-// A status outside 2xx is no error here; Bytes and JSON require 2xx. The body
-// of the response is whole and in memory, and need not be closed. Each call
-// returns an http.Response of its own, whose Body reads from the start. The
-// maps in it (Header, Trailer) and its Request are shared and must not be
+// A status outside 2xx is no error here; Bytes, JSON and As require 2xx. The
+// body of the response is whole and in memory, and need not be closed. Each
+// call returns an http.Response of its own, whose Body reads from the start.
+// The maps in it (Header, Trailer) and its Request are shared and must not be
 // modified.
 //
 // The error of a request is a *url.Error with the method and URL of the
@@ -258,8 +258,9 @@ func (h *Pending) Request() *http.Request {
 }
 
 // Done returns a channel that is closed when the handle is done. From then on
-// Response, Bytes and JSON do not block. Every call returns the same channel,
-// or one that is closed already. Done does not block and claims nothing.
+// Response, Bytes, JSON and As do not block. Every call returns the same
+// channel, or one that is closed already. Done does not block and claims
+// nothing.
 //
 // Completing the handle is the last step of a request. After the channel is
 // closed, no Write to the writer of the request's Take or To runs, and no Read

@@ -50,9 +50,9 @@ import (
 // requests that are expected to be slow at once. A hedged POST may be carried
 // out twice.
 //
-// Racers must not share the writer of a Take or To, or the name of a File. A nil
-// handle counts as a failure. A Race of no handles is done, with an error that
-// says so.
+// Racers must not share the writer of a Take or To, or the name of a File. A
+// nil handle counts as a failure. A Race of no handles is done, with an error
+// that says so.
 func Race(hs ...*Pending) *Pending {
 	if len(hs) == 0 {
 		return failed(errors.New("Race called with no handles"))
