@@ -127,6 +127,7 @@ type spec struct {
 	lag     time.Duration // from the end of the context to the transport's return
 	after   time.Duration
 	timeout time.Duration // 0 means the client's
+	stall   time.Duration // 0 means none
 	wait    result        // of the client's Wait: ok, broken, panics_, or stalls, which ignores its context
 	waits   time.Duration
 	own     time.Duration // for Do: when its context ends; 0 means never
@@ -312,6 +313,7 @@ func (d *decoder) spec() spec {
 		lag:     time.Duration(c/64*25) * time.Millisecond,
 		after:   d.seldom(4, 35),
 		timeout: d.seldom(4, 45),
+		stall:   []time.Duration{0, 0, 0, 0, 0, 25 * time.Millisecond, 60 * time.Millisecond, time.Hour}[hop/8%8],
 		wait:    []result{ok, ok, ok, stalls, ok, stalls, broken, panics_}[c/5%8],
 		waits:   time.Duration(b%3*15) * time.Millisecond,
 		own:     d.seldom(4, 30),
@@ -473,7 +475,7 @@ func (s spec) String() string {
 	for _, part := range []struct {
 		name string
 		d    time.Duration
-	}{{"lag", s.lag}, {"After", s.after}, {"Timeout", s.timeout}, {"own context", s.own}} {
+	}{{"lag", s.lag}, {"After", s.after}, {"Timeout", s.timeout}, {"Stall", s.stall}, {"own context", s.own}} {
 		if part.d != 0 {
 			fmt.Fprintf(&b, ", %s %v", part.name, part.d)
 		}

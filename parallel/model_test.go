@@ -371,8 +371,12 @@ func (w *world) retry(a parallel.Attempt) (time.Duration, bool) {
 
 // checkTimeLocked checks the time of an attempt that has ended.
 func (w *world) checkTimeLocked(r *record, ended time.Time) {
-	if d := ended.Sub(r.enteredAt); d > r.timeout()+r.spec.lag {
-		w.problemLocked("%v took %v, of a Timeout of %v and %v more", r, d, r.timeout(), r.spec.lag)
+	limit, s := r.timeout(), r.plannedLocked()
+	if s.stall > 0 && s.result == stalls && s.hop == "" {
+		limit = min(limit, s.stall)
+	}
+	if d := ended.Sub(r.enteredAt); d > limit+s.lag {
+		w.problemLocked("%v took %v, of a Timeout or Stall of %v and %v more", r, d, limit, s.lag)
 	}
 }
 
@@ -882,7 +886,7 @@ func (b *block) look() {
 func (r *record) url() string { return fmt.Sprintf("http://%s/?n=%d", r.spec.host, r.n) }
 
 func (r *record) options(more ...parallel.Option) []parallel.Option {
-	return append(more, parallel.After(r.spec.after), parallel.Timeout(r.spec.timeout), r.takes())
+	return append(more, parallel.After(r.spec.after), parallel.Timeout(r.spec.timeout), parallel.Stall(r.spec.stall), r.takes())
 }
 
 func (b *block) get(s spec) *record {
@@ -1387,6 +1391,8 @@ func (w *world) checkRequest(r *record) error {
 			bad("it has a response, and was sent %d times, received %d times", r.entered, r.came)
 		case r.refused || r.fails() != nil && !w.program.network:
 			bad("it succeeded")
+		case r.spec.stall > 0 && r.spec.hop == "" && r.spec.latency > r.spec.stall:
+			bad("it succeeded, and had no response for %v, of a Stall of %v", r.spec.latency, r.spec.stall)
 		}
 		return nil
 	}
@@ -1406,7 +1412,7 @@ func (w *world) checkRequest(r *record) error {
 			bad("its block ended with %v, and it with %v", context.Cause(r.b.p.Context()), err)
 		}
 	case errors.Is(err, context.DeadlineExceeded):
-		late := !r.enteredAt.IsZero() && r.completed.Sub(r.enteredAt) >= timeout
+		late := !r.enteredAt.IsZero() && (r.completed.Sub(r.enteredAt) >= timeout || r.spec.stall > 0 && r.completed.Sub(r.enteredAt) >= r.spec.stall)
 		if !late && !(byBlock && errors.Is(r.b.p.Context().Err(), context.DeadlineExceeded)) {
 			bad("no time ran out: %v", err)
 		}
