@@ -91,7 +91,7 @@ func (h *hopTransport) answer(req *http.Request, resp *http.Response, err error)
 		return nil, fmt.Errorf("the transport (%T) returned neither a response nor an error", h.next)
 	}
 	if resp.StatusCode/100 == 3 {
-		conns.Answered(req.Context())
+		conns.Answered(req.Context(), resp)
 		if err := checkLocation(resp); err != nil {
 			return nil, err
 		}

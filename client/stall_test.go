@@ -230,6 +230,16 @@ func TestStall_onTheConnection(t *testing.T) {
 			io.WriteString(c, "TTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
 			time.Sleep(time.Hour)
 		}},
+		"a redirect's body": {takes: 3600 * ms, ok: true, play: func(c net.Conn) {
+			drain(c)
+			io.WriteString(c, "HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 3\r\n\r\n")
+			for range 3 {
+				time.Sleep(900 * ms)
+				io.WriteString(c, "b")
+			}
+			time.Sleep(900 * ms)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}},
 		"all of them": {dial: 900 * ms, takes: 3600 * ms, ok: true, opts: []parallel.Option{long}, play: func(c net.Conn) {
 			time.Sleep(900 * ms)
 			read(c, 1)

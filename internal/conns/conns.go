@@ -11,6 +11,7 @@ package conns
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -168,9 +169,10 @@ func (c *Conns) SetRequest(req *http.Request, own context.Context) {
 	c.first, c.hop, c.to, c.own = req, req, targetOf(req.URL), own
 }
 
-// Responded says that the request has its response. That is a sign of progress,
-// unless the transport has reported the first byte of a response.
-func (c *Conns) Responded() {
+// Responded says that the request, or a hop of it, has the response resp. That
+// is a sign of progress, unless the transport has reported the first byte of a
+// response. So is from here on each Read of the body that returns bytes.
+func (c *Conns) Responded(resp *http.Response) {
 	if c.Clock == nil {
 		return
 	}
@@ -180,6 +182,24 @@ func (c *Conns) Responded() {
 	if !replied {
 		c.Clock.Progress()
 	}
+	if resp.Body != nil {
+		resp.Body = &received{resp.Body, c.Clock}
+	}
+}
+
+// A received is the body of a response, of which each Read that returns bytes
+// is a sign of progress.
+type received struct {
+	io.ReadCloser
+	clock *stall.Clock
+}
+
+func (r *received) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if n > 0 {
+		r.clock.Progress()
+	}
+	return n, err
 }
 
 // Release lets go of the request: a response that is kept keeps c, as the
@@ -238,9 +258,16 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 // Wanted says that the request that is sent with ctx waits for a connection.
 func Wanted(ctx context.Context) { record(ctx, func(c *Conns) { c.wanted = true }) }
 
-// Answered says that a hop of the request that is sent with ctx was answered,
-// and so was sent.
-func Answered(ctx context.Context) { record(ctx, func(c *Conns) { c.answered = true }) }
+// Answered says that a hop of the request that is sent with ctx was answered
+// with resp, a redirect, and so was sent.
+func Answered(ctx context.Context, resp *http.Response) {
+	if c, ok := ctx.Value(key{}).(*Conns); ok {
+		c.mu.Lock()
+		c.answered = true
+		c.mu.Unlock()
+		c.Responded(resp) // http.Client reads the body of a redirect
+	}
+}
 
 // Failed says that the transport failed for a hop of the request that is sent
 // with ctx, and not code around it.

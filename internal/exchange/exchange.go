@@ -164,10 +164,7 @@ func (x *Exchange) conclude(block context.Context, resp *http.Response, err erro
 	var taken *taking
 	switch {
 	case err == nil && resp != nil:
-		x.conns.Responded()
-		if clock := x.conns.Clock; clock != nil && resp.Body != nil {
-			resp.Body = &received{resp.Body, clock}
-		}
+		x.conns.Responded(resp)
 		if x.Pick != nil {
 			taken = &taking{pick: x.Pick, clock: x.conns.Clock}
 		}

@@ -136,18 +136,3 @@ func (t *taking) Write(p []byte) (int, error) {
 	}
 	return n, err
 }
-
-// A received is the body of a response, of which each Read that returns bytes
-// is a sign of progress.
-type received struct {
-	io.ReadCloser
-	clock *stall.Clock
-}
-
-func (r *received) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
-	if n > 0 {
-		r.clock.Progress()
-	}
-	return n, err
-}
