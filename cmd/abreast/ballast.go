@@ -1,7 +1,7 @@
 package main
 
 // ballastSize is how much the heap seems to be larger than it is.
-const ballastSize = 10 << 20
+const ballastSize = 8 << 20
 
 // ballast is memory that is never touched, and so takes no room. The garbage
 // collector runs when the heap has doubled. The live heap of the program is a

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
@@ -145,5 +147,62 @@ func TestOutput_closedPipe(t *testing.T) {
 	}
 	if names := filesIn(t, dir); len(names) != 1 {
 		t.Errorf("the folder has %q, want the good one alone", names)
+	}
+}
+
+// What is in flight may finish after a signal, for the time of grace. A second
+// signal kills.
+func TestSignal_grace(t *testing.T) {
+	t.Parallel()
+	asked, release := make(chan bool, 10), make(chan struct{})
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked <- true
+		if r.URL.Path == "/waits" {
+			<-r.Context().Done()
+		}
+		<-release
+		io.WriteString(w, "good")
+	})
+	says, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer says.Close()
+	out := filepath.Join(t.TempDir(), "out")
+	cmd := program(t, "-grace", "60", "-limit", "1", "-out", out, up, up+"/not-begun")
+	cmd.Stderr = says
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	cmd.Process.Signal(os.Interrupt)
+	for text := ""; !strings.Contains(text, "stopping: what is in flight may finish for 1m0s"); {
+		<-time.After(time.Millisecond)
+		b, _ := os.ReadFile(says.Name())
+		text = string(b)
+	}
+	close(release)
+	cmd.Wait()
+	text, err := os.ReadFile(out)
+	if got := parse(t, bytes.NewReader(text)); err != nil || len(got) != 1 || got[0].Kind != "" || cmd.ProcessState.ExitCode() != 130 {
+		t.Errorf("exit status %d, results %+v, %v; want one that is good", cmd.ProcessState.ExitCode(), got, err)
+	}
+
+	p := startProgram(t, "-grace", "60")
+	p.give(t, up+"/waits")
+	<-asked
+	p.Process.Signal(os.Interrupt)
+	ended := make(chan error, 1)
+	go func() { ended <- p.Wait() }()
+	for { // the first may not have been taken yet
+		select {
+		case <-ended:
+			if status := p.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != os.Interrupt {
+				t.Errorf("the program ends with %v; want killed by the signal", p.ProcessState)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+			p.Process.Signal(os.Interrupt)
+		}
 	}
 }

@@ -90,7 +90,11 @@ func open(opts *options) (s *session, err error) {
 	} else if sources, err = openSources(opts.args); err != nil {
 		return nil, err
 	}
-	s.stopper.onSignal()
+	s.stopper.onSignal(func() {
+		if !opts.quiet {
+			complain(fmt.Errorf("stopping: what is in flight may finish for %v (again to kill)", s.stopper.grace))
+		}
+	})
 	if warning := opts.fitFiles(); warning != "" {
 		complain(errors.New(warning))
 	}

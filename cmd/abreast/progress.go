@@ -71,7 +71,7 @@ func pausing(hosts map[string]time.Time, now time.Time) string {
 			fmt.Fprintf(&b, ", %d more", len(hosts)-i)
 			break
 		}
-		fmt.Fprintf(&b, ", %s pauses %v", lines.Printable(host), hosts[host].Sub(now).Round(time.Second))
+		fmt.Fprintf(&b, ", %s pauses %v", lines.Printable(host), (hosts[host].Sub(now) + time.Second - 1).Truncate(time.Second))
 	}
 	return b.String()
 }

@@ -33,15 +33,16 @@ func (s *stopper) stop(why error) {
 	time.AfterFunc(s.grace, func() { s.cancelRun(why) })
 }
 
-// onSignal stops the run at the first Ctrl-C or SIGTERM. The second is not
-// caught and kills the program.
-func (s *stopper) onSignal() {
+// onSignal stops the run at the first Ctrl-C or SIGTERM, and then calls told.
+// The second is not caught and kills the program.
+func (s *stopper) onSignal(told func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		by := <-signals
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
 		s.stop(stopped{by})
+		told()
 	}()
 	// By default, writing to a closed pipe kills the program, which would leave
 	// parts of files behind. Now the write fails.

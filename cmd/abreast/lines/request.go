@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,7 +123,7 @@ func (r *Request) parseObject(text string) error {
 			return fmt.Errorf("the field %q is there twice", name)
 		}
 		fields[name] = value
-		if set[name] == nil {
+		if !isKnown(name) {
 			unknown = append(unknown, name)
 		}
 	}
@@ -143,17 +144,22 @@ func (r *Request) parseObject(text string) error {
 		r.Input = append(input, '}')
 	}
 	r.ID = fields["id"]
-	if err := setURL(r, fields["url"]); err != nil {
+	if err := r.setURL(fields["url"]); err != nil {
 		return err
 	}
-	for _, name := range order {
-		if value := fields[name]; value != nil && string(value) != "null" {
-			if err := set[name](r, value); err != nil {
-				return fmt.Errorf("the field %q: %w", name, err)
+	for name, value := range fields { // null counts as absent
+		if string(value) == "null" {
+			delete(fields, name)
+		}
+	}
+	for _, f := range fieldsKnown {
+		if value := fields[f.name]; value != nil {
+			if err := f.set(r, value); err != nil {
+				return fmt.Errorf("the field %q: %w", f.name, err)
 			}
 		}
 	}
-	if fields["body"] != nil && fields["form"] != nil && string(fields["body"]) != "null" && string(fields["form"]) != "null" {
+	if fields["body"] != nil && fields["form"] != nil {
 		return errors.New("it has a body and a form")
 	}
 	return nil
@@ -166,20 +172,30 @@ func asJSON(err error) error {
 	return fmt.Errorf("invalid JSON: %w", err)
 }
 
-// set has a function for each field of a line. A field that is null counts as
-// absent.
-var set = map[string]func(*Request, json.RawMessage) error{
-	"url": setURL, "id": nil2, "method": setMethod, "headers": setHeaders, "body": setBody,
-	"form": setForm, "timeout": setTimeout, "file": setFile, "cost": setCost,
+// A field sets a part of a request from its value in JSON.
+type field struct {
+	name string
+	set  func(*Request, json.RawMessage) error
 }
 
-// order is the order in which fields are set: the body decides on the
-// Content-Type, and a header replaces it.
-var order = []string{"method", "body", "form", "headers", "timeout", "file", "cost"}
+// fieldsKnown has the fields of a line beside url and id, in the order in which
+// they are set: the body decides on the Content-Type, and a header replaces it.
+var fieldsKnown = []field{
+	{"method", (*Request).setMethod},
+	{"body", (*Request).setBody},
+	{"form", (*Request).setForm},
+	{"headers", (*Request).setHeaders},
+	{"timeout", (*Request).setTimeout},
+	{"file", (*Request).setFile},
+	{"cost", (*Request).setCost},
+}
 
-func nil2(*Request, json.RawMessage) error { return nil }
+// isKnown reports whether a line's field is not part of its input.
+func isKnown(name string) bool {
+	return name == "url" || name == "id" || slices.ContainsFunc(fieldsKnown, func(f field) bool { return f.name == name })
+}
 
-func setURL(r *Request, value json.RawMessage) error {
+func (r *Request) setURL(value json.RawMessage) error {
 	var u string
 	if json.Unmarshal(value, &u) != nil || u == "" {
 		return errors.New(`the field "url" is missing or not a string`)
@@ -189,14 +205,14 @@ func setURL(r *Request, value json.RawMessage) error {
 	return nil
 }
 
-func setMethod(r *Request, value json.RawMessage) error {
+func (r *Request) setMethod(value json.RawMessage) error {
 	if json.Unmarshal(value, &r.method) != nil || !httpguts.ValidHeaderFieldName(r.method) {
 		return errors.New("the name of a method is needed")
 	}
 	return nil
 }
 
-func setBody(r *Request, value json.RawMessage) error {
+func (r *Request) setBody(value json.RawMessage) error {
 	var text string
 	if json.Unmarshal(value, &text) == nil {
 		r.body = strings.NewReader(text)
@@ -206,7 +222,7 @@ func setBody(r *Request, value json.RawMessage) error {
 	return nil
 }
 
-func setForm(r *Request, value json.RawMessage) error {
+func (r *Request) setForm(value json.RawMessage) error {
 	form, err := texts(value)
 	if err == nil {
 		r.body, r.contentType = strings.NewReader(url.Values(form).Encode()), "application/x-www-form-urlencoded"
@@ -214,7 +230,7 @@ func setForm(r *Request, value json.RawMessage) error {
 	return err
 }
 
-func setHeaders(r *Request, value json.RawMessage) error {
+func (r *Request) setHeaders(value json.RawMessage) error {
 	header, err := texts(value)
 	if err != nil {
 		return err
@@ -271,7 +287,7 @@ func texts(value json.RawMessage) (map[string][]string, error) {
 	return all, nil
 }
 
-func setTimeout(r *Request, value json.RawMessage) error {
+func (r *Request) setTimeout(value json.RawMessage) error {
 	text := string(value)
 	json.Unmarshal(value, &text)
 	d, err := ParseSeconds(text)
@@ -298,14 +314,14 @@ func ParseSeconds(text string) (time.Duration, error) {
 	return d, nil
 }
 
-func setFile(r *Request, value json.RawMessage) error {
+func (r *Request) setFile(value json.RawMessage) error {
 	if json.Unmarshal(value, &r.File) != nil || !filepath.IsLocal(r.File) || strings.ContainsAny(r.File, "\x00") {
 		return errors.New("a name is needed that does not lead out of its folder")
 	}
 	return nil
 }
 
-func setCost(r *Request, value json.RawMessage) error {
+func (r *Request) setCost(value json.RawMessage) error {
 	var cost float64
 	if json.Unmarshal(value, &cost) != nil || cost < 0 || cost > 1e9 {
 		return errors.New("a number is needed that is not negative")
