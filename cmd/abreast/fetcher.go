@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -128,13 +129,22 @@ func (f *fetcher) wait(r *http.Request) error {
 // mostRedirects is the number of redirects that are followed, as in net/http.
 const mostRedirects = 10
 
-// redirect stops a loop of redirects, and notes the status of the last.
+// redirect stops a loop of redirects, and notes the status of the last. Like
+// the library with the headers of -H, it takes the headers of a line away once
+// a redirect has led to another scheme, host or port: they may be credentials.
 func redirect(r *http.Request, via []*http.Request) error {
-	if len(via) < mostRedirects {
+	it, ok := r.Context().Value(fetchKey{}).(*fetch)
+	if !ok {
 		return nil
 	}
-	if it, ok := r.Context().Value(fetchKey{}).(*fetch); ok && r.Response != nil {
+	if len(via) >= mostRedirects {
 		it.status = r.Response.StatusCode
+		return fmt.Errorf("stopped after %d redirects", mostRedirects)
 	}
-	return fmt.Errorf("stopped after %d redirects", mostRedirects)
+	first := via[0].URL
+	isAway := func(hop *http.Request) bool { return hop.URL.Scheme != first.Scheme || hop.URL.Host != first.Host }
+	if isAway(r) || slices.ContainsFunc(via, isAway) {
+		it.RemoveHeaders(r.Header)
+	}
+	return nil
 }

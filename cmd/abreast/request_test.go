@@ -108,14 +108,40 @@ func TestFlags_netrc(t *testing.T) {
 	}
 }
 
-// Credentials stop at a redirect to another origin.
+// Credentials stop at a redirect to another origin, also if it leads back.
 func TestCredentials_stopAtRedirect(t *testing.T) {
 	t.Parallel()
-	other := serve(t, echo)
-	up := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other+"/there", http.StatusFound) })
-	got := abreast(t, nil, up, "-body", "-u", "me:hunter2", "-b", "a=hunter2", "-H", "X: hunter2")
-	if len(got.records) != 1 || got.records[0].Text != "GET /there ||||" || got.records[0].FinalURL != other+"/there" {
-		t.Errorf("got %+v; want nothing of the credentials", got.records)
+	var up string
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/back" {
+			http.Redirect(w, r, up+"/there", http.StatusFound)
+			return
+		}
+		echo(w, r)
+	})
+	up = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/there":
+			echo(w, r)
+		case "/stays":
+			http.Redirect(w, r, "/there", http.StatusFound)
+		default:
+			http.Redirect(w, r, other+r.URL.Path, http.StatusFound)
+		}
+	})
+	own := `{"url":"%s","headers":{"X":"hunter2","Authorization":"hunter2"}}` + "\n"
+	list := up + "/a\n" + up + "/back\n" + fmt.Sprintf(own+own+own, up+"/a", up+"/back", up+"/stays")
+	got := abreast(t, strings.NewReader(list), "-ordered", "-body", "-u", "me:hunter2", "-b", "a=hunter2", "-H", "X: hunter2")
+	if len(got.records) != 5 {
+		t.Fatalf("%d results; it says:\n%s", len(got.records), got.stderr)
+	}
+	for i, r := range got.records[:4] {
+		if strings.Contains(r.Text, "hunter2") || r.Status != 200 || r.FinalURL == "" {
+			t.Errorf("line %d: got %+v; want no credentials", i+1, r)
+		}
+	}
+	if r := got.records[4]; r.Text != "GET /there ||hunter2|a=hunter2|hunter2" || r.FinalURL != up+"/there" {
+		t.Errorf("within the origin: got %+v; want all credentials", r)
 	}
 }
 

@@ -374,3 +374,13 @@ func (r *Request) apply(d *Default, to *parallel.Request) error {
 	to.Timeout = r.timeout
 	return nil
 }
+
+// RemoveHeaders removes the headers that the line has from h, except for the
+// Content-Type of a body that is sent on.
+func (r *Request) RemoveHeaders(h http.Header) {
+	for name := range r.header {
+		if name != "Content-Type" {
+			delete(h, name)
+		}
+	}
+}
