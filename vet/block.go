@@ -15,8 +15,8 @@ import (
 // A block is a function that is called with a *parallel.Parallel of its own.
 type block struct {
 	fn    inspector.Cursor // an *ast.FuncLit or *ast.FuncDecl
-	param *ast.Field
-	p     *types.Var       // its parameter; nil if that has no name but "_"
+	param *ast.Field       // its parameter
+	p     *types.Var       // the same; nil if it has no name but "_"
 	open  inspector.Cursor // the call that opens it
 	goes  bool             // opened with Go
 }
@@ -29,8 +29,10 @@ func (c *code) findBlocks() {
 		goes := false
 		switch c.name(n) {
 		case "parallel.Each", "parallel.Ordered":
-			if fn, ok := c.function(arg(call, 2)); ok {
-				c.starts[fn.Node()] = call
+			if len(n.Args) == 3 {
+				if fn, ok := c.function(arg(call, 2)); ok {
+					c.starts[fn.Node()] = call
+				}
 			}
 			continue
 		case "parallel.Parallel.Go", "parallel.Go":
@@ -149,12 +151,11 @@ func (c *code) sends(call *ast.CallExpr) bool { return isRequest(c.name(call)) }
 
 // isRequest reports whether the method of this name makes a request.
 func isRequest(name string) bool {
-	method, _ := strings.CutPrefix(name, "parallel.Parallel.")
-	switch method {
-	case "Get", "Head", "Options", "Post", "Put", "Patch", "Delete", "Do":
+	switch name {
+	case "parallel.Parallel.Get", "parallel.Parallel.Head", "parallel.Parallel.Options", "parallel.Parallel.Do":
 		return true
 	}
-	return false
+	return writes(name) != ""
 }
 
 // runs reports whether the code at cur runs as a part of fn: it is in fn itself,
@@ -234,7 +235,7 @@ func (c *code) onlyMakes(p *types.Var, fn inspector.Cursor, vars map[*types.Var]
 		return true
 	}
 	vars[p] = fn
-	if c.waits(fn) {
+	if c.waits(fn, make(map[ast.Node]bool)) {
 		return false
 	}
 	for _, use := range c.uses[p] {
@@ -284,28 +285,36 @@ func (c *code) parameter(fn inspector.Cursor, i int) *types.Var {
 	return nil
 }
 
-// waits reports whether a function may wait for something other than a handle,
-// during which requests get their turn: a channel, a lock, or time.
-func (c *code) waits(fn inspector.Cursor) bool {
-	for cur := range fn.Preorder((*ast.UnaryExpr)(nil), (*ast.SelectStmt)(nil), (*ast.RangeStmt)(nil), (*ast.CallExpr)(nil)) {
+// waits reports whether the function at fn, or one of the package that it
+// calls, may wait for something other than a handle, during which requests get
+// their turn: a channel, other goroutines, time, a server, or a process.
+// It leaves out the functions of seen, to which it adds those that it looks at.
+func (c *code) waits(fn inspector.Cursor, seen map[ast.Node]bool) bool {
+	if seen[fn.Node()] {
+		return false
+	}
+	seen[fn.Node()] = true
+	for cur := range fn.Preorder((*ast.UnaryExpr)(nil), (*ast.RangeStmt)(nil), (*ast.CallExpr)(nil)) {
 		switch n := cur.Node().(type) {
 		case *ast.UnaryExpr:
 			if n.Op == token.ARROW {
 				return true
 			}
-		case *ast.SelectStmt:
-			return true
 		case *ast.RangeStmt:
 			if isChan(c.TypeOf(n.X)) {
 				return true
 			}
 		case *ast.CallExpr:
-			fn, _ := typeutil.Callee(c.Info, n).(*types.Func)
-			if fn == nil || fn.Pkg() == nil {
+			called, _ := typeutil.Callee(c.Info, n).(*types.Func)
+			if called == nil || called.Pkg() == nil {
 				continue
 			}
-			switch fn.Pkg().Path() + "." + fn.Name() {
+			if fn, ok := c.bodies[called.Origin()]; ok && c.waits(fn, seen) {
+				return true
+			}
+			switch called.Pkg().Path() + "." + called.Name() {
 			case "time.Sleep", "sync.Wait", "testing/synctest.Wait", "golang.org/x/sync/errgroup.Wait",
+				"os/exec.Wait", "os/exec.Run", "os/exec.Output", "os/exec.CombinedOutput",
 				"net/http.Serve", "net/http.ServeTLS", "net/http.ListenAndServe", "net/http.ListenAndServeTLS":
 				return true
 			}
@@ -314,6 +323,7 @@ func (c *code) waits(fn inspector.Cursor) bool {
 	return false
 }
 
+// isChan reports whether t is a channel.
 func isChan(t types.Type) bool {
 	if t == nil {
 		return false

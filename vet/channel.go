@@ -100,16 +100,20 @@ func (c *code) receives(fn inspector.Cursor) (ch ast.Expr) {
 	if c.hasContext(fn.Node()) {
 		return nil
 	}
+	waits := func(e ast.Expr) bool {
+		ch, ok := c.TypeOf(e).Underlying().(*types.Chan)
+		return ok && typeOf(ch.Elem()) != "time.Time" // a tick comes by itself
+	}
 	for cur := range fn.Preorder((*ast.RangeStmt)(nil), (*ast.UnaryExpr)(nil), (*ast.SelectStmt)(nil)) {
 		switch n := cur.Node().(type) {
 		case *ast.SelectStmt:
 			return nil
 		case *ast.RangeStmt:
-			if isChan(c.TypeOf(n.X)) {
+			if waits(n.X) {
 				ch = n.X
 			}
 		case *ast.UnaryExpr:
-			if n.Op == token.ARROW {
+			if n.Op == token.ARROW && waits(n.X) {
 				ch = n.X
 			}
 		}

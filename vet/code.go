@@ -32,7 +32,6 @@ var index = &analysis.Analyzer{
 type code struct {
 	*types.Info
 	fset   *token.FileSet
-	root   inspector.Cursor
 	calls  []inspector.Cursor                  // of the library, and of functions that make handles, in order
 	uses   map[types.Object][]inspector.Cursor // identifiers, without definitions
 	values map[*types.Var][]inspector.Cursor   // what is assigned to a variable
@@ -46,7 +45,6 @@ func newCode(pass *analysis.Pass) *code {
 	c := &code{
 		Info:   pass.TypesInfo,
 		fset:   pass.Fset,
-		root:   pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root(),
 		uses:   make(map[types.Object][]inspector.Cursor),
 		values: make(map[*types.Var][]inspector.Cursor),
 		bodies: make(map[types.Object]inspector.Cursor),
@@ -56,7 +54,8 @@ func newCode(pass *analysis.Pass) *code {
 	if !imports(pass.Pkg) {
 		return c
 	}
-	for cur := range c.root.Preorder((*ast.Ident)(nil), (*ast.CallExpr)(nil), (*ast.FuncDecl)(nil)) {
+	root := pass.ResultOf[inspect.Analyzer].(*inspector.Inspector).Root()
+	for cur := range root.Preorder((*ast.Ident)(nil), (*ast.CallExpr)(nil), (*ast.FuncDecl)(nil)) {
 		switch n := cur.Node().(type) {
 		case *ast.Ident:
 			if obj := c.Uses[n]; obj != nil {
@@ -99,7 +98,7 @@ func assigned(cur inspector.Cursor) (value inspector.Cursor, ok bool) {
 	parent := cur.Parent()
 	switch kind {
 	case edge.AssignStmt_Lhs:
-		if n := parent.Node().(*ast.AssignStmt); len(n.Lhs) == len(n.Rhs) && n.Tok != token.ADD_ASSIGN {
+		if n := parent.Node().(*ast.AssignStmt); len(n.Lhs) == len(n.Rhs) && (n.Tok == token.ASSIGN || n.Tok == token.DEFINE) {
 			return parent.ChildAt(edge.AssignStmt_Rhs, i), true
 		}
 		return value, true
@@ -124,18 +123,20 @@ func (c *code) name(call *ast.CallExpr) string {
 	return nameOf(fn)
 }
 
+// nameOf returns the name of fn as name does.
 func nameOf(fn *types.Func) string {
 	if fn == nil || fn.Pkg() == nil {
 		return ""
 	}
-	pkg, ok := strings.CutPrefix(fn.Pkg().Path(), library)
-	if !ok || pkg != "client" && pkg != "parallel" && pkg != "pending" {
+	in := fn.Pkg().Path()
+	if recv := fn.Signature().Recv(); recv != nil {
+		in = typeOf(recv.Type())
+	}
+	in, ok := strings.CutPrefix(in, library)
+	if pkg, _, _ := strings.Cut(in, "."); !ok || pkg != "client" && pkg != "parallel" && pkg != "pending" {
 		return ""
 	}
-	if recv := fn.Signature().Recv(); recv != nil {
-		return pkg + "." + typeName(recv.Type()) + "." + fn.Name()
-	}
-	return pkg + "." + fn.Name()
+	return in + "." + fn.Name()
 }
 
 // isBuiltin reports whether call calls the built-in function of this name.
@@ -152,28 +153,26 @@ func short(name string) string {
 	return name
 }
 
-// typeName returns the name of t, or of what t points to, without its package.
-func typeName(t types.Type) string {
+// typeOf returns the path and the name of t, or of what it points to:
+// "net/http.Request". It returns "" for a type without a name.
+func typeOf(t types.Type) string {
 	if p, ok := types.Unalias(t).(*types.Pointer); ok {
 		t = p.Elem()
 	}
-	if n, ok := types.Unalias(t).(*types.Named); ok {
-		return n.Obj().Name()
+	n, ok := types.Unalias(t).(*types.Named)
+	if !ok || n.Obj().Pkg() == nil {
+		return ""
 	}
-	return ""
+	return n.Obj().Pkg().Path() + "." + n.Obj().Name()
 }
 
 // isBlock reports whether t is *parallel.Parallel.
 func isBlock(t types.Type) bool {
-	p, ok := types.Unalias(t).(*types.Pointer)
-	if !ok {
-		return false
-	}
-	n, ok := types.Unalias(p.Elem()).(*types.Named)
-	return ok && n.Obj().Name() == "Parallel" && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == library+"parallel"
+	_, ok := types.Unalias(t).(*types.Pointer)
+	return ok && typeOf(t) == library+"parallel.Parallel"
 }
 
-// variable returns the variable that an expression names, or nil.
+// variable returns the variable that e names, or nil.
 func (c *code) variable(e ast.Expr) *types.Var {
 	switch e := ast.Unparen(e).(type) {
 	case *ast.Ident:

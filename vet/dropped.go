@@ -34,9 +34,9 @@ usually not sent at all.`,
 // writes returns the method of a request that changes something on the server,
 // or "".
 func writes(name string) string {
-	switch method := strings.TrimPrefix(name, "parallel.Parallel."); method {
-	case "Post", "Put", "Patch", "Delete":
-		return strings.ToUpper(method)
+	switch name {
+	case "parallel.Parallel.Post", "parallel.Parallel.Put", "parallel.Parallel.Patch", "parallel.Parallel.Delete":
+		return strings.ToUpper(strings.TrimPrefix(name, "parallel.Parallel."))
 	}
 	return ""
 }

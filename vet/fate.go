@@ -18,7 +18,8 @@ type fate struct {
 
 func (f *fate) dropped() bool { return len(f.asked) == 0 && len(f.given) == 0 }
 
-// fate follows the handle at cur, or the slice, array or map of handles.
+// fate follows the handle at cur, or the slice, array or map of handles. A struct
+// with a handle is followed until one of its fields or methods is used.
 func (c *code) fate(cur inspector.Cursor) *fate {
 	f := &fate{seen: make(map[*types.Var]bool)}
 	c.follow(f, cur)
@@ -32,9 +33,6 @@ func (c *code) follow(f *fate, cur inspector.Cursor) {
 	case edge.ExprStmt_X:
 		return
 	case edge.ParenExpr_X, edge.CompositeLit_Elts, edge.KeyValueExpr_Value:
-		if lit, ok := parent.Node().(*ast.CompositeLit); ok && !isContainer(c.TypeOf(lit)) {
-			break
-		}
 		c.follow(f, parent)
 		return
 	case edge.SelectorExpr_X:
@@ -105,14 +103,6 @@ func (c *code) followInto(f *fate, cur inspector.Cursor) bool {
 		for _, use := range c.uses[v] {
 			c.follow(f, use)
 		}
-		return true
-	}
-	return false
-}
-
-func isContainer(t types.Type) bool {
-	switch t.Underlying().(type) {
-	case *types.Slice, *types.Array, *types.Map:
 		return true
 	}
 	return false

@@ -51,7 +51,7 @@ block goes on after the function's handle was canceled.`,
 // A block of another client is opened in order to use both. It is reported only
 // if it makes no use of its own p.
 func (c *code) strays(b *block, p *types.Var, call inspector.Cursor) bool {
-	if b == nil || p == b.p || within(b.fn.Node(), p.Pos()) || !c.isParam(p) {
+	if b == nil || p == b.p || within(b.fn.Node(), p.Pos()) || p.Kind() != types.ParamVar {
 		return false
 	}
 	if !b.goes && b.p != nil && len(c.uses[b.p]) > 0 {
@@ -69,16 +69,6 @@ func (c *code) strays(b *block, p *types.Var, call inspector.Cursor) bool {
 	}
 	for _, asked := range c.fate(call).asked {
 		if c.enclosing(asked) == b {
-			return true
-		}
-	}
-	return false
-}
-
-// isParam reports whether p is the parameter of a block.
-func (c *code) isParam(p *types.Var) bool {
-	for _, b := range c.blocks {
-		if b.p == p {
 			return true
 		}
 	}

@@ -82,28 +82,29 @@ func (c *code) streams() map[thing][]stream {
 		}
 		requests, holder := c.requestsWith(call)
 		for _, r := range requests {
-			s := stream{request: r, option: call, reader: reader, whole: holder != nil}
+			s := stream{request: r, option: call, of: c.thing(e), reader: reader}
 			if holder != nil {
-				if reader && !readOnce[typeOf(c.TypeOf(e))] || !reader && isDiscard(c, e) {
-					continue
-				}
-				s.of = thing{v: holder}
-				s.option = c.argument(r, holder)
-			} else if s.of = c.thing(e); s.of.v == nil || !reader && !mixes[typeOf(c.TypeOf(s.deref(e)))] || reader && !readOnce[typeOf(c.TypeOf(e))] {
-				continue
+				s.of, s.option, s.whole = thing{v: holder}, c.argument(r, holder), true
 			}
-			all[s.of] = append(all[s.of], s)
+			if s.of.v != nil && !c.mayShare(e, s) {
+				all[s.of] = append(all[s.of], s)
+			}
 		}
 	}
 	return all
 }
 
-// deref returns x of &x, and e itself otherwise.
-func (stream) deref(e ast.Expr) ast.Expr {
-	if u, ok := ast.Unparen(e).(*ast.UnaryExpr); ok && u.Op == token.AND {
-		return u.X
+// mayShare reports whether several requests may use the writer or reader e as s
+// says, or that is not known.
+func (c *code) mayShare(e ast.Expr, s stream) bool {
+	switch {
+	case s.reader:
+		return !readOnce[typeOf(c.TypeOf(e))]
+	case s.whole: // To is for one request, with any other writer
+		v := c.variable(e)
+		return v != nil && v.Pkg() != nil && v.Pkg().Path() == "io" && v.Name() == "Discard"
 	}
-	return e
+	return !mixes[typeOf(c.TypeOf(e))]
 }
 
 // mixes has the writers that must not be written to by two requests at once. A
@@ -115,34 +116,19 @@ var mixes = map[string]bool{
 
 // readOnce has the readers that can be read once.
 var readOnce = map[string]bool{
-	"os.File": true, "io.ReadCloser": true, "io.PipeReader": true, "bufio.Reader": true, "compress/gzip.Reader": true, "io.LimitedReader": true,
-}
-
-// typeOf returns the path and the name of t, or of what it points to.
-func typeOf(t types.Type) string {
-	if p, ok := types.Unalias(t).(*types.Pointer); ok {
-		t = p.Elem()
-	}
-	n, ok := types.Unalias(t).(*types.Named)
-	if !ok || n.Obj().Pkg() == nil {
-		return ""
-	}
-	return n.Obj().Pkg().Path() + "." + n.Obj().Name()
-}
-
-// isDiscard reports whether e is io.Discard.
-func isDiscard(c *code, e ast.Expr) bool {
-	v := c.variable(e)
-	return v != nil && v.Pkg() != nil && v.Pkg().Path() == "io" && v.Name() == "Discard"
+	"os.File": true, "io.ReadCloser": true, "io.PipeReader": true, "bufio.Reader": true,
 }
 
 // thing returns what e names: a variable, the address of one, or a field.
 func (c *code) thing(e ast.Expr) thing {
-	e = stream{}.deref(e)
+	e = ast.Unparen(e)
+	if u, ok := e.(*ast.UnaryExpr); ok && u.Op == token.AND {
+		e = ast.Unparen(u.X)
+	}
 	if v := c.variable(e); v != nil {
 		return thing{v: v}
 	}
-	if sel, ok := ast.Unparen(e).(*ast.SelectorExpr); ok {
+	if sel, ok := e.(*ast.SelectorExpr); ok {
 		if field, ok := c.Uses[sel.Sel].(*types.Var); ok && field.IsField() {
 			return thing{c.variable(sel.X), field}
 		}
@@ -205,7 +191,7 @@ func (c *code) repeats(group []stream, use stream) bool {
 	}
 	g := cfg.New(body(fn), func(*ast.CallExpr) bool { return true })
 	for _, earlier := range group {
-		if function(earlier.request) != fn {
+		if function(earlier.request) != fn || earlier.reader != use.reader {
 			continue
 		}
 		if earlier.request != use.request && earlier.request.Parent() == use.request.Parent() {
@@ -236,6 +222,9 @@ func (c *code) barriers(s stream) []token.Pos {
 	places := []token.Pos{s.of.v.Pos()}
 	for _, use := range c.uses[s.of.v] {
 		at := use
+		if sel, ok := at.Parent().Node().(*ast.SelectorExpr); ok && s.reader && sel.Sel.Name == "Reset" {
+			places = append(places, at.Node().Pos())
+		}
 		if s.of.field != nil && at.ParentEdgeKind() == edge.SelectorExpr_X {
 			at = at.Parent()
 		}

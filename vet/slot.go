@@ -43,47 +43,43 @@ like that, everything waits forever.`,
 // hookOf returns the name of the hook that the function at fn is, if requests
 // of the block p call it: "Take", for example. It returns "" otherwise.
 func (c *code) hookOf(fn inspector.Cursor, p *types.Var) string {
+	name, called := "", false
 	parent := fn.Parent()
 	switch kind, i := fn.ParentEdge(); kind {
-	case edge.CallExpr_Args:
-		switch c.name(parent.Node().(*ast.CallExpr)) {
-		case "parallel.Take":
-			return ifTrue("Take", c.isOptionOf(parent, p))
-		case "parallel.Retry":
-			return ifTrue("Retry", c.isOptionOf(parent, p))
+	case edge.CallExpr_Args: // parallel.Take(fn)
+		name = short(c.name(parent.Node().(*ast.CallExpr)))
+		called = (name == "Take" || name == "Retry") && c.isOptionOf(parent, p)
+	case edge.KeyValueExpr_Value: // client.Client{Auth: fn}
+		settings := parent.Parent()
+		if settings.ParentEdgeKind() == edge.UnaryExpr_X {
+			settings = settings.Parent()
 		}
-	case edge.KeyValueExpr_Value:
-		field, _ := parent.Node().(*ast.KeyValueExpr).Key.(*ast.Ident)
-		lit := parent.Parent()
-		if name := c.hookField(field); name != "" && lit.ParentEdgeKind() == edge.UnaryExpr_X {
-			return ifTrue(name, c.areSettingsOf(lit.Parent(), p))
-		} else if name != "" {
-			return ifTrue(name, c.areSettingsOf(lit, p))
-		}
-	case edge.AssignStmt_Rhs:
-		sel, ok := parent.Node().(*ast.AssignStmt).Lhs[min(i, len(parent.Node().(*ast.AssignStmt).Lhs)-1)].(*ast.SelectorExpr)
-		if ok && c.hookField(sel.Sel) != "" {
-			return ifTrue(sel.Sel.Name, c.opensWith(c.variable(sel.X), p))
+		name = c.hookField(parent.Node().(*ast.KeyValueExpr).Key)
+		called = name != "" && c.areSettingsOf(settings, p)
+	case edge.AssignStmt_Rhs: // c.Auth = fn
+		if n := parent.Node().(*ast.AssignStmt); len(n.Lhs) == len(n.Rhs) {
+			if sel, ok := n.Lhs[i].(*ast.SelectorExpr); ok {
+				name = c.hookField(sel.Sel)
+				called = name != "" && c.opensWith(c.variable(sel.X), p)
+			}
 		}
 	}
-	return ""
-}
-
-func ifTrue(s string, ok bool) string {
-	if !ok {
+	if !called {
 		return ""
 	}
-	return s
+	return name
 }
 
-// hookField returns the name of a field of Client or Config that holds a hook.
-func (c *code) hookField(id *ast.Ident) string {
+// hookField returns the name of the field that e names, if it is a hook of a
+// Client or a Config.
+func (c *code) hookField(e ast.Expr) string {
+	id, _ := e.(*ast.Ident)
 	v, _ := c.ObjectOf(id).(*types.Var)
 	if v == nil || !v.IsField() || v.Pkg() == nil || v.Pkg().Path() != library+"client" && v.Pkg().Path() != library+"parallel" {
 		return ""
 	}
 	switch v.Name() {
-	case "Auth", "Wait", "Take", "Retry":
+	case "Auth", "Wait", "Retry":
 		return v.Name()
 	}
 	return ""
@@ -126,7 +122,7 @@ func (c *code) opensWith(settings, p *types.Var) bool {
 	}
 	for _, b := range c.blocksOf(p) {
 		call := b.open.Node().(*ast.CallExpr)
-		if c.receiver(call) == settings || c.name(call) == "parallel.Run" && c.variable(call.Args[1]) == settings {
+		if c.receiver(call) == settings || c.name(call) == "parallel.Run" && len(call.Args) == 3 && c.variable(call.Args[1]) == settings {
 			return true
 		}
 	}

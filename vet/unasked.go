@@ -1,8 +1,6 @@
 package main
 
-import (
-	"golang.org/x/tools/go/analysis"
-)
+import "golang.org/x/tools/go/analysis"
 
 var unasked = &analysis.Analyzer{
 	Name: "unasked",

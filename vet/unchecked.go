@@ -2,6 +2,8 @@ package main
 
 import (
 	"go/ast"
+	"go/types"
+	"slices"
 
 	"golang.org/x/tools/go/analysis"
 	"golang.org/x/tools/go/ast/edge"
@@ -21,7 +23,7 @@ JSON, As, All or Next, and nowhere else.`,
 		for _, call := range c.calls {
 			name := c.name(call.Node().(*ast.CallExpr))
 			without, ok := missing[name]
-			if !ok {
+			if !ok || c.askedAgain(call) {
 				continue
 			}
 			switch {
@@ -44,6 +46,42 @@ var missing = map[string]string{
 	"pending.As":               "the zero value",
 	"pending.All":              "a slice in which responses are nil",
 	"parallel.Parallel.Next":   "a nil response",
+}
+
+// askedAgain reports whether the program also asks the handle of the call at cur
+// elsewhere and keeps the error, which is the same each time. The handle is one
+// of a variable, or of a slice or map that is passed to All.
+func (c *code) askedAgain(cur inspector.Cursor) bool {
+	h := c.receiver(cur.Node().(*ast.CallExpr))
+	if h == nil || isBlock(h.Type()) {
+		return false
+	}
+	f := &fate{seen: map[*types.Var]bool{h: true}}
+	for _, use := range c.uses[h] {
+		c.follow(f, use)
+	}
+	for loop := range cur.Enclosing((*ast.RangeStmt)(nil)) {
+		n := loop.Node().(*ast.RangeStmt)
+		if n.Value == nil || c.variable(n.Value) != h {
+			continue
+		}
+		for _, use := range c.uses[c.variable(n.X)] {
+			c.follow(f, use)
+		}
+	}
+	return slices.ContainsFunc(f.asked, func(asked inspector.Cursor) bool { return asked != cur && !c.ignoresError(asked) })
+}
+
+// ignoresError reports whether the error of the call at cur is dropped.
+func (c *code) ignoresError(cur inspector.Cursor) bool {
+	switch cur.ParentEdgeKind() {
+	case edge.ExprStmt_X:
+		return true
+	case edge.AssignStmt_Rhs:
+		lhs := cur.Parent().Node().(*ast.AssignStmt).Lhs
+		return isBlank(lhs[len(lhs)-1])
+	}
+	return false
 }
 
 // isCleanup reports whether the call at cur is in a deferred function, which
@@ -87,6 +125,7 @@ func (c *code) reliesOn(cur inspector.Cursor) bool {
 	return used
 }
 
+// isBlank reports whether e is "_".
 func isBlank(e ast.Expr) bool {
 	id, ok := e.(*ast.Ident)
 	return ok && id.Name == "_"

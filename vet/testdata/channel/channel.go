@@ -3,6 +3,7 @@ package channel
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/abreast-go/abreast/client"
 	"github.com/abreast-go/abreast/parallel"
@@ -72,6 +73,14 @@ func right(ctx context.Context, c client.Client, urls <-chan string) {
 			}
 		}, get))
 		use(parallel.Each(p, until(p.Context(), urls), get))
+		// A tick comes by itself.
+		use(parallel.Each(p, func(yield func(string) bool) {
+			for range time.Tick(time.Minute) {
+				if !yield("/") {
+					return
+				}
+			}
+		}, get))
 		// The program feeds the channel itself.
 		own := make(chan string, 3)
 		own <- "/a"

@@ -155,6 +155,24 @@ func right(ctx context.Context, c client.Client, urls []string, ch <-chan string
 		p.Post("/started")
 		return http.ListenAndServe(":8080", nil)
 	})
+	c.Parallel(ctx, func(p *parallel.Parallel) error { // a function waits
+		p.Post("/start")
+		return ready(ch)
+	})
+	c.Parallel(ctx, func(p *parallel.Parallel) error {
+		p.Post("/start")
+		time.Sleep(time.Second)
+		return nil
+	})
+	c.Parallel(ctx, func(p *parallel.Parallel) error { // the function may run at any time
+		later(func() { p.Post("/") })
+		return nil
+	})
+	c.Parallel(ctx, func(p *parallel.Parallel) error { // it may read the arrivals
+		p.Post("/")
+		anything(p)
+		return nil
+	})
 	c.Parallel(ctx, func(p *parallel.Parallel) error { // on purpose
 		_ = p.Post("/")
 		return nil
@@ -179,5 +197,14 @@ func wait(p *parallel.Parallel) error {
 	}
 	return nil
 }
+
+func ready(ch <-chan string) error {
+	<-ch
+	return ready(ch)
+}
+
+func later(func()) {}
+
+var anything func(*parallel.Parallel)
 
 func keep(service) {}

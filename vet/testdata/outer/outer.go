@@ -75,10 +75,37 @@ func wrong(ctx context.Context, c client.Client, urls []string) {
 	})
 }
 
+// Reported, without a certain correction.
+func unfixed(ctx context.Context, c client.Client) {
+	c.Parallel(ctx, func(p *parallel.Parallel) error {
+		h := p.Go(func(q *parallel.Parallel) (*http.Response, error) {
+			if _, err := q.Get("/a").Response(); err != nil {
+				return nil, err
+			}
+			{
+				q := "/b"
+				return p.Get(q).Response() // want `p.Get belongs to`
+			}
+		})
+		p.Go(func(_ *parallel.Parallel) (*http.Response, error) {
+			p.Get("/c")                   // for the outer block
+			return p.Get("/d").Response() // want `p.Get belongs to`
+		})
+		for h := range p.Arrivals() {
+			if _, err := h.Bytes(); err != nil {
+				return err
+			}
+		}
+		_, err := h.Response()
+		return err
+	})
+}
+
 func right(ctx context.Context, c, d client.Client) {
 	c.Parallel(ctx, func(p *parallel.Parallel) error {
 		h := p.Go(func(p *parallel.Parallel) (*http.Response, error) {
-			return p.Get("/a").Response()
+			with := func(r *parallel.Parallel) (*http.Response, error) { return r.Get("/a").Response() }
+			return with(p)
 		})
 		p.Go(func(q *parallel.Parallel) (*http.Response, error) { // what it finds is left to the outer block
 			resp, err := q.Get("/page").Response()
@@ -118,6 +145,12 @@ func right(ctx context.Context, c, d client.Client) {
 }
 
 func request(p *parallel.Parallel, path string) *pending.Pending { return p.Get(path) }
+
+func helper(p *parallel.Parallel) *pending.Pending {
+	return p.Go(func(q *parallel.Parallel) (*http.Response, error) {
+		return p.Get("/").Response() // want `p.Get belongs to`
+	})
+}
 
 func query(context.Context) (string, error) { return "", nil }
 

@@ -1,6 +1,7 @@
 package shared
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -64,10 +65,14 @@ func rightWriters(ctx context.Context, c client.Client, unknown io.Writer, urls 
 			if _, err := p.Get(url, parallel.To(&all)).Bytes(); err != nil {
 				return err
 			}
+		}
+		for _, url := range urls {
 			h := p.Get(url, parallel.To(os.Stdout))
 			if _, err := h.Bytes(); err != nil {
 				return err
 			}
+		}
+		for _, url := range urls {
 			p.Get(url, parallel.To(os.Stderr))
 			if _, err := p.Next(); err != nil {
 				return err
@@ -139,11 +144,22 @@ func rightReaders(ctx context.Context, c client.Client, r *http.Request, unknown
 			hs = append(hs, p.Post(url, parallel.Body("text/plain", f)), p.Post(url, option))
 			hs = append(hs, p.Post(url, parallel.Body("text/plain", text)), p.Post(url, parallel.Body("text/plain", unknown)))
 		}
-		for _, url := range urls { // only the first
+		buffered := bufio.NewReader(unknown)
+		for _, url := range urls { // another content each time
+			hs = append(hs, p.Post(url, parallel.Body("text/plain", buffered)))
+			buffered.Reset(strings.NewReader(url))
+		}
+		copied, err := os.Create("copied")
+		if err != nil {
+			return err
+		}
+		hs = append(hs, p.Get("/", parallel.To(copied)))
+		hs = append(hs, p.Put("/", parallel.Body("text/plain", copied))) // another mistake, if at all
+		for _, url := range urls {                                       // only the first
 			hs = append(hs, p.Post(url, parallel.Body("text/plain", r.Body)))
 			break
 		}
-		_, err := pending.All(hs...)
+		_, err = pending.All(hs...)
 		return err
 	})
 }

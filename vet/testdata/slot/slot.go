@@ -35,6 +35,7 @@ func wrong(ctx context.Context) {
 			return 0, err == nil
 		})
 		take := parallel.Take(func(r *http.Response) (io.Writer, error) {
+			<-p.Get("/ready").Done()             // want `Take holds the slot`
 			return nil, p.Get("/name").JSON(nil) // want `Take holds the slot`
 		})
 		opts := []parallel.Option{parallel.Take(func(r *http.Response) (io.Writer, error) {
@@ -78,6 +79,24 @@ func right(ctx context.Context, c client.Client) {
 			return err
 		})
 	}
+	c.Retry = func(a parallel.Attempt) (again time.Duration, ok bool) {
+		return 0, c.Parallel(ctx, func(p *parallel.Parallel) error {
+			_, err := p.Get("/again").Bytes()
+			return err
+		}) == nil
+	}
+	c.Parallel(ctx, func(p *parallel.Parallel) error { // Take makes a request, and does not wait for it
+		p.Get("/", parallel.Take(func(r *http.Response) (io.Writer, error) {
+			p.Get(r.Header.Get("Link"))
+			return nil, nil
+		}))
+		for h := range p.Arrivals() {
+			if _, err := h.Bytes(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	c.Parallel(ctx, func(p *parallel.Parallel) error {
 		d := client.Client{Auth: func(r *http.Request) error { // another block's requests call it
 			_, err := p.Get("/token").Bytes()

@@ -76,8 +76,9 @@ func right(ctx context.Context, c client.Client, urls []string) {
 		_ = p.Get("/")
 		r := p.Get("/")
 		_ = r
+		done := p.Get("/").Done()
 		_, err := f()
-		use(x, names)
+		use(x, names, done)
 		return err
 	})
 	use(kept)

@@ -42,18 +42,36 @@ func wrong(ctx context.Context, c client.Client) error {
 func right(ctx context.Context, c client.Client) error {
 	return c.Parallel(ctx, func(p *parallel.Parallel) error {
 		h := p.Get("/")
-		defer h.Bytes()
+		defer p.Post("/").Bytes()
 		defer func() { p.Delete("/").Bytes() }()
-		_, _ = h.Bytes()
-		_ = h.JSON(nil)
-		if resp, _ := h.Response(); resp != nil {
+		_, _ = p.Get("/").Bytes()
+		_ = p.Get("/").JSON(nil)
+		if resp, _ := p.Get("/").Response(); resp != nil {
 			log.Print(resp.Status)
 		}
-		if b, _ := h.Bytes(); len(b) > 0 {
+		if b, _ := p.Get("/").Bytes(); len(b) > 0 {
 			log.Printf("%s", b)
 		}
 		if _, err := h.Response(); err != nil {
 			return err
+		}
+		if _, err := h.Bytes(); err == nil {
+			resp, _ := h.Response() // it does not fail either
+			log.Print(resp.Header)
+		}
+		a, b := p.Get("/a"), p.Get("/b")
+		a.Response() // waits; the error is asked for below
+		b.Response()
+		if err := a.JSON(nil); err != nil {
+			return err
+		}
+		hs := []*pending.Pending{b}
+		if _, err := pending.All(hs...); err != nil {
+			return err
+		}
+		for _, h := range hs {
+			resp, _ := h.Response()
+			log.Print(resp.Status)
 		}
 		var status *pending.StatusError
 		if status != nil {
