@@ -3,6 +3,8 @@ package client
 import (
 	"net/http"
 	"reflect"
+
+	"github.com/abreast-go/abreast/internal/hops"
 )
 
 // A dispatcher is a copy of the user's http.Client, with a hopTransport around
@@ -44,38 +46,30 @@ func (c *Client) dispatcher(base base) *dispatcher {
 // Do sends req and follows redirects, as the Do of the http.Client does.
 //
 // http.Client allocates before the first hop what it needs for the hops to
-// come. Without cookies or userinfo in the URL, it needs none of that unless the first hop fails or is redirected. So Do sends the first hop
-// itself, which saves five allocations per request, and calls http.Client only
-// in these two cases: with a transport that begins with the answer of the first
-// hop.
+// come. Without cookies or userinfo in the URL, it needs none of that unless
+// the first hop fails or is redirected. So Do sends the first hop itself, which
+// saves five allocations per request, and calls http.Client only in these two
+// cases: with a transport that begins with the answer of the first hop.
+//
+// req is sent for a block. Do is on the stack while net/http sends it, so it
+// has few variables of its own: parallel's worker says why.
 func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	if !d.plain || req.URL.User != nil {
 		return d.client.Do(withTrail(req))
 	}
-	header := copyOf(req.Header)
 	resp, err := d.hops.RoundTrip(req)
 	if err == nil && resp.StatusCode/100 != 3 && resp.Body != nil {
 		return resp, nil
 	}
-	return d.goOn(req, header, resp, err)
-}
-
-// copyOf returns a copy of header, or nil if it is empty.
-func copyOf(header http.Header) http.Header {
-	if len(header) == 0 {
-		return nil
-	}
-	return header.Clone()
+	return d.goOn(req, resp, err)
 }
 
 // goOn has the http.Client go on from resp and err, with which the first hop of
-// req came back. header is that of req before the first hop: http.Client makes
-// the next hops with it. The transport may have changed the header that it was
-// given, or may still be reading it.
-func (d *dispatcher) goOn(req *http.Request, header http.Header, resp *http.Response, err error) (*http.Response, error) {
-	if header == nil {
-		header = make(http.Header)
-	}
+// req came back. http.Client makes the next hops with the header that req was
+// made with. The transport may have changed the header that it was given, or
+// may still be reading it.
+func (d *dispatcher) goOn(req *http.Request, resp *http.Response, err error) (*http.Response, error) {
+	header := hops.Header(req)
 	req = withTrail(req)
 	req.Header = header
 	if resp != nil {

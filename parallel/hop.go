@@ -7,6 +7,10 @@ import (
 	"github.com/abreast-go/abreast/internal/exchange"
 )
 
+// Header returns a copy of the header that s was made with. Package client
+// calls it for a first hop that is redirected.
+func (s *sending) Header() http.Header { return s.Ask.Header() }
+
 // WaitHop waits until req, which follows a redirect of s, may be sent. Package
 // client calls it, on the goroutine that holds the slot of s.
 //

@@ -99,6 +99,14 @@ func (a Ask) URL() *url.URL {
 	return nil
 }
 
+// Header returns a copy of the header of the request.
+func (a Ask) Header() http.Header {
+	if a.request == nil || a.request.Header == nil {
+		return make(http.Header)
+	}
+	return a.request.Header.Clone()
+}
+
 // Body returns how to open the body of the request again. It returns false if
 // that can't be done, and nil if the request has no body.
 func (a Ask) Body() (open func() (io.ReadCloser, error), ok bool) {

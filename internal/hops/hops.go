@@ -1,6 +1,6 @@
-// Package hops lets package client tell package parallel that a redirect is
-// about to be followed, so that limits and pacing hold for the host that it
-// leads to.
+// Package hops lets package client follow redirects for package parallel: it
+// tells that a redirect is about to be followed, so that limits and pacing hold
+// for the host that it leads to, and learns what the next hop is made from.
 package hops
 
 import "net/http"
@@ -10,6 +10,9 @@ import "net/http"
 type Waiter interface {
 	// WaitHop waits until req may be sent to its host.
 	WaitHop(req *http.Request) error
+
+	// Header returns a copy of the header that the request was made with.
+	Header() http.Header
 }
 
 // Key is the key of a Waiter.
@@ -23,4 +26,13 @@ func Wait(req *http.Request) error {
 		return w.WaitHop(req)
 	}
 	return nil
+}
+
+// Header returns a copy of the header that req, a first hop, was made with. If
+// req belongs to no block, it returns a copy of the header of req.
+func Header(req *http.Request) http.Header {
+	if w, ok := req.Context().Value(Key{}).(Waiter); ok {
+		return w.Header()
+	}
+	return req.Header.Clone()
 }
