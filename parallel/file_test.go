@@ -314,7 +314,7 @@ func TestFile_refusedName(t *testing.T) {
 			at("folder"):                 "it is a folder, not a regular file",
 			at("link"):                   "it is a symbolic link, not a regular file",
 			at("dangling"):               "it is a symbolic link, not a regular file",
-			os.DevNull:                   "it is a device, a pipe or a socket, not a regular file",
+			os.DevNull:                   "it is a special file, not a regular file",
 			at("f/g"):                    "not a directory",
 			at(strings.Repeat("x", 999)): "name too long",
 		} {

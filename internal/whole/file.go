@@ -53,7 +53,7 @@ func existing(name string) (fs.FileInfo, error) {
 }
 
 func notRegular(mode fs.FileMode) error {
-	kind := "a device, a pipe or a socket"
+	kind := "a special file"
 	switch mode.Type() {
 	case fs.ModeDir:
 		kind = "a folder"
