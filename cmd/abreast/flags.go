@@ -32,6 +32,7 @@ What is sent
   -b 'K=V'    cookies, or a FILE of them  -c FILE     keep cookies, write them
   -proxy URL  http, https or socks5       -k          accept any certificate
   -cacert F   trust these certificates    -cert F -key F  client certificate
+  -compressed is always on
 Credentials go to the hosts of the list, and not to others after a redirect.
 
 How fast
@@ -118,6 +119,7 @@ func newOptions() *options {
 	f.StringVar(&o.proxy, "proxy", "", "")
 	f.BoolVar(&o.insecure, "k", false, "")
 	f.StringVar(&o.caCert, "cacert", "", "")
+	f.Bool("compressed", true, "") // for those who are used to give it
 	f.StringVar(&o.cert, "cert", "", "")
 	f.StringVar(&o.key, "key", "", "")
 	f.IntVar(&o.limit, "limit", 100, "")

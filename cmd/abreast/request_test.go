@@ -58,7 +58,7 @@ func TestFlags_request(t *testing.T) {
 		lines string // "" for the URL as an argument
 		want  []string
 	}{
-		{[]string{"-X", "DELETE"}, "", []string{"DELETE / ||||"}},
+		{[]string{"-X", "DELETE", "-compressed"}, "", []string{"DELETE / ||||"}},
 		{[]string{"-d", "a=1", "-d", "b=2"}, "", []string{"POST / application/x-www-form-urlencoded|a=1&b=2|||"}},
 		{[]string{"-X", "PUT", "-d", "@" + file(t, "d", "a\nb\r\n")}, "", []string{"PUT / application/x-www-form-urlencoded|ab|||"}},
 		{[]string{"-d", "a", "-H", "Content-Type: text/x"}, "", []string{"POST / text/x|a|||"}},

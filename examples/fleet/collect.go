@@ -14,7 +14,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/term"
 
 	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
@@ -86,7 +85,7 @@ func (c *collector) collect(ctx context.Context, o options) error {
 		if meta, err := m.Metadata(); err == nil {
 			last = meta.Sequence.Stream
 		}
-		if err := c.add(m); err != nil {
+		if err := c.add(j.name, m); err != nil {
 			return fmt.Errorf("the result %s: %w", m.Subject(), err)
 		}
 	}
@@ -108,17 +107,19 @@ func (j *job) idle(ctx context.Context, last uint64) bool {
 	return err == nil && results.State.LastSeq == last
 }
 
-// add counts and writes a result, or notes the number of URLs.
-func (c *collector) add(m jetstream.Msg) error {
-	number := m.Subject()[strings.LastIndexByte(m.Subject(), '.')+1:]
-	if number == "total" {
-		n, err := strconv.ParseUint(string(m.Data()), 10, 64)
-		c.total.Store(n)
-		return err
+// add counts and writes a result of the job name, or notes the number of URLs.
+func (c *collector) add(name string, m jetstream.Msg) error {
+	number, isResult := strings.CutPrefix(m.Subject(), name+".result.")
+	if !isResult {
+		number = string(m.Data()) // of URLs
 	}
 	n, err := strconv.ParseUint(number, 10, 32)
 	if err != nil {
 		return err
+	}
+	if !isResult {
+		c.total.Store(n)
+		return nil
 	}
 	var r result
 	if err := json.Unmarshal(m.Data(), &r); err != nil {
@@ -139,18 +140,14 @@ func (c *collector) add(m jetstream.Msg) error {
 	return c.out.Write(r)
 }
 
-// progress prints String regularly: on a terminal always in the same line.
+// progress prints String every five seconds.
 func (c *collector) progress(done chan struct{}) {
-	every, form := 5*time.Second, "%s\n"
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		every, form = 200*time.Millisecond, "\r%-70s\r"
-	}
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(5 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			fmt.Fprintf(os.Stderr, form, c.String())
+			fmt.Fprintln(os.Stderr, c)
 		case <-done:
 			return
 		}

@@ -65,11 +65,7 @@ var errGivenBack = errors.New("the worker is stopping")
 
 func newWorker(stop context.Context, name string, j *job, o options) *worker {
 	w := &worker{options: o, stop: stop, name: name, job: j, ackWait: j.queue.CachedInfo().Config.AckWait}
-	t := client.NewTransport()
-	t.MaxIdleConns = max(t.MaxIdleConns, o.limit)
-	t.MaxIdleConnsPerHost = t.MaxIdleConns
 	w.client = client.Client{
-		HTTP:      &http.Client{Transport: t},
 		Limit:     o.limit,
 		HostLimit: o.hostLimit,
 		Timeout:   o.timeout,
