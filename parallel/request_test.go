@@ -628,7 +628,7 @@ func TestDo_withoutGetBody(t *testing.T) {
 			t.Errorf("arrived (-want +got):\n%s", diff)
 		}
 		// The body of the handle's copy is spent. The error says what to do.
-		const want = "cannot be read again: use the option Body, or set GetBody before it is sent first"
+		const want = "cannot be read again: use the option Body, or set GetBody before the request is first sent"
 		if err := failure(t, p.Do(h.Request())); !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("sent again: %v, want an error that ends in %q", err, want)
 		}

@@ -35,7 +35,7 @@ func InMemory(resp *http.Response) (body []byte, ok bool) {
 // ErrSpent is the error of reading a body that was sent and cannot be read
 // again.
 var ErrSpent = errors.New("the request's body was read as it was sent and cannot be read again: " +
-	"use the option Body, or set GetBody before it is sent first")
+	"use the option Body, or set GetBody before the request is first sent")
 
 type spent struct{}
 
