@@ -15,7 +15,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"net/textproto"
 	"net/url"
 	"slices"
 	"sync"
@@ -48,7 +47,6 @@ type Conns struct {
 	context.Context
 	Clock *stall.Clock // of the request's Stall; nil without one
 	hooks httptrace.ClientTrace
-	alone bool // Context has no hooks that hooks would have to call as well
 
 	mu sync.Mutex // guards the fields below
 
@@ -127,37 +125,8 @@ func New(owner Owner, clock *stall.Clock) *Conns { return &Conns{owner: owner, C
 // Watch returns the context that the request is sent with: ctx, with c in it.
 func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 	c.Context = ctx
-	c.hooks = httptrace.ClientTrace{
-		GetConn:           c.getConn,
-		GotConn:           c.gotConn,
-		TLSHandshakeStart: c.handshakeStart,
-		TLSHandshakeDone:  c.handshakeDone,
-	}
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		// net/http sends these again if the connection was closed before a
-		// header was written. The hook would cost an allocation for each
-		// header.
-		c.wrote = true
-	default:
-		c.hooks.WroteHeaderField = c.wroteHeaderField
-	}
-	if c.Clock != nil {
-		c.hooks.WroteHeaders = c.Clock.Progress
-		c.hooks.GotFirstResponseByte = c.gotFirstResponseByte
-		// With this hook, net/http no longer limits the number of responses
-		// 1xx. That lets a server do no more than it can with a body that comes
-		// byte by byte: Timeout limits both.
-		c.hooks.Got1xxResponse = func(int, textproto.MIMEHeader) error {
-			c.Clock.Progress()
-			return nil
-		}
-	}
-	c.alone = httptrace.ContextClientTrace(ctx) == nil
-	if c.alone {
-		return c
-	}
-	return httptrace.WithClientTrace(c, &c.hooks)
+	c.setHooks(method, httptrace.ContextClientTrace(ctx))
+	return c
 }
 
 // SetRequest tells c that req is about to be sent. The context of req is c, or
@@ -218,9 +187,9 @@ func (c *Conns) Release() {
 // context of a dial its dialing.
 type key struct{}
 
-// Value returns c for a key, the request for a hops.Key, and the context's
-// value for any other key. It returns c's hooks as httptrace.WithClientTrace
-// would, if there are no others: that saves each request an allocation.
+// Value returns c for a key, the request for a hops.Key, its hooks for
+// httptrace, and the context's value for any other key. httptrace.WithClientTrace
+// would allocate a context for the hooks.
 func (c *Conns) Value(k any) any {
 	switch k {
 	case key{}:
@@ -230,9 +199,7 @@ func (c *Conns) Value(k any) any {
 		defer c.mu.Unlock()
 		return c.owner
 	case traceKey:
-		if c.alone {
-			return &c.hooks
-		}
+		return &c.hooks
 	}
 	return c.Context.Value(k)
 }
