@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"sync"
 
@@ -15,15 +16,33 @@ type batch struct {
 	fetcher *fetcher
 	in      *input
 	done    *finished
-	room    chan struct{} // has an element for each request that is made and not reported
 
-	mu   sync.Mutex // guards sent
-	sent map[*pending.Pending]*fetch
+	mu    sync.Mutex // guards the fields below
+	room  sync.Cond  // a request was reported, or no more may be made
+	sent  map[*pending.Pending]*fetch
+	bytes int  // the lengths of their lines
+	ended bool // no more may be made
 }
 
-// feed makes a request of each line, until there are no more lines or no
-// further one may begin.
-func (b *batch) feed(p *parallel.Parallel) error {
+// How far the requests are made ahead of their results. Lines of a host that
+// pauses, or is at -host-limit, should not hold back others, so aheadLines of
+// them may wait. Long lines should not fill the memory, so beyond aheadBytes
+// there are only twice as many as may be in flight.
+const (
+	aheadLines = 1000
+	aheadBytes = 8 << 20
+)
+
+func newBatch(f *fetcher, in *input, done *finished) *batch {
+	b := &batch{fetcher: f, in: in, done: done, sent: make(map[*pending.Pending]*fetch)}
+	b.room.L = &b.mu
+	return b
+}
+
+// feed makes a request of each line, until there are no more lines or ctx is
+// done.
+func (b *batch) feed(ctx context.Context, p *parallel.Parallel) error {
+	defer context.AfterFunc(ctx, b.end)()
 	seq := 0
 	for {
 		select {
@@ -35,31 +54,49 @@ func (b *batch) feed(p *parallel.Parallel) error {
 				if b.done.has(ln.number) {
 					continue
 				}
-				select {
-				case b.room <- struct{}{}:
-				case <-b.fetcher.stop.Done():
+				if !b.make(p, ln, seq) {
 					return nil
 				}
-				b.make(p, ln, seq)
 				seq++
 			}
-		case <-b.fetcher.stop.Done():
+		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// make makes the request of a line.
-func (b *batch) make(p *parallel.Parallel, ln line, seq int) {
+func (b *batch) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	b.room.Broadcast()
+}
+
+// make waits for room and makes the request of a line. It returns false if no
+// more may be made.
+func (b *batch) make(p *parallel.Parallel, ln line, seq int) bool {
 	f := b.fetcher
-	it := &fetch{Request: lines.Parse(ln.number, ln.text, maxLine), fetcher: f, seq: seq}
+	it := &fetch{Request: lines.Parse(ln.number, ln.text, maxLine), fetcher: f, seq: seq, length: len(ln.text)}
 	if it.File != "" && f.folder == nil && it.Err == nil {
 		it.Err = errors.New("a line with a file needs -dir")
 	}
 	b.mu.Lock() // take waits until the handle is in sent
 	defer b.mu.Unlock()
+	for !b.ended && b.fullLocked() {
+		b.room.Wait()
+	}
+	if b.ended {
+		return false
+	}
+	b.bytes += it.length
 	f.making = it
 	b.sent[p.Get(it.Address(), it.prepare)] = it
+	return true
+}
+
+func (b *batch) fullLocked() bool {
+	n, flight := len(b.sent), 2*b.fetcher.opts.limit
+	return n >= flight && (n >= aheadLines || b.bytes >= aheadBytes)
 }
 
 // take returns the fetch of a handle that is done.
@@ -68,6 +105,7 @@ func (b *batch) take(h *pending.Pending) *fetch {
 	defer b.mu.Unlock()
 	it := b.sent[h]
 	delete(b.sent, h)
-	<-b.room
+	b.bytes -= it.length
+	b.room.Signal()
 	return it
 }

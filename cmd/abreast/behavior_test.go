@@ -119,6 +119,26 @@ func TestOutput_reason(t *testing.T) {
 	}
 }
 
+// A host that pauses holds back no other, although its lines come first.
+func TestOrder_pausedHostHoldsBackNone(t *testing.T) {
+	t.Parallel()
+	busy := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "0.2")
+		w.WriteHeader(429)
+	})
+	up := serve(t, faults)
+	got := abreast(t, strings.NewReader(strings.Repeat(busy+"\n", 30)+strings.Repeat(up+"\n", 100)), "-limit", "5", "-retries", "1")
+	if len(got.records) != 130 {
+		t.Fatalf("%d results; it says:\n%s", len(got.records), got.stderr)
+	}
+	for i, r := range got.records[:100] {
+		if r.Kind != "" {
+			t.Errorf("result %d is of line %d; want those of the other host first", i, r.Line)
+			break
+		}
+	}
+}
+
 // After N failures no line is begun.
 func TestFlags_fail(t *testing.T) {
 	t.Parallel()

@@ -19,6 +19,7 @@ type fetch struct {
 	*lines.Request
 	fetcher *fetcher
 	seq     int    // its place in the input
+	length  int    // of its line
 	file    string // the name of its file in the folder; "" without a folder
 
 	// Written while the request is sent; read when its handle is done.

@@ -75,8 +75,13 @@ func (f *fetcher) all(ctx, stop context.Context, in *input, done *finished, bar 
 	return f.client.Parallel(ctx, func(p *parallel.Parallel) error {
 		bar.start(p.Stats, f)
 		defer bar.stop()
-		b := &batch{fetcher: f, in: in, done: done, room: make(chan struct{}, 2*f.opts.limit), sent: make(map[*pending.Pending]*fetch)}
-		feed := p.Go(func(*parallel.Parallel) (*http.Response, error) { return nil, b.feed(p) })
+		b := newBatch(f, in, done)
+		feed := p.Go(func(inner *parallel.Parallel) (*http.Response, error) {
+			ctx, cancel := context.WithCancel(inner.Context()) // which ends with the block
+			defer cancel()
+			defer context.AfterFunc(stop, cancel)()
+			return nil, b.feed(ctx, p)
+		})
 		for h := range p.Arrivals() {
 			if h == feed {
 				continue

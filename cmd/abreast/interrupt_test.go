@@ -150,6 +150,21 @@ func TestOutput_closedPipe(t *testing.T) {
 	}
 }
 
+// The program ends even if standard input is silent.
+func TestOutput_closedPipeSilentInput(t *testing.T) {
+	t.Parallel()
+	up := serve(t, faults)
+	p := startProgram(t)
+	p.give(t, up)
+	p.record(t)
+	p.closeStdout()
+	p.give(t, up)
+	p.Wait()
+	if got := p.ProcessState.ExitCode(); got != exitFailed || p.stderr.Len() > 0 {
+		t.Errorf("exit status %d, want %d and no word; it says:\n%s", got, exitFailed, &p.stderr)
+	}
+}
+
 // What is in flight may finish after a signal, for the time of grace. A second
 // signal kills.
 func TestSignal_grace(t *testing.T) {

@@ -101,9 +101,10 @@ func byLine(t *testing.T, records []lines.Result) map[int]lines.Result {
 // A running is the program while it runs, with its standard input open.
 type running struct {
 	*exec.Cmd
-	stdin  io.WriteCloser
-	stdout *bufio.Reader
-	stderr bytes.Buffer
+	stdin       io.WriteCloser
+	stdout      *bufio.Reader
+	closeStdout func() error
+	stderr      bytes.Buffer
 }
 
 func startProgram(t *testing.T, args ...string) *running {
@@ -117,7 +118,7 @@ func startProgram(t *testing.T, args ...string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.stdout = bufio.NewReader(out)
+	r.stdout, r.closeStdout = bufio.NewReader(out), out.Close
 	r.Stderr = &r.stderr
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
