@@ -81,24 +81,25 @@ var errRemoved = errors.New("the file was removed to send the request again, whi
 
 // keepFile gives the file of the option File its name, if a is a response, and
 // removes it otherwise. It is called once, when a is what the last attempt came
-// to. A request that was canceled since then fails.
+// to. A request that is canceled before the file has its name fails. To learn
+// that runs user code: the methods of the request's own context.
 func (s *sending) keepFile(a *exchange.Answer) {
 	f := s.request.file
 	if f == nil {
 		return
 	}
 	defer f.drop()
-	var err error
-	switch {
-	case !a.Succeeded():
-	case f.part != nil:
-		if err = s.Ended(s.p.ctx); err == nil {
-			err = f.part.Keep()
+	s.Guard.Run(func() {
+		var err error
+		switch {
+		case !a.Succeeded():
+		case f.part != nil:
+			err = f.part.Keep(func() error { return s.Ended(s.p.ctx) })
+		case f.removed:
+			err = errRemoved
 		}
-	case f.removed:
-		err = errRemoved
-	}
-	if err != nil {
-		s.Fail(a, err)
-	}
+		if err != nil {
+			s.Fail(a, err)
+		}
+	}, func(why error) { s.Fail(a, why) })
 }

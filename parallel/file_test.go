@@ -245,6 +245,49 @@ func TestFile_failure(t *testing.T) {
 	}
 }
 
+// If a method of the request's own context ended the goroutine just before the
+// file was to get its name, the request succeeded, there was no file, and the
+// observer was never told.
+func TestFile_goexitInContext(t *testing.T) {
+	for nth, ended := 1, true; ended; nth++ {
+		ended = false
+		folder := t.TempDir()
+		synctest.Test(t, func(t *testing.T) {
+			told := 0
+			c := client.Client{HTTP: testnet.New(t, http.HandlerFunc(sendNew)).Client(), Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
+				return nil, func(pending.Outcome) { told++ }
+			}}
+			var h *pending.Pending
+			depart(func() error {
+				return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+					calls := 0
+					own := &hostileContext{t.Context(), "Err", func() {
+						if calls++; calls == nth {
+							ended = true
+							runtime.Goexit()
+						}
+					}}
+					req, err := http.NewRequestWithContext(own, "GET", "http://h/", nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					h = p.Do(req, parallel.File(filepath.Join(folder, "f")))
+					<-h.Done()
+					return nil
+				})
+			})
+			if h == nil { // it was this function's goroutine
+				return
+			}
+			resp, err := h.Response()
+			if want := map[string]string{"f": "new"}; ended && (err == nil || parts(t, folder) != 0) ||
+				!ended && (err != nil || !cmp.Equal(files(t, folder), want)) || told != 1 {
+				t.Errorf("Goexit in call %d: Response() = %v, %v, the folder has %q, and the observer was told %d times", nth, resp, err, files(t, folder), told)
+			}
+		})
+	}
+}
+
 // Each attempt has a temporary file of its own, which is removed before the
 // pause.
 func TestFile_retried(t *testing.T) {

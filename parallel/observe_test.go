@@ -289,6 +289,35 @@ func TestObserve_endIsTheLastStep(t *testing.T) {
 
 type observedKey string
 
+// If a method of an error ended the goroutine after the last attempt, the
+// observer was never told.
+func TestObserve_goexitInError(t *testing.T) {
+	for nth, ended := 1, true; ended; nth++ {
+		ended = false
+		calls, told := 0, 0
+		err := &hostileError{cause: io.EOF, do: func() {
+			if calls++; calls == nth {
+				ended = true
+				runtime.Goexit()
+			}
+		}}
+		cfg := parallel.Config{
+			Send:  func(*http.Request) (*http.Response, error) { return nil, err },
+			Retry: every(0, 3),
+			Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
+				return nil, func(pending.Outcome) { told++ }
+			},
+		}
+		parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+			failure(t, p.Get("http://h/"))
+			return nil
+		})
+		if told != 1 {
+			t.Errorf("Goexit in call %d of a method of the error: the observer was told %d times, want 1", nth, told)
+		}
+	}
+}
+
 // The values of the context that Observe returns are visible while the request
 // is sent, before those of the request's own and of the block's context. The
 // end of that context has no effect.

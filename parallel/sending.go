@@ -177,14 +177,19 @@ func (p *Parallel) abandon(left []*sending, err error) {
 
 // finish does what is left to do, after the last exchange was closed, before
 // the handle of s is done: it keeps or removes the file, and tells the
-// observer.
+// observer, even if a method of a user's error or context ends the goroutine.
 func (s *sending) finish(a *exchange.Answer) {
+	if s.observed != nil {
+		defer s.tell(a)
+	}
 	s.Unlink()
 	s.keepFile(a)
 	s.Last(a, int(s.attempts), s.maybeSent)
-	if s.observed != nil {
-		s.Guard.Run(func() { s.observed.tell(a, int(s.attempts)) }, func(err error) { s.Fail(a, err) })
-	}
+}
+
+// tell calls the function that Observe returned.
+func (s *sending) tell(a *exchange.Answer) {
+	s.Guard.Run(func() { s.observed.tell(a, int(s.attempts)) }, func(err error) { s.Fail(a, err) })
 }
 
 // decide returns the Retry function of the request, or nil.

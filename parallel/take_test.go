@@ -226,13 +226,16 @@ func TestTake_refuses(t *testing.T) {
 }
 
 // A cancel during Take ends the context of its response's Request. The request
-// fails with the cancel, whatever Take returns.
+// fails with the cancel, whatever Take returns. A *BodyTooLargeError of Take was
+// taken for the library's own, and was the error of the request in place of the
+// cancel.
 func TestTake_canceled(t *testing.T) {
 	for name, result := range map[string]struct {
 		w   io.Writer
 		err error
 	}{
 		"memory": {}, "a writer": {w: io.Discard}, "an error": {err: errors.New("refused")},
+		"a *BodyTooLargeError": {err: &pending.BodyTooLargeError{Limit: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

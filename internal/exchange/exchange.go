@@ -196,11 +196,11 @@ func (x *Exchange) conclude(block context.Context, resp *http.Response, err erro
 	// body (net/http's HTTP/2 does), which begun must not look at then.
 	notSent := resp == nil && x.conns.NotSent(err) && (x.uploads == nil || !x.uploads.begun())
 	switch {
-	case isRefusedResponse(err):
-	case taken != nil && taken.err != nil: // a user's, perhaps a *url.Error of its own
+	case taken != nil && taken.err != nil: // a user's, perhaps a *url.Error or a *BodyTooLargeError
 		if x.conns.Err() != nil {
 			err, _ = x.cause(block, s, err)
 		}
+	case isRefusedResponse(err):
 	default:
 		var proved bool // by the error itself: the request was refused before the transport
 		err, proved = x.cause(block, s, err)

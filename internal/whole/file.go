@@ -111,8 +111,10 @@ func (f *File) Write(p []byte) (int, error) { return f.part.Write(p) }
 
 // Keep gives the file its name, in place of the file that has it. The content
 // is on the disk before that: otherwise a power failure could leave a name
-// without the content. If Keep fails, the file is removed.
-func (f *File) Keep() error {
+// without the content. To write it there may take seconds, so only then does
+// Keep call ended, which returns an error if the file is not wanted any more.
+// If Keep fails, or ended ends the goroutine, the file is removed.
+func (f *File) Keep(ended func() error) error {
 	defer f.Drop()
 	if err := f.part.Sync(); err != nil {
 		return err
@@ -121,6 +123,9 @@ func (f *File) Keep() error {
 		return err
 	}
 	if _, err := existing(f.name); err != nil {
+		return err
+	}
+	if err := ended(); err != nil {
 		return err
 	}
 	if err := os.Rename(f.part.Name(), f.name); err != nil {

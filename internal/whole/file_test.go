@@ -1,6 +1,7 @@
 package whole
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+func wanted() error { return nil }
 
 // A file has a temporary name of its own in the folder of its name until it is
 // kept.
@@ -41,7 +44,7 @@ func TestFile(t *testing.T) {
 	}
 	fs[0].Drop()
 	for _, f := range fs[1:] {
-		if err := f.Keep(); err != nil {
+		if err := f.Keep(wanted); err != nil {
 			t.Errorf("Keep() = %v", err)
 		}
 		f.Drop() // which does nothing now
@@ -67,7 +70,7 @@ func TestFile_nameIsTaken(t *testing.T) {
 	if err := os.Mkdir(name, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Keep(); err == nil {
+	if err := f.Keep(wanted); err == nil {
 		t.Error("Keep() = nil, want an error")
 	}
 	if _, err := Create(name); err == nil {
@@ -77,6 +80,35 @@ func TestFile_nameIsTaken(t *testing.T) {
 		t.Errorf("Lstat() = %v, %v; want the folder", info, err)
 	}
 	if left, err := filepath.Glob(name + ".*"); len(left) != 0 || err != nil {
+		t.Errorf("%q, %v are left, want nothing", left, err)
+	}
+}
+
+// A cancel was lost while the file was synced to the disk, which can take
+// seconds: the last look was before that.
+func TestFile_notWanted(t *testing.T) {
+	name, err := Check(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	canceled := errors.New("canceled")
+	err = f.Keep(func() error {
+		if _, err := f.part.Stat(); !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("Stat() of the temporary file = %v, want fs.ErrClosed: it is synced and closed", err)
+		}
+		if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Stat() = %v, want fs.ErrNotExist: the file has its name already", err)
+		}
+		return canceled
+	})
+	if err != canceled {
+		t.Errorf("Keep() = %v, want %v", err, canceled)
+	}
+	if left, err := filepath.Glob(name + "*"); len(left) != 0 || err != nil {
 		t.Errorf("%q, %v are left, want nothing", left, err)
 	}
 }
