@@ -48,20 +48,12 @@ func (c *recorded) Value(key any) any {
 // Ended notes an attempt that is followed by another one: see
 // [attempts.Watcher].
 func (s *record) Ended(a attempts.Attempt) {
-	how := failure{end: done}
-	resp := a.Response
-	if a.Err != nil {
-		how, resp = s.rec.failure(a.Err) // without the lock: it calls methods of the error
-	}
+	how, resp := s.outcome(a.Response, a.Err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := &s.entry
-	at := a.Done.Sub(e.made)
-	if len(e.attempts) == 0 {
-		e.marks = slices.Insert(e.marks, 1, mark{max(0, a.Sent.Sub(e.made)), s.unseenLocked(resp)})
-	}
-	e.took, e.bytes, e.failure = at, a.Received, how
-	s.answeredLocked(resp)
+	s.endLocked(a.Sent, a.Done, a.Received, how, resp)
+	at := e.took
 	if len(e.attempts) < maxAttempts {
 		e.attempts = append(e.attempts, e.last())
 	}
@@ -171,23 +163,35 @@ func (s *record) gotFirstByte() {
 
 // end notes how the request ended.
 func (s *record) end(o pending.Outcome) {
-	how, resp := failure{end: done}, o.Response
-	if o.Err != nil {
-		how, resp = s.rec.failure(o.Err) // without the lock: it calls methods of the error
-	}
+	how, resp := s.outcome(o.Response, o.Err)
 	s.mu.Lock()
-	e := &s.entry
 	s.ended = true
-	e.took, e.bytes, e.failure = o.Done.Sub(e.made), o.Bytes, how
-	if !o.Sent.IsZero() && len(e.attempts) == 0 {
-		e.marks = slices.Insert(e.marks, 1, mark{max(0, o.Sent.Sub(e.made)), s.unseenLocked(o.Response)})
-	}
-	s.answeredLocked(resp)
-	ended := e.outcome()
+	s.endLocked(o.Sent, o.Done, o.Bytes, how, resp)
+	ended := s.entry.outcome()
 	s.mu.Unlock()
 	if s.region != nil {
 		s.region(ended)
 	}
+}
+
+// outcome returns how an attempt ended, and its response, which a failed one
+// may have as well. It is called without the lock: it calls methods of err.
+func (s *record) outcome(resp *http.Response, err error) (failure, *http.Response) {
+	if err != nil {
+		return s.rec.failure(err)
+	}
+	return failure{end: done}, resp
+}
+
+// endLocked notes how an attempt ended, and, if it is the first, when it got
+// its slot. sent is zero if it got none.
+func (s *record) endLocked(sent, done time.Time, bytes int64, how failure, resp *http.Response) {
+	e := &s.entry
+	e.took, e.bytes, e.failure = done.Sub(e.made), bytes, how
+	if !sent.IsZero() && len(e.attempts) == 0 {
+		e.marks = slices.Insert(e.marks, 1, mark{max(0, sent.Sub(e.made)), s.unseenLocked(resp)})
+	}
+	s.answeredLocked(resp)
 }
 
 // unseenLocked returns the phase between when the request got its slot and the

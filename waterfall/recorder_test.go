@@ -61,12 +61,13 @@ func (s *slow) Read(p []byte) (int, error) {
 	return copy(p, "x"), nil
 }
 
-// canned is a transport that doesn't trace.
-type canned struct{}
+// canned is a transport that doesn't trace, and the length of the bodies that it
+// returns.
+type canned int
 
-func (canned) RoundTrip(*http.Request) (*http.Response, error) {
+func (c canned) RoundTrip(*http.Request) (*http.Response, error) {
 	<-time.After(latency)
-	return &http.Response{StatusCode: 200}, nil
+	return &http.Response{StatusCode: 200, ContentLength: int64(c), Body: io.NopCloser(strings.NewReader(strings.Repeat("a", int(c))))}, nil
 }
 
 // The timings of a request, in milliseconds of fake time, and how it ended. The
@@ -104,7 +105,8 @@ func TestTimings(t *testing.T) {
 		{"not 2xx", client.Client{}, get(url + "missing"), "connect 20, dns 10", "404 Not Found"},
 		{"an upload", client.Client{}, func(p *parallel.Parallel) { p.Post(url, parallel.Body("", &slow{4})); drain(p) }, "connect 20, dns 10, receive 50, send 100, wait 100", "200 OK"},
 		{"two hops", client.Client{}, get(url + "moved"), "connect 40, dns 20, receive 50, wait 100", "200 OK"},
-		{"a transport that doesn't trace", client.Client{HTTP: &http.Client{Transport: canned{}}}, get(url), "wait 100", "200 OK"},
+		{"a transport that doesn't trace", client.Client{HTTP: &http.Client{Transport: canned(0)}}, get(url), "wait 100", "200 OK"},
+		{"too large, from a transport that doesn't trace", client.Client{HTTP: &http.Client{Transport: canned(5)}, MaxBody: 4}, get(url), "wait 100", "too large"},
 		{"queued", one, twice, "_blocked_queueing 180, blocked 180, receive 50, wait 100", "200 OK"},
 		{"After", client.Client{}, get(url, parallel.After(time.Hour)), "_blocked_queueing 3600000, blocked 3600000, connect 20, dns 10, receive 50, wait 100", "200 OK"},
 		{"Wait", client.Client{Wait: held}, get(url), "blocked 70, connect 20, dns 10, receive 50, wait 100", "200 OK"},
@@ -173,7 +175,7 @@ func paths(t *testing.T, rec *waterfall.Recorder) (paths []string) {
 func TestMax_forgetsOldest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rec := waterfall.Recorder{Max: 3}
-		c := client.Client{HTTP: &http.Client{Transport: canned{}}, Observe: rec.Observe}
+		c := client.Client{HTTP: &http.Client{Transport: canned(0)}, Observe: rec.Observe}
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			for n := range 5 {
 				p.Get(fmt.Sprint("http://h.test/", n))
