@@ -30,21 +30,13 @@ type fetcher struct {
 	making *fetch          // the fetch whose request is being made
 }
 
-func newFetcher(o *options, bodies *folder, drawn *pictures, jar http.CookieJar) (*fetcher, error) {
-	f := &fetcher{opts: o, folder: bodies, drawn: drawn, policy: parallel.Retries(o.retries)}
+func newFetcher(o *options, conns *connections, auth func(*http.Request) error, bodies *folder, drawn *pictures, jar http.CookieJar) *fetcher {
+	f := &fetcher{opts: o, conns: conns, folder: bodies, drawn: drawn, policy: parallel.Retries(o.retries)}
 	f.pace = newPace(o.rate.limit, o.costRate.limit)
-	var err error
-	if f.conns, err = newConnections(o); err != nil {
-		return nil, err
-	}
-	auth, err := o.auth()
-	if err != nil {
-		return nil, err
-	}
 	f.client = client.Client{
 		Header:    o.header,
 		Auth:      auth,
-		HTTP:      &http.Client{Transport: drawn.transport(f.conns.transport), Jar: jar, CheckRedirect: redirect},
+		HTTP:      &http.Client{Transport: drawn.transport(conns.transport), Jar: jar, CheckRedirect: redirect},
 		Limit:     o.limit,
 		HostLimit: o.hostLimit,
 		Timeout:   time.Duration(o.timeout),
@@ -56,7 +48,7 @@ func newFetcher(o *options, bodies *folder, drawn *pictures, jar http.CookieJar)
 	if o.timeout == 0 {
 		f.client.Timeout = -1
 	}
-	return f, nil
+	return f
 }
 
 // inMemory returns the length of the longest body that is kept or dropped.

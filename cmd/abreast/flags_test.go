@@ -111,6 +111,13 @@ func TestFlags_bad(t *testing.T) {
 			}
 		})
 	}
+	out := file(t, "out", text)
+	if got := abreast(t, nil, "-out", out, "-cert", filepath.Join(dir, "missing.txt"), list); got.status != exitUsage {
+		t.Errorf("exit status %d, want %d", got.status, exitUsage)
+	}
+	if got, _ := os.ReadFile(out); string(got) != text {
+		t.Errorf("although nothing was sent, the results are now %q", got)
+	}
 	if got, _ := os.ReadFile(list); string(got) != text {
 		t.Errorf("the input is now %q", got)
 	}

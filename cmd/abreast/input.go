@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -24,7 +25,7 @@ type source struct {
 func openSources(args []string) (all []source, err error) {
 	if len(args) == 0 {
 		if isTerminal(os.Stdin) {
-			return nil, fmt.Errorf("nothing to do: name a URL, a FILE of URLs, or - for standard input")
+			return nil, errors.New("nothing to do: name a URL, a FILE of URLs, or - for standard input")
 		}
 		args = []string{"-"}
 	}

@@ -101,6 +101,15 @@ func open(opts *options) (s *session, err error) {
 	if s.jar, err = opts.openJar(); err != nil {
 		return nil, err
 	}
+	conns, err := newConnections(opts)
+	if err != nil {
+		return nil, err
+	}
+	auth, err := opts.auth()
+	if err != nil {
+		return nil, err
+	}
+	// What can fail without a trace comes before what creates files.
 	bodies, err := openFolder(opts.dir, opts.name)
 	if err != nil {
 		return nil, err
@@ -115,9 +124,7 @@ func open(opts *options) (s *session, err error) {
 	if s.jar != nil {
 		jar = s.jar
 	}
-	if s.fetcher, err = newFetcher(opts, bodies, s.drawn, jar); err != nil {
-		return nil, err
-	}
+	s.fetcher = newFetcher(opts, conns, auth, bodies, s.drawn, jar)
 	showBar := isTerminal(os.Stderr) && !opts.quiet
 	var total int64
 	switch {

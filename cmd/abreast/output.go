@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/abreast-go/abreast/cmd/abreast/lines"
 )
@@ -128,7 +129,7 @@ func (e *writeError) Unwrap() error { return e.err }
 // isBrokenPipe reports whether err says that the reader of the results has gone.
 func isBrokenPipe(err error) bool {
 	var w *writeError
-	return errors.As(err, &w) && isEPIPE(w.err)
+	return errors.As(err, &w) && errors.Is(w.err, syscall.EPIPE)
 }
 
 // close closes the file, unless it is standard output.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -68,5 +67,3 @@ func (s stopped) status() int {
 type tooMany int
 
 func (n tooMany) Error() string { return fmt.Sprintf("stopped after %d failures (-fail)", int(n)) }
-
-func isEPIPE(err error) bool { return errors.Is(err, syscall.EPIPE) }
