@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"os/exec"
 	"os/signal"
 	"regexp"
 )
@@ -57,6 +58,7 @@ func drive(ctx context.Context, args []string) error {
 	flags.IntVar(&d.rounds, "rounds", 5, "run `n` rounds, an odd number; if n is more than 1, up to\n"+
 		"three times as many while the baseline's two runs differ by more than 5 %")
 	flags.Float64Var(&d.scale, "scale", 1, "send only this `part` of the requests, to check that the program works")
+	flags.BoolVar(&d.pinned, "pin", false, "give the contender one core and the upstream another, with taskset of util-linux")
 	write := flags.String("write", "", "write the tables into README.md in this `folder` and the charts into its results/")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -68,6 +70,11 @@ func drive(ctx context.Context, args []string) error {
 		return fmt.Errorf("-rounds %d: must be odd and positive, so that the median is a measured value", d.rounds)
 	case !(d.scale > 0 && d.scale <= 1):
 		return fmt.Errorf("-scale %v: must be more than 0 and at most 1", d.scale)
+	}
+	if d.pinned {
+		if _, err := exec.LookPath("taskset"); err != nil {
+			return fmt.Errorf("-pin: %w", err)
+		}
 	}
 	chosen, err := matching(scenarios, *which, func(s scenario) string { return s.name })
 	if err != nil {

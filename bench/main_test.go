@@ -26,6 +26,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// A pinned contender has one core.
+func TestCommand_pinned(t *testing.T) {
+	if _, err := exec.LookPath("taskset"); err != nil {
+		t.Skip(err)
+	}
+	d := driver{pinned: true}
+	out, err := d.command(t.Context(), contenderCore, "nproc").Output()
+	if got := strings.TrimSpace(string(out)); err != nil || got != "1" {
+		t.Errorf("nproc = %q, %v; want 1", got, err)
+	}
+}
+
 // Every contender on this machine does every scenario, in processes of its own:
 // each body arrives once and is right, and the upstream gets each request once.
 func TestContenders_doTheWork(t *testing.T) {
