@@ -52,6 +52,9 @@ func (b *batch) feed(ctx context.Context, p *parallel.Parallel) error {
 			}
 			for _, ln := range all {
 				if b.done.has(ln.number) {
+					if err := b.done.check(ln); err != nil {
+						return err
+					}
 					continue
 				}
 				if !b.make(p, ln, seq) {

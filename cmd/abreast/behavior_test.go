@@ -218,7 +218,7 @@ func TestResume(t *testing.T) {
 		faults(w, r)
 	})
 	list := file(t, "urls.txt", fmt.Sprintf("%[1]s/1\n%[1]s/2\n\n%[1]s/4\n%[1]s/5\n", up))
-	before := `{"line":1,"url":"u","status":200}` + "\n" + `{"url":"u","line":4,"kind":"timeout"}` + "\n\n"
+	before := fmt.Sprintf(`{"line":1,"url":"%s/1","status":200}`, up) + "\n" + `{"url":"u","line":4,"kind":"timeout"}` + "\n\n"
 	out := filepath.Join(t.TempDir(), "out")
 	for _, tt := range []struct {
 		flag, text string
@@ -227,7 +227,7 @@ func TestResume(t *testing.T) {
 		{"-resume", before + `{"line":2,"url":"u","st`, []string{"/2", "/5"}},
 		{"-resume-failed", before + `{"line":2}`, []string{"/2", "/4", "/5"}},
 		{"-resume-failed", before + `{"line":4,"kind":""}` + "\n", []string{"/2", "/5"}},
-		{"-resume-failed", `{"line":4,"kind":""}` + "\n" + before, []string{"/2", "/4", "/5"}},
+		{"-resume-failed", fmt.Sprintf(`{"line":4,"kind":"","url":"%s/4"}`, up) + "\n" + before, []string{"/2", "/4", "/5"}},
 		{"-resume", "", []string{"/1", "/2", "/4", "/5"}},
 	} {
 		if err := os.WriteFile(out, []byte(tt.text), 0o666); err != nil {
@@ -247,6 +247,10 @@ func TestResume(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(text), whole) || strings.Count(string(text), "\n") != strings.Count(whole, "\n")+len(tt.want) {
 			t.Errorf("%s %q: the file has %q, %v", tt.flag, tt.text, text, err)
 		}
+	}
+	other := file(t, "out", `{"line":2,"url":"http://h/"}`+"\n")
+	if got := abreast(t, nil, "-resume", other, list); got.status != exitFailed || !strings.Contains(got.stderr, "of another list: line 2 is http://h/ there") {
+		t.Errorf("with the results of another list: exit status %d; it says:\n%s", got.status, got.stderr)
 	}
 	os.Remove(out)
 	if got := abreast(t, nil, "-resume", out, list); got.status != exitGood || got.stdout != "" {

@@ -15,8 +15,28 @@ import (
 // A finished has the lines that need not be sent again, by number: one bit for
 // each line. The zero finished has none.
 type finished struct {
-	bits []uint64
-	n    int
+	bits  []uint64
+	n     int
+	first firstResult
+}
+
+// A firstResult is the first result of a file. It tells whether the file is of
+// the list.
+type firstResult struct {
+	Line int    `json:"line"`
+	URL  string `json:"url"`
+}
+
+// check reports the error that the file of results is of another list, if it
+// shows in this line, which is finished.
+func (f *finished) check(ln line) error {
+	if ln.number != f.first.Line {
+		return nil
+	}
+	if shown := lines.Parse(ln.number, ln.text, maxLine).Shown(); shown != f.first.URL {
+		return fmt.Errorf("the results are of another list: line %d is %s there, and %s here", ln.number, f.first.URL, shown)
+	}
+	return nil
 }
 
 // has reports whether a line is finished.
@@ -98,6 +118,9 @@ func (f *finished) read(r io.Reader, failed bool) (end int64, err error) {
 			return end, fmt.Errorf("line %d is not a result: %w", n, err)
 		}
 		f.set(line, !failed || kind == "")
+		if f.first.Line == 0 {
+			json.Unmarshal(text, &f.first)
+		}
 	}
 }
 
