@@ -1523,7 +1523,7 @@ func Example_errNonePending() {
 }
 
 // Take decides by the headers. This crawler reads pages of at most 1 MiB, and
-// nothing of what is no page.
+// refuses everything else unread.
 func ExampleTake() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/manual" {

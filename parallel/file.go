@@ -16,26 +16,25 @@ import (
 // handle: it requires 2xx, and its bytes are empty.
 //
 // The body is written to a temporary file in the same folder, whose name begins
-// with name and ends in ".part". When the body is whole and Retry has declined,
-// the file is synced to the disk and renamed to name. From then on it is too
-// late to cancel the request. If the request fails or is canceled, or if the
-// attempt is retried, the temporary file is removed, and a file that was there
-// before is unchanged. A temporary file is left only if the program or the
-// system ends meanwhile, or if the folder can no longer be written.
+// with name and ends in ".part". When the body is whole and the request will
+// not be sent again, the file is synced to the disk and renamed to name. From
+// then on it is too late to cancel the request. If the request fails or is
+// canceled, or if the attempt is retried, the temporary file is removed, and an
+// existing file is unchanged. A temporary file is left only if the program or
+// the system ends meanwhile, or if the folder can no longer be written.
 //
-// The folder must exist. A file with this name is replaced, even one that may
-// not be written, and the new one has its permission bits; without one they are
-// 0666 less the umask. If something else has the name, such as a folder, a
-// device or a symbolic link, the request fails, before it is sent if it is so
-// already. To replace the file that a link leads to, pass the result of
-// filepath.EvalSymlinks.
+// An existing file is replaced, even a read-only one, and its permission bits
+// are kept. A new file gets 0666 less the umask. If the folder does not exist,
+// or the name is that of a folder, device or symbolic link, the request fails.
+// It is not sent if that is so when the request is made. To replace the file
+// that a link leads to, pass the result of filepath.EvalSymlinks.
 //
 // Errors of the file are those of package os, in a *url.Error. A relative name
 // is resolved when the request is made. The response to a HEAD request, or a
 // 204, makes an empty file. If two requests have one name, each file is whole,
 // and the last rename wins. Racers must not share a name, since a loser may
-// still rename its file. Of several options Take, To and File, the last one
-// counts.
+// still rename its file. If a request has several of Take, To and File, the
+// last one wins.
 func File(name string) Option {
 	return func(r *Request) (err error) {
 		f := new(file)
@@ -47,12 +46,11 @@ func File(name string) Option {
 }
 
 // A file is the file to which an option File writes the body of one request.
-// pick belongs to the attempts of the request, one after another, and to what
-// comes after them.
+// The attempts use it one after another, and then keepFile.
 type file struct {
 	name    string
 	part    *whole.File // of the present attempt; nil without a 2xx response
-	removed bool        // the part of an attempt was removed, since the request was to be sent again
+	removed bool        // the part of an attempt was removed for a retry
 }
 
 // pick is the Take of the request.
@@ -77,12 +75,12 @@ func (f *file) drop() {
 	}
 }
 
-var errRemoved = errors.New("the file was removed to send the request again, which failed")
+var errRemoved = errors.New("the partial file was removed for a retry, and the retry failed")
 
-// keepFile gives the file of the option File its name, if a is a response, and
-// removes it otherwise. It is called once, when a is what the last attempt came
-// to. A request that is canceled before the file has its name fails. To learn
-// that runs user code: the methods of the request's own context.
+// keepFile gives the file of the option File its name, if a has a response, and
+// removes it otherwise. It is called once, with the answer of the last attempt.
+// A request that is canceled before the file has its name fails. That check
+// runs user code: the methods of the request's own context.
 func (s *sending) keepFile(a *exchange.Answer) {
 	f := s.request.file
 	if f == nil {

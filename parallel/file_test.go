@@ -332,7 +332,7 @@ func TestFile_retriedInVain(t *testing.T) {
 			r.Retry = func(parallel.Attempt) (time.Duration, bool) { return 0, true }
 			return nil
 		}))
-		if !strings.Contains(err.Error(), "the file was removed") {
+		if !strings.Contains(err.Error(), "the partial file was removed") {
 			t.Errorf("Response() error = %v", err)
 		}
 		if diff := cmp.Diff(map[string]string{"f": "old"}, files(t, folder)); diff != "" {
@@ -341,7 +341,8 @@ func TestFile_retriedInVain(t *testing.T) {
 	})
 }
 
-// A name that is not that of a regular file is refused before anything is sent.
+// A name that is not that of a regular file is refused before anything is sent,
+// and so is one in a folder that does not exist: it was sent in vain.
 func TestFile_refusedName(t *testing.T) {
 	handler := func(w http.ResponseWriter, r *http.Request) { t.Errorf("%s was sent", r.URL) }
 	inFolder(t, client.Client{}, handler, func(t *testing.T, p *parallel.Parallel, folder string) {
@@ -359,6 +360,7 @@ func TestFile_refusedName(t *testing.T) {
 			at("dangling"):               "it is a symbolic link, not a regular file",
 			os.DevNull:                   "it is a special file, not a regular file",
 			at("f/g"):                    "not a directory",
+			at("none/f"):                 "no folder for the file: stat " + at("none") + ": no such file or directory",
 			at(strings.Repeat("x", 999)): "name too long",
 		} {
 			err := failure(t, p.Get("/", parallel.File(name)))
@@ -444,19 +446,21 @@ func TestFile_cannotBeCreated(t *testing.T) {
 		return 0, false
 	}
 	inFolder(t, client.Client{Retry: retry}, sendNew, func(t *testing.T, p *parallel.Parallel, folder string) {
-		locked := filepath.Join(folder, "locked")
-		if err := os.Mkdir(locked, 0o555); err != nil {
+		gone, locked := filepath.Join(folder, "gone"), filepath.Join(folder, "locked")
+		if err := errors.Join(os.Mkdir(gone, 0o755), os.Mkdir(locked, 0o555)); err != nil {
 			t.Fatal(err)
 		}
 		for name, want := range map[string]error{
-			filepath.Join(folder, "none", "f"): fs.ErrNotExist,
-			filepath.Join(locked, "f"):         fs.ErrPermission,
+			filepath.Join(gone, "f"):   fs.ErrNotExist,
+			filepath.Join(locked, "f"): fs.ErrPermission,
 		} {
 			if want == fs.ErrPermission && (os.Geteuid() == 0 || runtime.GOOS == "windows") {
 				t.Log("not tried: a folder in which root, or Windows, may write all the same")
 				continue
 			}
-			err := failure(t, p.Get("/", parallel.File(name)))
+			h := p.Get("/", parallel.File(name), parallel.After(time.Second))
+			os.Remove(gone)
+			err := failure(t, h)
 			if !errors.Is(err, want) || errors.Is(err, pending.ErrNotSent) {
 				t.Errorf("File(%q): error = %v, want one that matches %v and not ErrNotSent", name, err, want)
 			}

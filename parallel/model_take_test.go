@@ -47,8 +47,8 @@ func (r *record) take(resp *http.Response) (io.Writer, error) {
 		w.problemLocked("Take was called in attempt %d, and before in attempt %d of %v, holding a slot: %v, with %d bodies open", r.began, r.took, r, r.slot, r.bodies)
 	}
 	r.took = r.began
-	if resp.StatusCode != s.status() || resp.Body != http.NoBody {
-		w.problemLocked("Take was called for %v with status %d and body %v", r, resp.StatusCode, resp.Body)
+	if _, err := resp.Body.Read(nil); resp.StatusCode != s.status() || err == nil || err == io.EOF {
+		w.problemLocked("Take was called for %v with status %d, and Read() of its body = %v", r, resp.StatusCode, err)
 	}
 	w.mu.Unlock()
 	pause(resp.Request.Context(), s.takes, 0)

@@ -134,7 +134,7 @@ func TestTake_maxBody(t *testing.T) {
 }
 
 // Take gets a copy of the response. Nothing that it does with it changes the
-// result, and it cannot read the body.
+// result, and a Read of the body fails: it ended at once, as an empty body does.
 func TestTake_getsCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := client.Client{HTTP: testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -143,10 +143,12 @@ func TestTake_getsCopy(t *testing.T) {
 		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
 			var kept *http.Response
 			h := p.Get("http://h/", parallel.Take(func(resp *http.Response) (io.Writer, error) {
-				if b, err := io.ReadAll(resp.Body); len(b) != 0 || err != nil {
-					t.Errorf("Take reads %q, %v; want nothing", b, err)
+				if b, err := io.ReadAll(resp.Body); len(b) != 0 || err == nil || !strings.Contains(err.Error(), "return an io.Writer") {
+					t.Errorf("Take reads %q, %v; want an error that says to return an io.Writer", b, err)
 				}
-				resp.Body.Close()
+				if err := resp.Body.Close(); err != nil {
+					t.Errorf("Close() = %v", err)
+				}
 				kept, resp.StatusCode, resp.Body = resp, 500, nil
 				return nil, nil
 			}))
@@ -407,7 +409,7 @@ func TestTo_secondRequest(t *testing.T) {
 				t.Errorf("Bytes() error = %v, and %q was written; want the third attempt's body", err, w.String())
 			}
 			err := failure(t, second)
-			if !errors.Is(err, pending.ErrNotSent) || !strings.Contains(err.Error(), "another request has used it") {
+			if !errors.Is(err, pending.ErrNotSent) || !strings.Contains(err.Error(), "already used by another request") {
 				t.Errorf("error of the second request = %v", err)
 			}
 			for _, path := range []string{"/3", "/4"} {

@@ -43,6 +43,9 @@ func (it *fetch) prepare(r *parallel.Request) error {
 	var err error
 	if f.folder != nil {
 		it.file = f.folder.fileName(it.Request)
+		if err := f.folder.makeFor(it.file); err != nil {
+			return err
+		}
 		err = parallel.File(f.folder.path(it.file))(r)
 	}
 	toFile := r.Take // or nil
@@ -59,9 +62,6 @@ func (it *fetch) take(resp *http.Response, toFile func(*http.Response) (io.Write
 	case resp.StatusCode/100 != 2:
 		return nil, nil
 	case toFile != nil:
-		if err := f.folder.makeFor(it.file); err != nil {
-			return nil, err
-		}
 		w, err := toFile(resp)
 		if err != nil || f.opts.maxBody == 0 {
 			return w, err

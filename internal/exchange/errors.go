@@ -19,6 +19,7 @@ var (
 	errNoAnswer  = errors.New("neither a response nor an error came back")
 	errBadRead   = errors.New("the response body's Read returned an impossible count")
 	errBadWrite  = errors.New("a Write returned an impossible count")
+	errNotHere   = errors.New("Take cannot read the body: return an io.Writer to receive it")
 	errSwitching = errors.New("refusing response with status 101: its body has no end")
 )
 

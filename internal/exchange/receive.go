@@ -62,8 +62,8 @@ func tooLarge(resp *http.Response, limit int64) error {
 	return &pending.BodyTooLargeError{Response: &r, Limit: limit}
 }
 
-// isRefusedResponse reports whether err means that this library refused a response, and
-// not that reading it failed.
+// isRefusedResponse reports whether err means that this library refused a
+// response, and not that reading it failed.
 func isRefusedResponse(err error) bool {
 	_, ok := err.(*pending.BodyTooLargeError)
 	return ok || err == errSwitching
@@ -106,11 +106,11 @@ type taking struct {
 }
 
 // begin calls the Pick, and reports whether it returned no error. The Pick gets
-// a copy of resp, which it may keep, with nothing of the body. With the context
-// of its Request it may send requests of its own.
+// a copy of resp, which it may keep, and from which the body cannot be read.
+// With the context of its Request it may send requests of its own.
 func (t *taking) begin(resp *http.Response) bool {
 	view := *resp
-	view.Body = http.NoBody
+	view.Body = notHere{}
 	if r := resp.Request; r != nil {
 		view.Request = r.WithContext(conns.Unwatched(r.Context()))
 	}
@@ -119,6 +119,13 @@ func (t *taking) begin(resp *http.Response) bool {
 	t.to, t.err = t.pick(&view)
 	return t.err == nil
 }
+
+// notHere is the body of the response that a Pick gets. An empty body in its
+// place would look like the whole one.
+type notHere struct{}
+
+func (notHere) Read([]byte) (int, error) { return 0, errNotHere }
+func (notHere) Close() error             { return nil }
 
 func (t *taking) Write(p []byte) (int, error) {
 	t.used = true

@@ -19,9 +19,10 @@ type File struct {
 	done bool // it was kept or dropped
 }
 
-// Check returns the absolute form of name, or an error if no file can be kept
-// under it: name is empty, is no name of a file on this system, or is that of
-// something other than a regular file. It does not follow a symbolic link.
+// Check returns the absolute form of name. It returns an error if no file can
+// be kept under name: name is empty, is not the name of a file on this system,
+// is that of something other than a regular file, or is in a folder that does
+// not exist. Check does not follow a symbolic link.
 func Check(name string) (string, error) {
 	base := filepath.Base(name)
 	// IsLocal refuses the devices of Windows ("NUL", "COM1.txt") and its streams
@@ -33,7 +34,12 @@ func Check(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = existing(abs)
+	old, err := existing(abs)
+	if old == nil && err == nil {
+		if _, err = os.Stat(filepath.Dir(abs)); err != nil {
+			err = fmt.Errorf("no folder for the file: %w", err)
+		}
+	}
 	return abs, err
 }
 
@@ -63,9 +69,9 @@ func notRegular(mode fs.FileMode) error {
 	return fmt.Errorf("it is %s, not a regular file", kind)
 }
 
-// Create creates the temporary file for name, which Check returned. Its
-// permission bits are those of the file that has the name, or those that
-// os.Create would give.
+// Create creates the temporary file for name, which Check returned. The file
+// gets the permission bits of the file that has the name, or those that
+// os.Create gives.
 func Create(name string) (*File, error) {
 	old, err := existing(name)
 	if err != nil {
@@ -109,11 +115,11 @@ func createPart(name string, perm fs.FileMode) (*os.File, error) {
 
 func (f *File) Write(p []byte) (int, error) { return f.part.Write(p) }
 
-// Keep gives the file its name, in place of the file that has it. The content
-// is on the disk before that: otherwise a power failure could leave a name
-// without the content. To write it there may take seconds, so only then does
-// Keep call ended, which returns an error if the file is not wanted any more.
-// If Keep fails, or ended ends the goroutine, the file is removed.
+// Keep gives the file its name, in place of the file that has it. Before that it
+// syncs the content to the disk: otherwise a power failure could leave a name
+// without the content. A sync may take seconds, so Keep calls ended after it.
+// ended returns an error if the file is no longer wanted. If Keep fails, or
+// ended ends the goroutine, the file is removed.
 func (f *File) Keep(ended func() error) error {
 	defer f.Drop()
 	if err := f.part.Sync(); err != nil {
