@@ -19,7 +19,9 @@ const (
 // A Client holds the settings that the requests of a block share. The zero
 // Client is ready to use. A Client must not be changed after its first use. It
 // is safe for use by multiple goroutines. A copy is a separate client. A Client
-// has no state of its own: connections belong to the transport.
+// has no state of its own: connections belong to the transport. Its method has a
+// pointer receiver, so store the Client in a variable first: Client{}.Parallel
+// does not compile.
 type Client struct {
 	// BaseURL is the absolute URL that relative URLs are joined to. With
 	// "https://h/v2", the references "/users?x=1" and "users?x=1" make

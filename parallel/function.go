@@ -14,9 +14,9 @@ import (
 
 // Go calls fn at once, on a goroutine of the block, and returns a handle for
 // its result. Use it for a sequence of requests, a fallback, a query, or a
-// computation. If the result is not a response, use the function [Go] of this
-// package. Go does not block. All functions start immediately; to run many,
-// use [Each].
+// computation. fn returns a response: for a result of any other type, call the
+// function [Go] of this package, parallel.Go(p, fn). Go does not block. All
+// functions start immediately; to run many, use [Each].
 //
 // fn runs in a block of its own within this one. The Context of that block ends
 // when the handle is done or canceled, or when the outer block ends. When fn

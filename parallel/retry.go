@@ -29,8 +29,13 @@ const (
 	mostRetryWait = time.Minute // of a Retry-After
 )
 
-// Retries returns a Retry function that sends a request again at most n times.
-// If n is 0 or negative, it never does. It sends a request again:
+// Retries returns a function for the Retry of a client, or of one request:
+//
+//	c := client.Client{Retry: parallel.Retries(3)}
+//	h := p.Get(url, parallel.Retry(parallel.Retries(5)))
+//
+// (Retries(5) is not an Option itself.) The function sends a request again at
+// most n times, and never if n is 0 or negative. It sends a request again:
 //
 //   - after a failure that matches pending.ErrNotSent, with any method, since
 //     nothing was transmitted;
@@ -46,6 +51,10 @@ const (
 // date). If it is more than a minute, the request is not sent again. Without
 // the header the pause is random: between 0 and 100 ms before the second
 // attempt, and up to twice as long before each further one, but at most 10 s.
+//
+// A Retry-After pauses this request alone: others to the same host are sent
+// meanwhile. To pause the host, return [Later] from Wait, as the recipe
+// examples/recipes/polite.go does.
 //
 // Many requests may use the function at once.
 func Retries(n int) func(Attempt) (time.Duration, bool) {
@@ -108,8 +117,8 @@ func retryAfter(a Attempt) (wait time.Duration, ok bool) {
 }
 
 // Retry sets the function that decides whether this request is sent again, in
-// place of the client's Retry. If decide is nil, the request is not sent again.
-// See [Request.Retry] and [Retries].
+// place of the client's Retry. The usual one is that of [Retries]:
+// Retry(Retries(3)). If decide is nil, the request is not sent again.
 func Retry(decide func(Attempt) (time.Duration, bool)) Option {
 	if decide == nil {
 		decide = func(Attempt) (time.Duration, bool) { return 0, false }

@@ -27,8 +27,9 @@ import (
 // each error, with one exception: the error matches [ErrNotSent] only if the
 // errors of all racers do, because sending the Race again sends all of them.
 //
-// Requests and functions with a value (see parallel.Go) can race. A value is a
-// success. [As] returns the result of the winner.
+// Requests and functions with a value (see parallel.Go) can race. Any value is
+// a success, even a zero one: a function that looks into a cache must return an
+// error if it finds nothing. [As] returns the result of the winner.
 //
 // The handle is like any other. It belongs to the block of its first racer,
 // whose Next yields it; it can be a racer in another Race; its Cancel cancels

@@ -13,8 +13,8 @@ const maxReason = 200
 
 // reason returns the beginning of the body of a response, in which a server
 // says why it refused a request. It is quoted, so that it cannot control a
-// terminal or a log. reason returns "" if there is no body, or if that is no
-// text.
+// terminal or a log. reason returns "" if there is no body, or if the body is
+// not text.
 //
 // It looks at the first 512 bytes of the body at most, because an error may be
 // shown many times.
@@ -30,7 +30,7 @@ func reason(resp *http.Response, body []byte) string {
 
 // isText reports whether the Content-Type of a body, or without one its
 // beginning, says that it is text, JSON or XML. A body that is still encoded is
-// no text.
+// not text.
 func isText(header http.Header, body []byte) bool {
 	if coding(header) != "" {
 		return false
@@ -60,9 +60,9 @@ func coding(header http.Header) string {
 	return coding
 }
 
-// cutRune returns the number of bytes at the end of text that are the beginning
-// of a UTF-8 character, and not all of it. It returns 0 if the text before them
-// is not UTF-8: then they are characters of another encoding.
+// cutRune returns the number of bytes at the end of text that form an
+// incomplete UTF-8 character. It returns 0 if the text before them is not
+// UTF-8: then they are characters of another encoding.
 func cutRune(text []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
 		start := len(text) - n

@@ -13,16 +13,23 @@ import (
 //	cost, err := pending.As[Price](p.Get("/prices/7"))
 //
 // For a request, and for a function that returned a response, it decodes the
-// body from JSON, with the errors of [Pending.JSON]. If T is *http.Response, it
-// returns the response, and requires 2xx.
+// body from JSON, with the errors of [Pending.JSON]. As encoding/json does, it
+// ignores fields that T does not have: a JSON object of another shape gives a T
+// with zero fields and no error. As[[]byte] decodes JSON as well: for the bytes
+// call [Pending.Bytes]. If T is *http.Response, As returns the response, and
+// requires 2xx.
 //
 // For a function started with parallel.Go, it returns the function's value. T
 // is the type of the value, or an interface that the value implements. A nil
-// value of an interface type is nil as any interface T. If the value is no T,
+// interface value becomes a nil T for any interface T. If the value is not a T,
 // the error names both types. All callers share what the value points to.
 //
-// As of a Race returns the result of the winner in the same way. Its other
-// errors are those of [Pending.Response]. Beside an error, the T is zero.
+// For a [Race], As returns the winner's result. The error of a Race without a
+// winner joins the errors of the racers. That of a request names its method and
+// URL. That of a function is as the function returned it: name its work in it.
+//
+// Other errors are those of [Pending.Response]. With an error, the returned T is
+// zero.
 func As[T any](h *Pending) (T, error) {
 	var v, zero T
 	h = h.orNone()

@@ -35,8 +35,8 @@ type Settings struct {
 // Take of a request.
 type Pick = func(*http.Response) (io.Writer, error)
 
-// Options are what options may change of a request, beside its Ask. All
-// attempts of a request have the same.
+// Options are the parts of a request, other than its Ask, that an Option may
+// change. All attempts of a request share them.
 type Options struct {
 	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
 	Stall   time.Duration   // the same
@@ -73,8 +73,8 @@ type Exchange struct {
 
 	// The request is sent with up to two contexts of its own. cancelCause
 	// cancels the outer one, which is made only if it is needed: see begin.
-	// cancelTimed cancels the inner one, which has the timeout. The outer one
-	// of those that exist is set before armed.
+	// cancelTimed cancels the inner one, which has the timeout. Whichever of
+	// them is outermost is set before armed is.
 	cancelCause context.CancelCauseFunc
 	cancelTimed context.CancelFunc
 }
@@ -83,16 +83,16 @@ type Exchange struct {
 type Answer struct {
 	ask.Answer
 	Received int64 // bytes of the body
-	why      error // Err, as it was before it named the request
+	why      error // Err before the method and URL were added
 
 	// Later is how long the host is to be set aside, if Wait returned a Later.
 	// Then nothing was sent, and the Answer has neither a response nor an
 	// error.
 	Later time.Duration
 
-	// Retriable says that the transport returned a response or failed, that no
-	// user code failed, and that no byte was written to a writer that every
-	// attempt has: the request may be sent again.
+	// Retriable says that the request may be sent again: the transport returned
+	// a response or failed, no user code failed, and no byte reached a writer
+	// that all attempts share.
 	Retriable bool
 }
 
@@ -112,17 +112,17 @@ func AsLater(err error) (d time.Duration, ok bool) {
 	return time.Duration(later), ok
 }
 
-// Do calls Wait, sends the request with a context that has the values and the
-// end of block, and reads the response. The request holds its slot already. Do
-// runs on the worker's goroutine, and it runs user code, which the caller
-// guards. Do sets a before it returns. If user code panics or ends the
-// goroutine, the caller calls Abort.
+// Do calls Wait, sends the request with a context derived from block, and reads
+// the response. The request holds its slot already. Do runs on the worker's
+// goroutine, and it runs user code, which the caller guards. Do sets a before it
+// returns. If user code panics or ends the goroutine, the caller calls Abort.
 //
 // owner is the request as its block knows it: a redirect's hop waits for its
 // host through owner, and a panic in a dial is reported to it.
 //
 // Do is on the stack while net/http sends the request, so it has few variables
-// of its own: parallel's worker says why.
+// of its own: with more, the goroutine's stack of 4 KiB would have to grow. See
+// worker in package parallel.
 func (x *Exchange) Do(block context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
 	if req := x.prepare(block, s, owner, a); req != nil {
 		resp, err := s.Send(req)
@@ -172,9 +172,9 @@ func (x *Exchange) conclude(block context.Context, resp *http.Response, err erro
 		a.Retriable = !isRefusedResponse(err) && (taken == nil || taken.err == nil && !(x.Once && taken.used))
 		if err == nil {
 			// A server that sees its client go away may still end the body
-			// properly. So a body that ended well as the request was canceled
-			// may be a part of it. From here on, the body is whole, and its
-			// Stall does not end it.
+			// properly. So if the request was canceled, even a body that ended
+			// properly may be incomplete. Otherwise the body is whole, and
+			// Stall no longer ends the request.
 			x.conns.Clock.Stop()
 			err = x.conns.Err()
 		}
@@ -192,8 +192,9 @@ func (x *Exchange) conclude(block context.Context, resp *http.Response, err erro
 		_, refused := refusal(err)
 		a.Retriable = x.conns.TransportFailed() && !refused && (x.uploads == nil || !x.uploads.readFailed())
 	}
-	// In this order: a transport that got a connection may still be reading the
-	// body (net/http's HTTP/2 does), which begun must not look at then.
+	// NotSent comes first: a transport that has a connection may still be
+	// reading the body (net/http's HTTP/2 does), and begun must not run
+	// meanwhile.
 	notSent := resp == nil && x.conns.NotSent(err) && (x.uploads == nil || !x.uploads.begun())
 	switch {
 	case taken != nil && taken.err != nil: // a user's, perhaps a *url.Error or a *BodyTooLargeError
@@ -223,9 +224,8 @@ func (x *Exchange) begin(block context.Context, s *Settings, a *Answer) (context
 	ctx := block
 	timeout, _ := x.timeout(s)
 
-	// The context of the timeout is enough if there is a timeout, no Wait
-	// before it, and neither a context of the request's own nor a Stall, whose
-	// cause would be lost.
+	// The timeout's context alone will do unless Wait runs before it, or the
+	// request has a context of its own or a Stall: those need a cause.
 	if s.Wait != nil || x.linked || timeout <= 0 || x.stall(s) > 0 {
 		ctx, x.cancelCause = context.WithCancelCause(ctx)
 		x.arm()
@@ -287,14 +287,14 @@ func (x *Exchange) startClock(s *Settings) *stall.Clock {
 	return stall.Start(limit, func() { cancel(stalled(limit)) })
 }
 
-// Clock returns the clock of the request's Stall, or nil. It may be called by
-// what Do calls.
+// Clock returns the clock of the request's Stall, or nil. Code that runs inside
+// Do may call it.
 func (x *Exchange) Clock() *stall.Clock { return x.conns.Clock }
 
 // Ended returns the error of a request that was ended by End or Doom, or whose
-// own context or ctx has ended. It returns nil if the request may be sent. A
-// context that context.AfterFunc ends is ended a moment after the one that it
-// follows, so Ended looks at the request's own context itself.
+// own context or ctx has ended. It returns nil if the request may be sent.
+// context.AfterFunc runs a moment late, so Ended looks at the request's own
+// context itself.
 func (x *Exchange) Ended(ctx context.Context) error {
 	if why := x.Doomed(); why != nil { // perhaps before ctx ended
 		return why
@@ -340,10 +340,10 @@ func (x *Exchange) Unlink() {
 	}
 }
 
-// NextAttempt returns an Exchange for another attempt of the request, after the
-// one of x came to a and was closed. Do will open the body again with GetBody,
-// which the request must have. If GetBody then fails, a is the answer of Do as
-// well.
+// NextAttempt returns an Exchange for another attempt of the request. x has
+// ended with the answer a and is closed. The next Do opens the body again with
+// GetBody, which the request must have. If GetBody fails, that Do also answers
+// a.
 func (x *Exchange) NextAttempt(a *Answer) *Exchange {
 	next := x.copy()
 	if body, _ := x.Ask.Body(); body != nil {
@@ -476,10 +476,9 @@ func (x *Exchange) guarded(a *Answer, f func()) {
 	})
 }
 
-// Last completes the error of a, if there is one, after the last of the
-// request's attempts. maybeSent says that an earlier attempt may have been sent:
-// then the error does not match ErrNotSent. If the transport failed again, the
-// error says how often.
+// Last adds to the final error of a request how many attempts were made, if the
+// last one may be retried as well. If an earlier attempt may have been sent
+// (maybeSent), the error no longer matches ErrNotSent.
 func (x *Exchange) Last(a *Answer, attempts int, maybeSent bool) {
 	again := a.Err != nil && attempts > 1 && a.Retriable
 	if !again && !(maybeSent && a.NotSent) {

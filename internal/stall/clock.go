@@ -10,11 +10,10 @@ import (
 // time. Each sign of progress starts that time again. While the clock is
 // paused, it stands still.
 //
-// A long body is a sign of progress with each Read. Resetting a timer for each
-// would move it among the timers of the processor. So a sign only stores the
-// time, and there is one timer, which sets itself for what is left when it
-// fires early. The mutex is hardly ever contended, and costs less than reading
-// the time. An atomic in its place could not hold the time and the pause.
+// Each Read of a long body is progress. Resetting a timer at each Read is slow,
+// so a sign only stores the time; the timer fires early and is set again for
+// the rest. The mutex is hardly ever contended, and costs less than reading the
+// time. An atomic could not hold both the time and the pause.
 //
 // All methods may be called on a nil Clock, which does nothing. They may be
 // called on any goroutine, also after Stop: a transport may go on writing a
@@ -26,10 +25,10 @@ type Clock struct {
 	mu sync.Mutex // guards the fields below
 
 	timer  *time.Timer
-	last   time.Time // of the last sign of progress, or later by the pauses since
+	last   time.Time // the last sign of progress, plus the pauses since then
 	paused time.Time // since when; zero if the clock runs
 	asleep bool      // the timer has fired in a pause, and is not set
-	over   bool      // end is not called any more
+	over   bool      // end is no longer called
 }
 
 // Start returns a clock that runs, and that calls end, on a goroutine of its
@@ -63,8 +62,8 @@ func (c *Clock) Pause() {
 	c.paused = time.Now()
 }
 
-// Resume ends a pause: what was left of the time before it is left now, unless
-// there was a sign of progress meanwhile.
+// Resume ends a pause: the time that was left before the pause is left again.
+// After a sign of progress during the pause, the whole time is left.
 func (c *Clock) Resume() {
 	if c == nil {
 		return
@@ -90,8 +89,8 @@ func (c *Clock) Deadline() (deadline time.Time, ok bool) {
 	return c.last.Add(c.limit), c.paused.IsZero() && !c.over
 }
 
-// Stop ends the clock. Afterward it does not call its function any more, but a
-// call that has begun may be running still.
+// Stop ends the clock. After Stop the function is not called, but a call may
+// still be running.
 func (c *Clock) Stop() {
 	if c == nil {
 		return
