@@ -51,10 +51,11 @@ func (b *batch) feed(ctx context.Context, p *parallel.Parallel) error {
 				return b.in.err
 			}
 			for _, ln := range all {
-				if b.done.has(ln.number) {
-					if err := b.done.check(ln); err != nil {
-						return err
-					}
+				skip, err := b.done.skip(ln)
+				if err != nil {
+					return err
+				}
+				if skip {
 					continue
 				}
 				if !b.make(p, ln, seq) {

@@ -218,17 +218,21 @@ func TestResume(t *testing.T) {
 		faults(w, r)
 	})
 	list := file(t, "urls.txt", fmt.Sprintf("%[1]s/1\n%[1]s/2\n\n%[1]s/4\n%[1]s/5\n", up))
-	before := fmt.Sprintf(`{"line":1,"url":"%s/1","status":200}`, up) + "\n" + `{"url":"u","line":4,"kind":"timeout"}` + "\n\n"
+	result := func(line int, rest string) string {
+		return fmt.Sprintf(`{"line":%d,"url":"%s/%[1]d"%[3]s}`, line, up, rest)
+	}
+	before := result(1, `,"status":200`) + "\n" + result(4, `,"kind":"timeout"`) + "\n\n"
 	out := filepath.Join(t.TempDir(), "out")
 	for _, tt := range []struct {
 		flag, text string
 		want       []string
+		status     int
 	}{
-		{"-resume", before + `{"line":2,"url":"u","st`, []string{"/2", "/5"}},
-		{"-resume-failed", before + `{"line":2}`, []string{"/2", "/4", "/5"}},
-		{"-resume-failed", before + `{"line":4,"kind":""}` + "\n", []string{"/2", "/5"}},
-		{"-resume-failed", fmt.Sprintf(`{"line":4,"kind":"","url":"%s/4"}`, up) + "\n" + before, []string{"/2", "/4", "/5"}},
-		{"-resume", "", []string{"/1", "/2", "/4", "/5"}},
+		{"-resume", before + `{"line":2,"url":"u","st`, []string{"/2", "/5"}, exitFailed}, // line 4 has failed
+		{"-resume-failed", before + result(2, ""), []string{"/2", "/4", "/5"}, exitGood},
+		{"-resume-failed", before + result(4, `,"kind":""`) + "\n", []string{"/2", "/5"}, exitGood},
+		{"-resume-failed", result(4, `,"kind":""`) + "\n" + before, []string{"/2", "/4", "/5"}, exitGood},
+		{"-resume", "", []string{"/1", "/2", "/4", "/5"}, exitGood},
 	} {
 		if err := os.WriteFile(out, []byte(tt.text), 0o666); err != nil {
 			t.Fatal(err)
@@ -239,7 +243,7 @@ func TestResume(t *testing.T) {
 			paths = append(paths, <-asked)
 		}
 		slices.Sort(paths)
-		if !slices.Equal(paths, tt.want) || got.status != exitGood {
+		if !slices.Equal(paths, tt.want) || got.status != tt.status {
 			t.Errorf("%s %q: it asked for %q, want %q; it says:\n%s", tt.flag, tt.text, paths, tt.want, got.stderr)
 		}
 		text, err := os.ReadFile(out)
@@ -248,13 +252,119 @@ func TestResume(t *testing.T) {
 			t.Errorf("%s %q: the file has %q, %v", tt.flag, tt.text, text, err)
 		}
 	}
-	other := file(t, "out", `{"line":2,"url":"http://h/"}`+"\n")
-	if got := abreast(t, nil, "-resume", other, list); got.status != exitFailed || !strings.Contains(got.stderr, "of another list: line 2 is http://h/ there") {
-		t.Errorf("with the results of another list: exit status %d; it says:\n%s", got.status, got.stderr)
-	}
 	os.Remove(out)
 	if got := abreast(t, nil, "-resume", out, list); got.status != exitGood || got.stdout != "" {
 		t.Errorf("without a file: exit status %d, it says:\n%s%s", got.status, got.stdout, got.stderr)
+	}
+}
+
+// A run stopped with -grace 0 has lines that were canceled. They had counted as
+// done, and were lost. Now they are sent again if that is safe. The others are
+// kept, and said.
+func TestResume_canceled(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 100)
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) { asked <- r.Method + r.URL.Path })
+	list := file(t, "list.jsonl", fmt.Sprintf(`%[1]s/1
+{"url":"%[1]s/2","body":"x"}
+{"url":"%[1]s/3","body":"x"}
+{"url":"%[1]s/4","body":"x","headers":{"Idempotency-Key":"4"}}
+{"url":"%[1]s/5","method":"PUT"}
+%[1]s/6
+`, up))
+	var before strings.Builder
+	for i, sent := range []bool{true, true, false, true, true} {
+		fmt.Fprintf(&before, `{"line":%d,"url":"%s/%[1]d","status":0,"bytes":0,"duration_ms":1,"attempts":1,"sent":%[3]t,"kind":"canceled","error":"e"}`+"\n", i+1, up, sent)
+	}
+	fmt.Fprintf(&before, `{"line":6,"url":"%s/6","status":500,"sent":true,"kind":"status"}`+"\n", up)
+	for _, tt := range []struct {
+		args []string
+		want []string
+		says string
+	}{
+		{[]string{"-resume"}, []string{"GET/1", "POST/3", "POST/4", "PUT/5"}, "skipped      2 lines with a result\n" +
+			"not sent     2 of them failed: -resume-failed repeats them\n" +
+			"in doubt     1 of these was canceled after it was sent: the server may have acted on it\n"},
+		{[]string{"-H", "idempotency-key: all", "-resume"}, []string{"GET/1", "POST/2", "POST/3", "POST/4", "PUT/5"}, "1 of them failed"},
+		{[]string{"-X", "PATCH", "-resume"}, []string{"PATCH/3", "PATCH/4", "PUT/5"}, "in doubt     2 of these were"},
+		{[]string{"-resume-failed"}, []string{"GET/1", "GET/6", "POST/2", "POST/3", "POST/4", "PUT/5"}, ""},
+	} {
+		for _, piped := range []bool{false, true} {
+			out := file(t, "out", before.String())
+			args, stdin := append(tt.args, out, list), io.Reader(nil)
+			if piped {
+				text, _ := os.ReadFile(list)
+				args, stdin = append(tt.args, out), bytes.NewReader(text)
+			}
+			got := abreast(t, stdin, args...)
+			var paths []string
+			for range len(asked) {
+				paths = append(paths, <-asked)
+			}
+			slices.Sort(paths)
+			status := exitFailed
+			if tt.says == "" {
+				status = exitGood
+			}
+			if !slices.Equal(paths, tt.want) || got.status != status || !strings.Contains(got.stderr, tt.says) {
+				t.Errorf("%q: it asked for %q, want %q; exit status %d, want %d and %q; it says:\n%s",
+					args, paths, tt.want, got.status, status, tt.says, got.stderr)
+			}
+		}
+	}
+}
+
+// A list of which a line was deleted was resumed as if it were the same, with
+// the wrong lines.
+func TestResume_anotherList(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) { asked.Add(1) })
+	var all []string
+	for i := range 20 {
+		all = append(all, fmt.Sprintf("%s/%d", up, i+1))
+	}
+	all[3] = fmt.Sprintf(`{"url":"%s/\u00e4\"\u0001","id":{"url":"x"}}`, up)
+	all[4] = "http://me:hunter2@host:x/" // a bad line
+	all[5] = "http://\xff/"
+	out := filepath.Join(t.TempDir(), "out")
+	abreast(t, nil, "-resume", out, file(t, "urls", strings.Join(all, "\n")))
+	whole, _ := os.ReadFile(out)
+	for _, tt := range []struct {
+		name string
+		list []string
+		line int // 0: the list is resumed
+	}{
+		{"the same", all, 0},
+		{"longer", append(slices.Clone(all), up+"/new"), 0},
+		{"as objects", append([]string{fmt.Sprintf(`{"url":"%s/1"}`, up)}, all[1:]...), 0},
+		{"first line deleted", all[1:], 1},
+		{"a line changed", slices.Concat(all[:7], []string{up + "/8x"}, all[8:]), 8},
+		{"an object changed", slices.Concat(all[:3], []string{`{"url":"` + up + `/4"}`}, all[4:]), 4},
+	} {
+		for _, piped := range []bool{false, true} {
+			if err := os.WriteFile(out, whole, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			asked.Store(0)
+			args, stdin := []string{"-resume", out}, io.Reader(strings.NewReader(strings.Join(tt.list, "\n")))
+			status := exitFailed
+			if !piped {
+				args, stdin = append(args, file(t, "urls", strings.Join(tt.list, "\n"))), nil
+				if tt.line > 0 {
+					status = exitUsage
+				}
+			}
+			got := abreast(t, stdin, args...)
+			says := ""
+			if tt.line > 0 {
+				says = fmt.Sprintf("line %d of the list has another URL than its result in %s", tt.line, out)
+			}
+			if got.status != status || !strings.Contains(got.stderr, says) || strings.Contains(got.stderr, "hunter2") ||
+				asked.Load() > int64(len(tt.list)-len(all)+1) || tt.line > 0 && asked.Load() > 0 {
+				t.Errorf("%s, piped: %t: %d requests, exit status %d, want %d and %q; it says:\n%s", tt.name, piped, asked.Load(), got.status, status, says, got.stderr)
+			}
+		}
 	}
 }
 
@@ -271,10 +381,10 @@ func TestResume_manyResults(t *testing.T) {
 		pw.Close()
 	}()
 	var done finished
-	if _, err := done.read(pr, false); err != nil || done.n != n || !done.has(n) || done.has(n+1) || done.has(0) {
+	if _, err := done.read(pr); err != nil || done.n != n || *done.word(n)&hasResult == 0 || *done.word(n + 1) != 0 || *done.word(0) != 0 {
 		t.Errorf("%d lines are finished, %v; want %d", done.n, err, n)
 	}
-	if got := len(done.bits) * 8; got > n/4 {
+	if got := len(done.pages) * pageLines * 4; got > n*5 {
 		t.Errorf("they take %d bytes", got)
 	}
 }
@@ -299,7 +409,7 @@ func moment(round int) time.Duration {
 }
 
 // Each result is a whole line, at whatever moment the program is interrupted,
-// and the rest of the list can be resumed.
+// and the rest of the list can be resumed, until each line is answered.
 func TestSignal_randomMoments(t *testing.T) {
 	t.Parallel()
 	const n = 300
@@ -331,9 +441,17 @@ func TestSignal_randomMoments(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records := byLine(t, parse(t, bytes.NewReader(text)))
-	if len(records) != n {
-		t.Errorf("%d lines have a result, want %d", len(records), n)
+	records := make(map[int]lines.Result)
+	for _, r := range parse(t, bytes.NewReader(text)) {
+		if before, there := records[r.Line]; there && before.Kind != lines.Canceled {
+			t.Errorf("line %d was repeated after %+v", r.Line, before)
+		}
+		records[r.Line] = r
+	}
+	for i := range n {
+		if r := records[i+1]; r.Kind != "" || r.Line == 0 {
+			t.Errorf("the last result of line %d is %+v", i+1, r)
+		}
 	}
 	if names := filesIn(t, dir); slices.ContainsFunc(names, func(s string) bool { return strings.HasSuffix(s, ".part") }) {
 		t.Errorf("parts of files are left: %q", names)

@@ -126,6 +126,17 @@ func (it *fetch) retry(a parallel.Attempt) (wait time.Duration, again bool) {
 	return wait, again && f.stop.Err() == nil
 }
 
+// isRepeatable reports whether the request of a line may be sent twice with the
+// effect of once, by the rule for the retries after a failure in transit.
+func (f *fetcher) isRepeatable(l *lines.Request) bool {
+	r := parallel.Request{Request: &http.Request{Method: http.MethodGet, Header: f.opts.header.Clone()}}
+	if l.Option(&f.opts.body)(&r) != nil {
+		return true // nothing is sent
+	}
+	_, again := parallel.Retries(1)(parallel.Attempt{N: 1, Request: r.Request, Err: io.ErrUnexpectedEOF})
+	return again
+}
+
 // hostOf returns the host that has responded.
 func hostOf(a parallel.Attempt) string {
 	if r := a.Response.Request; r != nil {

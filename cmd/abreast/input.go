@@ -139,22 +139,17 @@ func (in *input) readFile(file io.Reader, before int) (last int, err error) {
 }
 
 // countLines returns the number of lines that sources have, or 0 if it cannot
-// be known. It leaves the offsets of files unchanged.
+// be known.
 func countLines(sources []source) (n int64) {
 	for _, s := range sources {
 		if s.url != "" {
 			n++
 			continue
 		}
-		info, err := s.file.Stat()
-		if err != nil || !info.Mode().IsRegular() {
+		r, ok := s.again()
+		if !ok {
 			return 0
 		}
-		at, err := s.file.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return 0
-		}
-		r := lines.NewReader(io.NewSectionReader(s.file, at, math.MaxInt64-at), maxLine)
 		for {
 			_, text, err := r.Next()
 			if err != nil {
@@ -166,4 +161,18 @@ func countLines(sources []source) (n int64) {
 		}
 	}
 	return n
+}
+
+// again returns a reader of a file that is to be read again: it leaves the
+// offset unchanged. It returns false if that is not possible, as with a pipe.
+func (s source) again() (*lines.Reader, bool) {
+	info, err := s.file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil, false
+	}
+	at, err := s.file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil, false
+	}
+	return lines.NewReader(io.NewSectionReader(s.file, at, math.MaxInt64-at), maxLine), true
 }

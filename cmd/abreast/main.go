@@ -125,6 +125,12 @@ func open(opts *options) (s *session, err error) {
 		jar = s.jar
 	}
 	s.fetcher = newFetcher(opts, conns, auth, bodies, s.drawn, jar)
+	s.done.isRepeatable = s.fetcher.isRepeatable
+	if opts.resumed() != "" {
+		if err := s.done.checkFiles(sources); err != nil {
+			return nil, err
+		}
+	}
 	showBar := isTerminal(os.Stderr) && !opts.quiet
 	var total int64
 	switch {
@@ -175,7 +181,7 @@ func (s *session) run() int {
 	}
 	if !s.opts.quiet {
 		s.drawn.print(os.Stderr)
-		s.sum.print(os.Stderr, s.fetcher.conns.opened.Load(), s.done.n)
+		s.sum.print(os.Stderr, s.fetcher.conns.opened.Load(), s.done)
 	}
 	why := s.stopper.cause()
 	var signal stopped
@@ -191,7 +197,7 @@ func (s *session) run() int {
 		return exitFailed
 	case s.demo != nil:
 		return s.demo.verdict(os.Stderr)
-	case s.sum.failed > 0:
+	case s.sum.failed+s.done.failures > 0:
 		return exitFailed
 	}
 	return exitGood

@@ -41,18 +41,27 @@ func (s *summary) add(r *lines.Result) {
 	s.failed++
 }
 
-// print prints the summary. before is the number of lines that had a result
-// before the run.
-func (s *summary) print(w io.Writer, connections int64, before int) {
+// print prints the summary. done has the lines that had a result before the run.
+func (s *summary) print(w io.Writer, connections int64, done *finished) {
 	wall := time.Since(s.begun)
-	if before > 0 {
-		fmt.Fprintf(w, "resumed      %s lines have a result already\n", grouped(before))
+	if done.skipped > 0 {
+		fmt.Fprintf(w, "skipped      %s with a result\n", counted(done.skipped, "line"))
+	}
+	if done.failures > 0 {
+		fmt.Fprintf(w, "not sent     %s of them failed: -resume-failed repeats them\n", grouped(done.failures))
+	}
+	if done.canceled > 0 {
+		were, they, them := "were", "they were", "them"
+		if done.canceled == 1 {
+			were, they, them = "was", "it was", "it"
+		}
+		fmt.Fprintf(w, "in doubt     %s of these %s canceled after %s sent: the server may have acted on %s\n", grouped(done.canceled), were, they, them)
 	}
 	fmt.Fprintf(w, "requests     %s: %s good, %s failed\n", grouped(s.good+s.failed), grouped(s.good), grouped(s.failed))
 	if s.failed > 0 {
 		fmt.Fprintf(w, "failures     %s\n", s.failures())
 	}
-	fmt.Fprintf(w, "time         %v (what the requests took adds up to %v)\n", rounded(wall), rounded(s.durations))
+	fmt.Fprintf(w, "time         %v (%v summed over all requests)\n", rounded(wall), rounded(s.durations))
 	fmt.Fprintf(w, "bytes        %s\n", sized(s.bytes))
 	fmt.Fprintf(w, "connections  %s\n", grouped(int(connections)))
 }
@@ -67,6 +76,14 @@ func (s *summary) failures() string {
 		kinds[i] = grouped(s.kinds[k]) + " × " + k
 	}
 	return strings.Join(kinds, ", ")
+}
+
+// counted returns a number of things, such as "1 line" or "2,000 lines".
+func counted(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return grouped(n) + " " + thing
 }
 
 // grouped returns n in groups of three digits.
