@@ -674,7 +674,6 @@ func TestEach_retainsNothing(t *testing.T) {
 			var items []weak.Pointer[item]
 			var handles []weak.Pointer[pending.Pending]
 			alive := func() (n int) {
-				runtime.GC()
 				for i := range items {
 					if items[i].Value() != nil || handles[i].Value() != nil {
 						n++
@@ -706,8 +705,8 @@ func TestEach_retainsNothing(t *testing.T) {
 					return h
 				}) {
 					if yielded++; yielded%100 == 0 {
-						if n := alive(); n > 3*limit {
-							t.Errorf("after %d turns %d items or handles are alive, want about %d at most", yielded, n, 2*limit)
+						if !collected(func() bool { return alive() <= 3*limit }) {
+							t.Errorf("after %d turns %d items or handles are alive, want about %d at most", yielded, alive(), 2*limit)
 						}
 					}
 				}
