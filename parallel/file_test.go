@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,8 +250,7 @@ func TestFile_failure(t *testing.T) {
 // file was to get its name, the request succeeded, there was no file, and the
 // observer was never told.
 func TestFile_goexitInContext(t *testing.T) {
-	for nth, ended := 1, true; ended; nth++ {
-		ended = false
+	for nth, ended := int32(1), true; ended; nth++ {
 		folder := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
 			told := 0
@@ -258,12 +258,11 @@ func TestFile_goexitInContext(t *testing.T) {
 				return nil, func(pending.Outcome) { told++ }
 			}}
 			var h *pending.Pending
+			var calls atomic.Int32
 			depart(func() error {
 				return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-					calls := 0
 					own := &hostileContext{t.Context(), "Err", func() {
-						if calls++; calls == nth {
-							ended = true
+						if calls.Add(1) == nth {
 							runtime.Goexit()
 						}
 					}}
@@ -276,15 +275,45 @@ func TestFile_goexitInContext(t *testing.T) {
 					return nil
 				})
 			})
+			ended = calls.Load() >= nth
 			if h == nil { // it was this function's goroutine
 				return
 			}
 			resp, err := h.Response()
-			if want := map[string]string{"f": "new"}; ended && (err == nil || parts(t, folder) != 0) ||
-				!ended && (err != nil || !cmp.Equal(files(t, folder), want)) || told != 1 {
-				t.Errorf("Goexit in call %d: Response() = %v, %v, the folder has %q, and the observer was told %d times", nth, resp, err, files(t, folder), told)
+			want := map[string]string{}
+			if !ended {
+				want["f"] = "new"
+			}
+			if diff := cmp.Diff(want, files(t, folder)); diff != "" || (err != nil) != ended || told != 1 {
+				t.Errorf("Goexit in call %d: Response() = %v, %v, the observer was told %d times, files (-want +got):\n%s", nth, resp, err, told, diff)
 			}
 		})
+	}
+}
+
+// A cancel counts until the file has its name. Here the body of the request is
+// closed only after the response is whole.
+func TestFile_canceledLate(t *testing.T) {
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		send := func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("new")), ContentLength: 3}, nil
+		}
+		parallel.Run(t.Context(), parallel.Config{Send: send}, func(p *parallel.Parallel) error {
+			var h *pending.Pending
+			body := &hostileBody{func() {}, func() {
+				synctest.Wait() // until h is known
+				h.Cancel()
+			}}
+			h = p.Post("http://h/", parallel.Body("", body), parallel.File(filepath.Join(folder, "f")))
+			if err := failure(t, h); !errors.Is(err, context.Canceled) {
+				t.Errorf("Response() error = %v, want one that matches context.Canceled", err)
+			}
+			return nil
+		})
+	})
+	if diff := cmp.Diff(map[string]string{}, files(t, folder)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 
@@ -525,33 +554,40 @@ func TestFile_lateCancel(t *testing.T) {
 	})
 }
 
-// The observer is told when the file has its name, or why it has not.
+// The observer is told when the file has its name, or why it has not. From then
+// on it is too late to cancel the request.
 func TestFile_observed(t *testing.T) {
 	type told struct{ File, Err string }
 	for _, lost := range []bool{false, true} {
 		var got told
 		var folder string
+		var h *pending.Pending
 		c := client.Client{Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
 			return nil, func(o pending.Outcome) {
 				got.File = files(t, folder)["f"]
 				if o.Err != nil {
 					got.Err = "an error"
 				}
+				h.Cancel()
 			}
 		}}
 		inFolder(t, c, sendNew, func(t *testing.T, p *parallel.Parallel, in string) {
 			folder = in
-			h := p.Get("/", parallel.File(filepath.Join(folder, "f")), parallel.Retry(func(parallel.Attempt) (time.Duration, bool) {
+			h = p.Get("/", parallel.File(filepath.Join(folder, "f")), parallel.Retry(func(parallel.Attempt) (time.Duration, bool) {
+				synctest.Wait() // until h is known
 				if lost {
 					part, _ := filepath.Glob(filepath.Join(folder, "*.part"))
 					os.Remove(part[0])
 				}
 				return 0, false
 			}))
-			<-h.Done()
+			_, err := h.Response()
 			want := told{"new", ""}
 			if lost {
 				want = told{"old", "an error"}
+			}
+			if (err != nil) != lost || errors.Is(err, context.Canceled) {
+				t.Errorf("Response() error = %v, want one: %t, and not of the Cancel", err, lost)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("the observer saw (-want +got):\n%s", diff)

@@ -222,6 +222,48 @@ func (r *countedReader) Close() error {
 	return nil
 }
 
+// A request that was canceled while Retry was asked succeeded if Retry
+// declined, except with a File.
+func TestRetry_canceledMeanwhile(t *testing.T) {
+	cause := errors.New("the caller's")
+	for name, test := range map[string]struct {
+		end  func(h *pending.Pending, own, block context.CancelCauseFunc)
+		want error
+	}{
+		"Cancel":                 {func(h *pending.Pending, _, _ context.CancelCauseFunc) { h.Cancel() }, context.Canceled},
+		"the end of its context": {func(_ *pending.Pending, own, _ context.CancelCauseFunc) { own(cause) }, cause},
+		"the caller's end":       {func(_ *pending.Pending, _, block context.CancelCauseFunc) { block(cause) }, cause},
+	} {
+		for status, failures := range map[string]int{"200": 0, "503": 1} {
+			t.Run(name+", "+status, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					block, endBlock := context.WithCancelCause(t.Context())
+					own, endOwn := context.WithCancelCause(t.Context())
+					defer endBlock(nil)
+					defer endOwn(nil)
+					var h *pending.Pending
+					c := client.Client{HTTP: testnet.New(t, newFlaky(failures, 0)).Client(), Retry: func(parallel.Attempt) (time.Duration, bool) {
+						synctest.Wait() // until h is known
+						test.end(h, endOwn, endBlock)
+						return 0, false
+					}}
+					c.Parallel(block, func(p *parallel.Parallel) error {
+						req, err := http.NewRequestWithContext(own, "GET", "http://h/", nil)
+						if err != nil {
+							t.Fatal(err)
+						}
+						h = p.Do(req)
+						if err := failure(t, h); !errors.Is(err, test.want) || !errors.Is(err, context.Canceled) || errors.Is(err, pending.ErrNotSent) {
+							t.Errorf("Response() error = %v, want one that matches %v and context.Canceled", err, test.want)
+						}
+						return nil
+					})
+				})
+			})
+		}
+	}
+}
+
 // Retry is not asked about what another attempt can't mend.
 func TestRetry_notCalled(t *testing.T) {
 	errUser := errors.New("of user code")

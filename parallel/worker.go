@@ -132,7 +132,8 @@ func (w *worker) goOn() {
 }
 
 // judge reports whether the request is sent again, and after which pause. It
-// asks Retry, unless the request can't be sent again.
+// asks Retry, unless the request can't be sent again. A request that is canceled
+// while Retry is asked fails.
 func (w *worker) judge() (pause time.Duration, again bool) {
 	s := w.s
 	decide := s.decide()
@@ -145,7 +146,14 @@ func (w *worker) judge() (pause time.Duration, again bool) {
 	attempt := Attempt{
 		N: int(s.attempts), Request: s.View(s.context()), Response: w.a.Readable(), Err: w.a.Err, Sent: w.sent, Done: time.Now(),
 	}
-	s.Guard.Run(func() { pause, again = decide(attempt) }, func(err error) {
+	s.Guard.Run(func() {
+		if pause, again = decide(attempt); again {
+			return
+		}
+		if err := s.Ended(s.p.ctx); err != nil {
+			s.Fail(&w.a, err)
+		}
+	}, func(err error) {
 		s.Fail(&w.a, err)
 		again = false
 	})
