@@ -10,8 +10,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A batch has the requests that are made and not reported. A function of the
-// block makes them, so that a silent input holds up no result.
+// A batch holds the requests that were made but not yet reported. A function of
+// the block makes them, so that a silent input holds up no result.
 type batch struct {
 	fetcher *fetcher
 	in      *input
@@ -81,8 +81,12 @@ func (b *batch) end() {
 func (b *batch) make(p *parallel.Parallel, ln line, seq int) bool {
 	f := b.fetcher
 	it := &fetch{Request: lines.Parse(ln.number, ln.text, maxLine), fetcher: f, seq: seq, length: len(ln.text)}
-	if it.File != "" && f.folder == nil && it.Err == nil {
+	switch {
+	case it.Err != nil:
+	case it.File != "" && f.folder == nil:
 		it.Err = errors.New("a line with a file needs -dir")
+	default:
+		it.Err = f.folder.claim(it.Request)
 	}
 	b.mu.Lock() // take waits until the handle is in sent
 	defer b.mu.Unlock()

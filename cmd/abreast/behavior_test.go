@@ -194,6 +194,33 @@ func TestFolder_names(t *testing.T) {
 	}
 }
 
+// Two lines that named the same file both succeeded, and one body replaced the
+// other.
+func TestFolder_sameFile(t *testing.T) {
+	t.Parallel()
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+	var list strings.Builder
+	for i, name := range []string{"a/b", "a//./b", "c", "c"} {
+		fmt.Fprintf(&list, `{"url":"%s/%d","file":%q}`+"\n", up, i+1, name)
+	}
+	dir := t.TempDir()
+	out := file(t, "out", fmt.Sprintf(`{"line":3,"url":"%s/3","sent":true,"file":"c"}`+"\n", up))
+	abreast(t, strings.NewReader(list.String()), "-dir", dir, "-resume", out)
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := byLine(t, parse(t, bytes.NewReader(text)))
+	for n, want := range map[int]string{1: "", 2: `the file "a//./b" is that of line 1`, 3: "", 4: `the file "c" is that of line 3`} {
+		if got := records[n]; !strings.HasSuffix(got.Error, want) || (got.Kind == lines.BadLine) != (want != "") {
+			t.Errorf("line %d: %+v; want the error %q", n, got, want)
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "a", "b")); string(text) != "/1" {
+		t.Errorf("the file has %q, %v; want the body of line 1", text, err)
+	}
+}
+
 func TestFlags_maxBody(t *testing.T) {
 	t.Parallel()
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100_000)) })

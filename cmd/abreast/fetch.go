@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -23,10 +24,11 @@ type fetch struct {
 	file    string // the name of its file in the folder; "" without a folder
 
 	// Written while the request is sent; read when its handle is done.
-	began   time.Time // zero if it was never sent
-	status  int       // of the last response, even if its body broke off
-	starved int       // attempts that found no free descriptor
-	pausing bool      // between two attempts
+	began   time.Time     // zero if it was never sent
+	status  int           // of the last response, even if its body broke off
+	starved int           // attempts that found no free descriptor
+	asked   time.Duration // the pause that ended it, as it is longer than longestPause
+	pausing bool          // between two attempts
 	outcome pending.Outcome
 }
 
@@ -97,8 +99,12 @@ func (l *limited) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// longestPause is the longest Retry-After that is waited for.
-const longestPause = 10 * time.Minute
+// longestPause is the longest Retry-After that is waited for. Beyond longPause,
+// a pause is told: without a bar, the program would seem to hang.
+const (
+	longestPause = 10 * time.Minute
+	longPause    = 10 * time.Second
+)
 
 // retry decides whether a fetch is sent again. It pauses a host that asks for
 // it. An attempt that found no free descriptor does not count: nothing was
@@ -118,7 +124,13 @@ func (it *fetch) retry(a parallel.Attempt) (wait time.Duration, again bool) {
 	a.N -= it.starved
 	if a.Response != nil {
 		if pause, ok := askedPause(a.Response, a.Done); ok {
-			f.pace.pause(hostOf(a), a.Done.Add(min(pause, longestPause)))
+			host, length := hostOf(a), min(pause, longestPause)
+			if f.pace.pause(host, a.Done.Add(length)) && length >= longPause {
+				f.told(fmt.Errorf("%s asks for a pause of %v (Retry-After): its requests wait for %v", host, pause, length))
+			}
+			if pause > longestPause {
+				it.asked = pause
+			}
 			return pause, pause <= longestPause && a.N <= f.opts.retries && f.stop.Err() == nil
 		}
 	}
@@ -192,6 +204,9 @@ func (it *fetch) result(h *pending.Pending) *lines.Result {
 	if errors.As(err, &status) {
 		body = status.Bytes()
 		r.Error = lines.Reason(withoutURL(status))
+	}
+	if it.asked > 0 && r.Kind == lines.Status {
+		r.Error += fmt.Sprintf(" (it asks for a pause of %v; at most %v is waited for)", it.asked, longestPause)
 	}
 	if it.fetcher.opts.withBody && r.File == "" {
 		r.SetBody(o.Response.Header, body)

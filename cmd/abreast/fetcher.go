@@ -25,6 +25,7 @@ type fetcher struct {
 	drawn    *pictures
 	conns    *connections
 	retrying atomic.Int64 // requests between two attempts
+	told     func(error)  // is called when a host begins a long pause
 
 	stop   context.Context // when it is done, no further line is begun
 	making *fetch          // the fetch whose request is being made

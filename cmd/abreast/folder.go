@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"net/url"
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/abreast-go/abreast/cmd/abreast/lines"
@@ -16,7 +18,8 @@ import (
 // A folder is where bodies are written.
 type folder struct {
 	name     string
-	template string // of the names of files; "": the usual names
+	template string         // of the names of files; "": the usual names
+	owners   map[uint64]int // the lines that name a file, by a hash of the name
 }
 
 // openFolder creates the folder if necessary. It returns nil if name is empty.
@@ -24,7 +27,27 @@ func openFolder(name, template string) (*folder, error) {
 	if name == "" {
 		return nil, nil
 	}
-	return &folder{name, template}, os.MkdirAll(name, 0o777)
+	return &folder{name, template, make(map[uint64]int)}, os.MkdirAll(name, 0o777)
+}
+
+// claim reports the error that an earlier line names the file of a line: its
+// body would be lost. It keeps a hash of each name, as a list may be long. A
+// file that no line names has a name with the number of its line.
+func (f *folder) claim(l *lines.Request) error {
+	if f == nil || l.File == "" || l.Err != nil {
+		return nil
+	}
+	name := filepath.Clean(filepath.FromSlash(l.File))
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" { // their folders ignore case
+		name = strings.ToLower(name)
+	}
+	hash := maphash.String(seed, name)
+	owner, there := f.owners[hash]
+	if there && owner != l.Line {
+		return fmt.Errorf("the file %q is that of line %d", l.File, owner)
+	}
+	f.owners[hash] = l.Line
+	return nil
 }
 
 // path returns the path of a file in the folder.
@@ -47,9 +70,9 @@ func checkTemplate(template string) error {
 	}
 	switch {
 	case strings.ContainsAny(rest, "{}"):
-		return errors.New("{line}, {host} and {base} are known")
+		return errors.New("unknown field: only {line}, {host} and {base} exist")
 	case template != "" && !strings.Contains(template, "{line}"):
-		return errors.New("{line} is needed: two lines must not share a file")
+		return errors.New("{line} is needed, so that no two lines share a file (a line may name its file with the field \"file\")")
 	case template != "" && !filepath.IsLocal(rest):
 		return errors.New("the names would lead out of the folder")
 	}

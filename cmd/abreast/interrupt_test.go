@@ -191,7 +191,7 @@ func TestSignal_grace(t *testing.T) {
 	}
 	<-asked
 	cmd.Process.Signal(os.Interrupt)
-	for text := ""; !strings.Contains(text, "stopping: what is in flight may finish for 1m0s"); {
+	for text := ""; !strings.Contains(text, "stopping: requests in flight have 1m0s to finish; press Ctrl-C again"); {
 		<-time.After(time.Millisecond)
 		b, _ := os.ReadFile(says.Name())
 		text = string(b)

@@ -92,7 +92,7 @@ func open(opts *options) (s *session, err error) {
 	}
 	s.stopper.onSignal(func() {
 		if !opts.quiet {
-			complain(fmt.Errorf("stopping: what is in flight may finish for %v (again to kill)", s.stopper.grace))
+			complain(fmt.Errorf("stopping: requests in flight have %v to finish; press Ctrl-C again to kill", s.stopper.grace))
 		}
 	})
 	if warning := opts.fitFiles(); warning != "" {
@@ -125,13 +125,18 @@ func open(opts *options) (s *session, err error) {
 		jar = s.jar
 	}
 	s.fetcher = newFetcher(opts, conns, auth, bodies, s.drawn, jar)
-	s.done.isRepeatable = s.fetcher.isRepeatable
+	s.done.isRepeatable, s.done.claim = s.fetcher.isRepeatable, bodies.claim
 	if opts.resumed() != "" {
 		if err := s.done.checkFiles(sources); err != nil {
 			return nil, err
 		}
 	}
 	showBar := isTerminal(os.Stderr) && !opts.quiet
+	s.fetcher.told = func(err error) {
+		if !showBar && !opts.quiet { // the bar shows pauses
+			complain(err)
+		}
+	}
 	var total int64
 	switch {
 	case s.demo != nil:

@@ -54,8 +54,8 @@ func (p *pace) wait(ctx context.Context, stop context.Context, host string, cost
 	case <-stop.Done():
 		return context.Cause(stop)
 	}
-	// The host may have asked for a pause meanwhile. The turn is lost then, but
-	// nothing could have been sent in it.
+	// The host may have asked for a pause meanwhile. The turn is then wasted: that
+	// delays nothing on this host, and others by one turn.
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.pausedLocked(host)
@@ -89,14 +89,17 @@ func (p *pace) pausedLocked(host string) error {
 	return parallel.Later(time.Until(p.paused[host]))
 }
 
-// pause pauses a host until end, unless it is paused for longer.
-func (p *pace) pause(host string, end time.Time) {
+// pause pauses a host until end, unless it is paused for longer, and reports
+// whether it was not paused.
+func (p *pace) pause(host string, end time.Time) (begins bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sweepLocked()
-	if end.After(p.paused[host]) {
+	before, there := p.paused[host]
+	if end.After(before) {
 		p.paused[host] = end
 	}
+	return !there
 }
 
 // sweepLocked forgets the pauses that are over.

@@ -213,6 +213,15 @@ func TestRetry_longPause(t *testing.T) {
 	if len(got.records) != 1 || got.records[0].Attempts != 1 || got.records[0].Kind != lines.Status {
 		t.Errorf("got %+v; want one attempt", got.records)
 	}
+	if r := got.records[0]; !strings.Contains(r.Error, "asks for a pause of 10m1s; at most 10m0s is waited for") {
+		t.Errorf("the error %q does not say why there was no other attempt", r.Error)
+	}
+	if want := "asks for a pause of 10m1s (Retry-After): its requests wait for 10m0s"; strings.Count(got.stderr, want) != 1 {
+		t.Errorf("it says:\n%s\nwant %q", got.stderr, want)
+	}
+	if quiet := abreast(t, nil, up, "-quiet"); quiet.stderr != "" {
+		t.Errorf("-quiet: it says:\n%s", quiet.stderr)
+	}
 }
 
 func TestFlags_rate(t *testing.T) {

@@ -25,6 +25,9 @@ type finished struct {
 	// isRepeatable reports whether a request may be sent twice.
 	isRepeatable func(*lines.Request) bool
 
+	// claim keeps the name of a line's file from later lines.
+	claim func(*lines.Request) error
+
 	skipped, failures, canceled int // lines that skip has skipped; those that failed; of these, those in doubt
 }
 
@@ -131,6 +134,8 @@ func (f *finished) check(ln line) error {
 	case *w&inDoubt != 0 && f.isRepeatable(r):
 		*w |= toRepeat
 		f.n--
+	case *w&hasFailed == 0:
+		f.claim(r) // without an error: the line has its file already
 	}
 	return nil
 }
