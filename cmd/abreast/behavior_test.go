@@ -230,7 +230,7 @@ func TestFlags_maxBody(t *testing.T) {
 			t.Errorf("%q: %+v; want too large, after one attempt", args, got.records)
 		}
 	}
-	if got := abreast(t, nil, up, "-max-body", "0.1M"); got.status != exitGood {
+	if got := abreast(t, nil, up, "-max-body", "0.1MB"); got.status != exitGood {
 		t.Errorf("-max-body 0.1M: exit status %d; it says:\n%s", got.status, got.stderr)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,7 +121,7 @@ func newOptions() *options {
 	f.StringVar(&o.proxy, "proxy", "", "")
 	f.BoolVar(&o.insecure, "k", false, "")
 	f.StringVar(&o.caCert, "cacert", "", "")
-	f.Bool("compressed", true, "") // for those who are used to give it
+	f.Bool("compressed", true, "") // accepted, as curl has it
 	f.StringVar(&o.cert, "cert", "", "")
 	f.StringVar(&o.key, "key", "", "")
 	f.IntVar(&o.limit, "limit", 100, "")
@@ -156,7 +158,7 @@ func parseFlags(args []string) (*options, error) {
 	o := newOptions()
 	for {
 		if err := o.flags.Parse(args); err != nil {
-			return o, err
+			return o, o.explain(err)
 		}
 		rest := o.flags.Args()
 		if n := len(args) - len(rest); n > 0 && args[n-1] == "--" {
@@ -170,6 +172,42 @@ func parseFlags(args []string) (*options, error) {
 	}
 }
 
+// elsewhere has what stands for flags of curl, wget, xargs and aria2c.
+var elsewhere = map[string]string{
+	"i": "name the FILE without a flag", "K": "name the FILE without a flag", "config": "name the FILE without a flag", "input-file": "name the FILE without a flag",
+	"o": "-out FILE for the results, -dir DIR for bodies", "output": "-out FILE for the results, -dir DIR for bodies",
+	"O": "-dir DIR", "remote-name": "-dir DIR", "output-document": "-dir DIR", "output-dir": "-dir DIR", "directory-prefix": "-dir DIR",
+	"P": "-limit N for requests at once, -dir DIR for a folder",
+	"j": "-limit N", "Z": "-limit N", "parallel": "-limit N", "parallel-max": "-limit N", "max-concurrent-downloads": "-limit N",
+	"L": "redirects are followed", "location": "redirects are followed",
+	"s": "-quiet", "silent": "-quiet", "q": "-quiet", "S": "-quiet", "v": "-headers or -har",
+	"f": "a status outside 2xx is a failure anyhow",
+	"I": "-X HEAD", "head": "-X HEAD", "request": "-X", "header": "-H", "user": "-u", "insecure": "-k", "cookie": "-b", "cookie-jar": "-c",
+	"A": "-H 'User-Agent: ...'", "user-agent": "-H 'User-Agent: ...'", "e": "-H 'Referer: ...'", "referer": "-H 'Referer: ...'",
+	"F": "a line with a field form, or -d", "form": "a line with a field form, or -d",
+	"data": "-d", "data-raw": "-d", "data-binary": "-d", "data-urlencode": "a line with a field form, or -d", "post-data": "-d",
+	"x": "-proxy URL", "proxy-user": "-proxy http://user:password@host:8080", "socks5": "-proxy socks5://host:1080",
+	"m": "-timeout TIME", "max-time": "-timeout TIME", "connect-timeout": "-timeout TIME", "T": "-timeout TIME", "speed-time": "-stall TIME",
+	"retry": "-retries N", "t": "-retries N", "tries": "-retries N", "limit-rate": "-rate limits requests, and nothing limits bytes",
+	"E": "-cert FILE", "C": "-resume FILE", "continue": "-resume FILE", "continue-at": "-resume FILE",
+}
+
+// explain adds to an error of package flag which flag may be meant. The flag may
+// have a password in it: -ume:secret.
+func (o *options) explain(err error) error {
+	name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !ok {
+		return err
+	}
+	if meant := elsewhere[name]; meant != "" {
+		return fmt.Errorf("-%s is not a flag: %s", name, meant)
+	}
+	if len(name) > 1 && o.flags.Lookup(name[:1]) != nil {
+		return fmt.Errorf("a flag that begins with -%[1]s is unknown (a value needs a space before it: -%[1]s VALUE)", name[:1])
+	}
+	return err
+}
+
 func (o *options) check() error {
 	switch {
 	case o.limit < 1:
@@ -181,7 +219,7 @@ func (o *options) check() error {
 	case o.har != "" && (o.har == o.out || o.har == o.resumed()):
 		return fmt.Errorf("-har %s is the file that the lines are written to", o.har)
 	case o.resume != "" && o.resumeFailed != "":
-		return errors.New("-resume and -resume-failed: one of them is enough")
+		return errors.New("use -resume or -resume-failed, not both")
 	case o.resumed() != "" && o.out != "" && o.out != o.resumed():
 		return fmt.Errorf("-out %s: a resumed list is appended to %s", o.out, o.resumed())
 	case o.resumed() == "-":
@@ -191,11 +229,15 @@ func (o *options) check() error {
 	case o.name != "" && o.dir == "":
 		return errors.New("-name needs -dir DIR")
 	case len(o.data) > 0 && o.given("json"):
-		return errors.New("-d and -json: one body is enough")
+		return errors.New("use -d or -json, not both")
 	case (o.cert == "") != (o.key == "") && o.key != "":
 		return errors.New("-key needs -cert FILE")
 	case o.method != "" && !httpguts.ValidHeaderFieldName(o.method):
 		return fmt.Errorf("-X %q is not the name of a method", o.method)
+	case o.quiet && (o.summary || o.waterfall):
+		return errors.New("-quiet prints neither -summary nor -waterfall")
+	case o.readsTwice():
+		return errors.New("standard input cannot be both @- and the list")
 	case o.demo && len(o.args) > 0:
 		return errors.New("-demo has a list of its own")
 	}
@@ -221,7 +263,10 @@ func (o *options) check() error {
 		}
 	}
 	if o.user != "" {
-		user, password, _ := strings.Cut(o.user, ":")
+		user, password, ok := strings.Cut(o.user, ":")
+		if !ok {
+			return errors.New("-u: no colon: USER:PASSWORD is needed")
+		}
 		r := http.Request{Header: o.header}
 		r.SetBasicAuth(user, password)
 	}
@@ -234,6 +279,11 @@ func (o *options) resumed() string {
 		return o.resumeFailed
 	}
 	return o.resume
+}
+
+// readsTwice reports whether standard input is both a body and the list.
+func (o *options) readsTwice() bool {
+	return (slices.Contains(o.data, "@-") || o.jsonBody == "@-") && (len(o.args) == 0 || slices.Contains(o.args, "-"))
 }
 
 // setBody sets what is sent for lines that have no method or body of their own.
@@ -259,12 +309,15 @@ func (o *options) setBody() error {
 		if err != nil {
 			return err
 		}
+		if !json.Valid([]byte(text)) {
+			return errors.New("-json: the value is not valid JSON")
+		}
 		o.body.HasBody, o.body.Body, o.body.ContentType = true, text, "application/json"
 		if o.header.Get("Accept") == "" {
 			o.header.Set("Accept", "application/json")
 		}
 	}
-	if ct := o.header.Get("Content-Type"); ct != "" { // it would not replace that of a body
+	if ct := o.header.Get("Content-Type"); ct != "" { // Client.Header would not override the body's Content-Type
 		o.body.ContentType = ct
 	}
 	return nil
@@ -277,7 +330,13 @@ func content(name, value string) (string, error) {
 	if !ok {
 		return value, nil
 	}
-	text, err := os.ReadFile(file)
+	var text []byte
+	var err error
+	if file == "-" {
+		text, err = io.ReadAll(os.Stdin)
+	} else {
+		text, err = os.ReadFile(file)
+	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
@@ -296,7 +355,7 @@ func (o *options) setProxy() error {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
-		return errors.New("-proxy: a URL is needed, such as http://host:8080")
+		return errors.New("-proxy: a URL is needed, such as http://host:8080 (in a password, write %40 %3A %2F for @ : /)")
 	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":

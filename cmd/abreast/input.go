@@ -57,7 +57,7 @@ func openSources(args []string) (all []source, err error) {
 
 // noFile explains the error of opening an argument that may be meant as a URL.
 func noFile(arg string, err error) error {
-	if os.IsNotExist(err) && strings.Contains(arg, ".") {
+	if os.IsNotExist(err) && strings.ContainsAny(arg, ".:/") {
 		return fmt.Errorf("%w (a URL begins with http:// or https://)", err)
 	}
 	return err

@@ -227,7 +227,7 @@ func TestRetry_longPause(t *testing.T) {
 func TestFlags_rate(t *testing.T) {
 	t.Parallel()
 	up := serve(t, faults)
-	for _, args := range [][]string{{"-rate", "100"}, {"-rate", "6000/m"}, {"-cost-rate", "6000"}, {"-cost-rate", "100/s"}} {
+	for _, args := range [][]string{{"-rate", "100"}, {"-rate", "6000/m"}, {"-cost-rate", "6000"}, {"-cost-rate", "100 / sec"}} {
 		start := time.Now()
 		got := abreast(t, strings.NewReader(strings.Repeat(up+"\n", 41)), args...)
 		if took := time.Since(start); got.status != exitGood || took < 400*time.Millisecond || took > 5*time.Second {

@@ -19,6 +19,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,6 +63,7 @@ func TestFlags_request(t *testing.T) {
 		{[]string{"-d", "a=1", "-d", "b=2"}, "", []string{"POST / application/x-www-form-urlencoded|a=1&b=2|||"}},
 		{[]string{"-X", "PUT", "-d", "@" + file(t, "d", "a\nb\r\n")}, "", []string{"PUT / application/x-www-form-urlencoded|ab|||"}},
 		{[]string{"-d", "a", "-H", "Content-Type: text/x"}, "", []string{"POST / text/x|a|||"}},
+		{[]string{"-d", "@-"}, "a=b\n", []string{"POST / application/x-www-form-urlencoded|a=b|||"}},
 		{[]string{"-json", `{"a": 1}`}, "", []string{`POST / application/json|{"a": 1}|||`}},
 		{[]string{"-json", "@" + file(t, "j", "[1]\n")}, "", []string{"POST / application/json|[1]\n|||"}},
 		{[]string{"-H", "x:  1 "}, "", []string{"GET / ||||1"}},
@@ -71,7 +73,7 @@ func TestFlags_request(t *testing.T) {
 			[]string{"PUT / application/x-www-form-urlencoded|all|||1", "PATCH / |own|||2"}},
 	} {
 		args := append([]string{"-ordered", "-body"}, tt.args...)
-		if tt.lines == "" {
+		if tt.lines == "" || slices.Contains(tt.args, "@-") {
 			args = append([]string{up}, args...) // flags may follow
 		}
 		got := abreast(t, strings.NewReader(tt.lines), args...)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -70,7 +69,7 @@ func (o *options) tls() (*tls.Config, error) {
 		}
 		pair, err := tls.LoadX509KeyPair(o.cert, key)
 		if err != nil {
-			return nil, errors.Join(errors.New("-cert, -key"), err)
+			return nil, fmt.Errorf("-cert %s: the certificate and its key (of -key, or in the same file) cannot be loaded: %w", o.cert, err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}

@@ -35,9 +35,12 @@ func (s *size) String() string { return strconv.FormatInt(int64(*s), 10) }
 
 func (s *size) Set(text string) error {
 	number, unit := text, 1.0
-	if n := len(text); n > 0 {
-		if i := strings.IndexByte("KMGT", text[n-1]&^0x20); i >= 0 {
-			number, unit = text[:n-1], math.Pow(1024, float64(i+1))
+	if n := len(number); n > 0 && number[n-1]&^0x20 == 'B' { // 20MB, 20MiB
+		number = strings.TrimSuffix(number[:n-1], "i")
+	}
+	if n := len(number); n > 0 {
+		if i := strings.IndexByte("KMGT", number[n-1]&^0x20); i >= 0 {
+			number, unit = number[:n-1], math.Pow(1024, float64(i+1))
 		}
 	}
 	n, err := strconv.ParseFloat(number, 64)
@@ -61,9 +64,9 @@ func (f *frequency) Set(text string) error {
 	number, period, given := strings.Cut(text, "/")
 	per := f.per
 	if given {
-		per = map[string]time.Duration{"s": time.Second, "sec": time.Second, "m": time.Minute, "min": time.Minute, "h": time.Hour}[period]
+		per = map[string]time.Duration{"s": time.Second, "sec": time.Second, "m": time.Minute, "min": time.Minute, "h": time.Hour}[strings.TrimSpace(period)]
 	}
-	n, err := strconv.ParseFloat(number, 64)
+	n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if err != nil || !(n >= 0) || math.IsInf(n, 0) || per == 0 {
 		return errors.New("a rate is needed, such as 10/s, 500/m or 1000/h")
 	}
