@@ -226,7 +226,8 @@ func TestFlags_maxBody(t *testing.T) {
 	up := serve(t, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 100_000)) })
 	for _, args := range [][]string{{"-max-body", "50k"}, {"-max-body", "50k", "-body"}, {"-max-body", "50k", "-dir", t.TempDir()}} {
 		got := abreast(t, nil, append(args, up)...)
-		if len(got.records) != 1 || got.records[0].Kind != lines.TooLarge || got.records[0].Status != 200 || got.records[0].Attempts != 1 {
+		if len(got.records) != 1 || got.records[0].Kind != lines.TooLarge || got.records[0].Status != 200 || got.records[0].Attempts != 1 ||
+			got.records[0].Error != "the body is longer than 51200 bytes (-max-body)" {
 			t.Errorf("%q: %+v; want too large, after one attempt", args, got.records)
 		}
 	}

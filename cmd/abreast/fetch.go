@@ -1,10 +1,12 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -122,6 +124,9 @@ func (it *fetch) retry(a parallel.Attempt) (wait time.Duration, again bool) {
 		return 50*time.Millisecond + rand.N(100*time.Millisecond), true
 	}
 	a.N -= it.starved
+	if isLasting(a.Err) {
+		return 0, false
+	}
 	if a.Response != nil {
 		if pause, ok := askedPause(a.Response, a.Done); ok {
 			host, length := hostOf(a), min(pause, longestPause)
@@ -147,6 +152,14 @@ func (f *fetcher) isRepeatable(l *lines.Request) bool {
 	}
 	_, again := parallel.Retries(1)(parallel.Attempt{N: 1, Request: r.Request, Err: io.ErrUnexpectedEOF})
 	return again
+}
+
+// isLasting reports whether err is of a kind that another attempt would not
+// change: a host that does not exist, or a certificate that is not trusted.
+func isLasting(err error) bool {
+	var name *net.DNSError
+	var cert *tls.CertificateVerificationError
+	return errors.As(err, &name) && name.IsNotFound || errors.As(err, &cert) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // hostOf returns the host that has responded.
@@ -182,6 +195,7 @@ func (it *fetch) result(h *pending.Pending) *lines.Result {
 	o := it.outcome
 	o.Attempts -= it.starved
 	r := it.Result(o, it.began)
+	r.Error = it.fetcher.hinted(r.Error, o.Err)
 	if r.Status == 0 {
 		r.Status = it.status
 	}
@@ -212,6 +226,19 @@ func (it *fetch) result(h *pending.Pending) *lines.Result {
 		r.SetBody(o.Response.Header, body)
 	}
 	return &r
+}
+
+// hinted returns the text of err with the flag that concerns it.
+func (f *fetcher) hinted(text string, err error) string {
+	var cert *tls.CertificateVerificationError
+	var tooLarge *pending.BodyTooLargeError
+	switch {
+	case errors.As(err, &cert):
+		return text + " (-cacert FILE trusts a certificate, -k accepts any)"
+	case errors.Is(err, lines.ErrTooLarge), errors.As(err, &tooLarge):
+		return fmt.Sprintf("the body is longer than %d bytes (-max-body)", f.inMemory())
+	}
+	return text
 }
 
 // withoutURL returns the error of a status with the server's reason, and without

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -137,8 +138,33 @@ func TestOutput_untrustedServer(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	got := abreast(t, strings.NewReader(s.URL), "-retries", "1")
-	if len(got.records) != 1 || got.records[0].Kind != lines.TLS || got.records[0].Sent {
-		t.Errorf("got %+v, want one line of kind %q that was not sent", got.records, lines.TLS)
+	if len(got.records) != 1 || got.records[0].Kind != lines.TLS || got.records[0].Sent || got.records[0].Attempts != 1 {
+		t.Errorf("got %+v, want one line of kind %q that was not sent, after one attempt", got.records, lines.TLS)
+	}
+	if want := "-k accepts any"; len(got.records) == 1 && !strings.Contains(got.records[0].Error, want) {
+		t.Errorf("the error %q lacks %q", got.records[0].Error, want)
+	}
+	plain := serve(t, faults)
+	got = abreast(t, nil, strings.Replace(plain, "http:", "https:", 1))
+	if len(got.records) != 1 || got.records[0].Kind != lines.TLS || got.records[0].Attempts != 1 {
+		t.Errorf("a server without TLS: got %+v; want kind %q after one attempt", got.records, lines.TLS)
+	}
+}
+
+// Another attempt does not make a host known.
+func TestRetry_lasting(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{fmt.Errorf("wrapped: %w", &net.DNSError{IsNotFound: true}), true},
+		{&net.DNSError{IsTimeout: true}, false},
+		{io.ErrUnexpectedEOF, false},
+		{nil, false},
+	} {
+		if got := isLasting(tt.err); got != tt.want {
+			t.Errorf("isLasting(%v) = %t; want %t", tt.err, got, tt.want)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"syscall"
@@ -57,7 +58,7 @@ func KindOf(err error) Kind {
 		return Reset
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return CutOff
-	case as[*tls.CertificateVerificationError](err), as[tls.RecordHeaderError](err),
+	case as[*tls.CertificateVerificationError](err), as[tls.RecordHeaderError](err), errors.Is(err, http.ErrSchemeMismatch),
 		op != nil && (op.Op == "remote error" || op.Op == "local error"): // an alert
 		return TLS
 	case op != nil && op.Op == "dial":

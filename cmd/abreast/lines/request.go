@@ -84,12 +84,37 @@ func hasHTTP(text string) bool {
 
 var anyHTTP = regexp.MustCompile(`^(?i:https?)://`)
 
+// otherScheme matches a URL whose scheme has no "//". A host and its port look
+// alike, so only known schemes are taken for one.
+var (
+	otherScheme = regexp.MustCompile(`^(?i:mailto|javascript|tel|sms|data|about|urn|news|blob|file|magnet|cid|callto):`)
+	portFirst   = regexp.MustCompile(`^[a-z]+:\d{1,5}(?:[/?#]|$)`)
+)
+
+// secondURL matches another URL in a line.
+var secondURL = regexp.MustCompile(`\s[A-Za-z][A-Za-z0-9+.-]*://`)
+
+// notInHost has the characters that the name of a host never has. Package url
+// allows some of them.
+const notInHost = "\"'<>()=,;!$&*+~|\\`{}^ "
+
 // checkURL sets Err if the URL has another scheme than http and https, or
-// cannot be parsed.
+// cannot be parsed. It also refuses what would only be a request by accident: a
+// word in quotes, a path, an option, two URLs.
 func (r *Request) checkURL() {
 	address := r.Address()
-	if !hasHTTP(address) {
+	switch {
+	case !hasHTTP(address), !hasHTTP(r.URL) && otherScheme.MatchString(r.URL) && !portFirst.MatchString(r.URL):
 		r.fail(errors.New("the URL must begin with http:// or https://"))
+		return
+	case strings.HasPrefix(r.URL, `"`), strings.HasPrefix(r.URL, "'"):
+		r.fail(errors.New("the URL is in quotes"))
+		return
+	case strings.ContainsAny(r.URL, " \t") && secondURL.MatchString(r.URL):
+		r.fail(errors.New("there are two URLs: one on each line is needed"))
+		return
+	case strings.Contains(r.URL, "\t"):
+		r.fail(errors.New("there is a tab in the URL"))
 		return
 	}
 	u, err := url.Parse(address)
@@ -100,6 +125,8 @@ func (r *Request) checkURL() {
 		r.fail(errors.New(Reason(err)))
 	case u.Host == "":
 		r.fail(errors.New("the URL has no host"))
+	case u.Host[0] == '.' || u.Host[0] != '[' && strings.ContainsAny(u.Host, notInHost):
+		r.fail(errors.New("the URL has an invalid host"))
 	}
 }
 
@@ -120,7 +147,7 @@ func (r *Request) parseObject(text string) error {
 			return asJSON(err)
 		}
 		if _, twice := fields[name]; twice {
-			return fmt.Errorf("the field %q is there twice", name)
+			return fmt.Errorf("the field %q appears twice", name)
 		}
 		fields[name] = value
 		if !isKnown(name) {
@@ -160,7 +187,7 @@ func (r *Request) parseObject(text string) error {
 		}
 	}
 	if fields["body"] != nil && fields["form"] != nil {
-		return errors.New("it has a body and a form")
+		return errors.New("use body or form, not both")
 	}
 	return nil
 }
@@ -316,7 +343,7 @@ func ParseSeconds(text string) (time.Duration, error) {
 
 func (r *Request) setFile(value json.RawMessage) error {
 	if json.Unmarshal(value, &r.File) != nil || !filepath.IsLocal(r.File) || strings.ContainsAny(r.File, "\x00") {
-		return errors.New("a name is needed that does not lead out of its folder")
+		return errors.New("must be a relative path inside -dir")
 	}
 	return nil
 }
@@ -324,7 +351,7 @@ func (r *Request) setFile(value json.RawMessage) error {
 func (r *Request) setCost(value json.RawMessage) error {
 	var cost float64
 	if json.Unmarshal(value, &cost) != nil || cost < 0 || cost > 1e9 {
-		return errors.New("a number is needed that is not negative")
+		return errors.New("must be a number from 0 to 1e9")
 	}
 	r.Cost = int(math.Ceil(cost))
 	return nil

@@ -101,8 +101,19 @@ func TestParse_notRequest(t *testing.T) {
 		{"h:x/", `invalid port ":x" after host`},
 		{"http://u:secret/@h/", "details omitted"},
 		{"http://", "no host"},
-		{"h\tand more", "invalid"},
-		{"mailto:me@h", ""},
+		{"h\tand more", "a tab"},
+		{"mailto:me@h", "begin with http"},
+		{"JavaScript:void(0)", "begin with http"},
+		{`"http://h/"`, "in quotes"},
+		{"'h'", "in quotes"},
+		{"./slow.txt", "invalid host"},
+		{"../a", "invalid host"},
+		{"out=foo", "invalid host"},
+		{"<a", "invalid"},
+		{"http://h,http://g", "invalid"},
+		{"http://h/ http://g/", "two URLs"},
+		{"h/\thttp://g/", "two URLs"},
+		{`{"url":"http://h/ http://g/"}`, "two URLs"},
 		{"http://" + strings.Repeat("x", 994), "more than 1000 bytes"},
 		{`{"url":"h"`, "has no end"},
 		{`{"url":"h"} {}`, "after the JSON object"},
@@ -117,15 +128,15 @@ func TestParse_notRequest(t *testing.T) {
 		{`{"url":"h","headers":{"a b":"c"}}`, "invalid header name"},
 		{`{"url":"h","headers":{"a":"secret\n"}}`, "invalid value for header a"},
 		{`{"url":"h","form":"a=b"}`, "object is needed"},
-		{`{"url":"h","form":{},"body":""}`, "a body and a form"},
+		{`{"url":"h","form":{},"body":""}`, "body or form"},
 		{`{"url":"h","timeout":-1}`, "more than 0"},
 		{`{"url":"h","timeout":"soon"}`, "a time is needed"},
 		{`{"url":"h","timeout":1e300}`, "seconds"},
-		{`{"url":"h","file":"../x"}`, "lead out of"},
-		{`{"url":"h","file":"/x"}`, "lead out of"},
-		{`{"url":"h","file":7}`, "lead out of"},
-		{`{"url":"h","cost":-1}`, "not negative"},
-		{`{"url":"h","cost":"much"}`, "not negative"},
+		{`{"url":"h","file":"../x"}`, "relative path inside"},
+		{`{"url":"h","file":"/x"}`, "relative path inside"},
+		{`{"url":"h","file":7}`, "relative path inside"},
+		{`{"url":"h","cost":-1}`, "from 0 to 1e9"},
+		{`{"url":"h","cost":"much"}`, "from 0 to 1e9"},
 	} {
 		r := lines.Parse(3, tt.text, 1000)
 		switch {
@@ -179,6 +190,17 @@ func TestResult_body(t *testing.T) {
 		var b strings.Builder
 		if err := lines.NewWriter(&b).Write(got); err != nil || strings.Count(b.String(), "\n") != 1 {
 			t.Errorf("%s %q: it is written as %q, %v", tt.contentType, tt.body, b.String(), err)
+		}
+	}
+}
+
+// What looks like a mistake and is a URL that people use.
+func TestParse_unusualHosts(t *testing.T) {
+	for _, text := range []string{
+		"tel:80", "data:8080/x", "news", "my_host", "http://h/a b", "http://[::1]:80/", "bücher.example", "example.com.", "me:hunter2@h/", "h/?u='http://g/'", "1.2.3.4",
+	} {
+		if r := lines.Parse(1, text, 1000); r.Err != nil {
+			t.Errorf("Parse(%q).Err = %v", text, r.Err)
 		}
 	}
 }
