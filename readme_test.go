@@ -62,10 +62,8 @@ func trimmed(code string) string {
 
 // The following code is in the README, in this order.
 
-func readmeDeadline(r *http.Request, api *client.Client) (readmePage, error) {
+func readmeDeadline(ctx context.Context, api *client.Client) (readmePage, error) {
 	var page readmePage
-	ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
-	defer cancel()
 	err := api.Parallel(ctx, func(p *parallel.Parallel) error {
 		user, offers := p.Get("/user"), p.Get("/offers")
 		if err := user.JSON(&page.User); err != nil {
@@ -139,30 +137,23 @@ func readmeGo(p *parallel.Parallel) (Price, error) {
 
 type Price string
 
-// rate stands for golang.org/x/time/rate, which this module doesn't require.
-var rate limiterPackage
+// A rateLimiter stands for the Limiter of golang.org/x/time/rate, which this
+// module doesn't require.
+type rateLimiter struct{}
 
-type (
-	limiterPackage struct{}
-	limiter        struct{}
-)
-
-func (limiterPackage) NewLimiter(float64, int) limiter { return limiter{} }
-func (limiter) Wait(context.Context) error             { return nil }
+func (rateLimiter) Wait(context.Context) error { return nil }
 
 func readmeSettings(bearer func(*http.Request) error) client.Client {
-	limiter := rate.NewLimiter(50, 1) // golang.org/x/time/rate: 50 a second
+	var limiter rateLimiter
 	c := client.Client{
-		BaseURL:   "https://api.example.com/v2",
-		Auth:      bearer,           // called for each request to BaseURL's origin, and no other
-		Limit:     200,              // requests in flight in one block; default 100
-		HostLimit: 8,                // the same for one host; default none
-		Timeout:   10 * time.Second, // for one request, without its time in the queue; default 30 s
-		Stall:     5 * time.Second,  // without a byte sent or received; default none
-		MaxBody:   1 << 20,          // bytes of one body kept in memory; default 10 MiB
-		Wait:      func(r *http.Request) error { return limiter.Wait(r.Context()) },
-		Retry:     parallel.Retries(4),         // four more attempts, where that is safe; default none
-		Shared:    parallel.NewLimits(500, 50), // in flight over all blocks, and at one host; default none
+		BaseURL: "https://api.example.com/v2", Auth: bearer, // Auth is for BaseURL's origin alone
+		Limit: 200, HostLimit: 8, // requests in flight in one block [100], and for one host [none]
+		Timeout: 10 * time.Second, // for one request, after its time in the queue [30 s]
+		Stall:   5 * time.Second,  // without a byte sent or received [none]
+		MaxBody: 1 << 20,          // bytes of one body kept in memory [10 MiB]
+		Wait:    func(r *http.Request) error { return limiter.Wait(r.Context()) },
+		Retry:   parallel.Retries(4),         // four more attempts, where that is safe [none]
+		Shared:  parallel.NewLimits(500, 50), // in flight over all blocks, and at one host [none]
 	}
 	return c
 }
@@ -318,7 +309,7 @@ func TestReadme_pieces(t *testing.T) {
 	defer srv.Close()
 	ctx := context.Background()
 
-	page, err := readmeDeadline(httptest.NewRequest("GET", "/", nil), &client.Client{BaseURL: srv.URL})
+	page, err := readmeDeadline(ctx, &client.Client{BaseURL: srv.URL})
 	if want := (readmePage{User: "/user", Missing: []string{"offers"}}); err != nil || cmp.Diff(want, page) != "" {
 		t.Errorf("readmeDeadline() = %v, %v; want %v", page, err, want)
 	}
