@@ -54,9 +54,10 @@
 // requests of a block are in flight (100 by default), and at most HostLimit for
 // one host. The others are queued. A queued request is a small struct without a
 // goroutine. Timeout (30 s by default) starts when a request is sent, and
-// covers its body. Stall, if set, ends a request that makes no progress. It fits
-// a body of any length, where no Timeout does. Wait paces the requests. A Wait
-// that returns [parallel.Later] sets a host aside, and other hosts are served.
+// covers its body. Stall, if set, ends a request that makes no progress. It
+// fits a body of any length, where no Timeout does. Wait paces the requests. A
+// Wait that returns [parallel.Later] sets a host aside, and other hosts are
+// served.
 //
 // Limit holds for each block. Shared holds over all blocks of all clients that
 // have the same [parallel.Limits], and serves the blocks in turn.

@@ -136,9 +136,9 @@ func Example_all() {
 	// no response from 127.0.0.1:1
 }
 
-// A struct that is filled from five handles. Four responses are decoded into its
-// fields, and a function beside them returns the fifth. The first error ends the
-// block, and so cancels the other requests.
+// A struct that is filled from five handles. Four responses are decoded into
+// its fields, and a function beside them returns the fifth. The first error
+// ends the block, and so cancels the other requests.
 func Example_byName() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {

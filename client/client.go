@@ -19,9 +19,9 @@ const (
 // A Client holds the settings that the requests of a block share. The zero
 // Client is ready to use. A Client must not be changed after its first use. It
 // is safe for use by multiple goroutines. A copy is a separate client. A Client
-// has no state of its own: connections belong to the transport. Its method has a
-// pointer receiver, so store the Client in a variable first: Client{}.Parallel
-// does not compile.
+// has no state of its own: connections belong to the transport. Its method has
+// a pointer receiver, so store the Client in a variable first:
+// Client{}.Parallel does not compile.
 type Client struct {
 	// BaseURL is the absolute URL that relative URLs are joined to. With
 	// "https://h/v2", the references "/users?x=1" and "users?x=1" make
@@ -112,7 +112,7 @@ type Client struct {
 	// the last byte of the response body. Large uploads and downloads need a
 	// [parallel.Timeout] of their own, or a Stall. The error of a request that
 	// runs out of time matches context.DeadlineExceeded, and its text says
-	// whose time it was: "context deadline exceeded (Timeout of 30s)".
+	// which time ran out: "context deadline exceeded (Timeout of 30s)".
 	// HTTP.Timeout also applies: the earlier of the two wins. 0 means 30
 	// seconds; negative means none.
 	Timeout time.Duration
@@ -168,8 +168,8 @@ type Client struct {
 	// transport, timeouts included, if the request can be sent again: the block
 	// has not ended, the request was not canceled, its body can be opened again
 	// with GetBody, and no byte was written to a To. It is not called for an
-	// error of Auth, Wait, CheckRedirect, Take, To, File or a body's Read, for a
-	// body over MaxBody, or for a refused redirect.
+	// error of Auth, Wait, CheckRedirect, Take, To, File or a body's Read, for
+	// a body over MaxBody, or for a refused redirect.
 	//
 	// During the pause the request holds no slot and no goroutine. Then it is
 	// queued before requests that were made later, and Wait and Auth are called

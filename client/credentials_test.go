@@ -159,8 +159,9 @@ func TestCredentials_checkRedirectChangesURL(t *testing.T) {
 	}
 }
 
-// Each hop looked at all hops before, so that a CheckRedirect which allows many made a
-// server's redirects cost the square of their number. Twice the hops are twice the work.
+// Each hop looked at all hops before, so that a CheckRedirect which allows many
+// made a server's redirects cost the square of their number. Twice the hops are
+// twice the work.
 func TestCredentials_linear(t *testing.T) {
 	work := func(n int) uint64 {
 		hops := 0
@@ -337,8 +338,8 @@ func TestJar_besideOtherCookies(t *testing.T) {
 	}
 }
 
-// The header was copied for each cookie that the Jar has, and servers decide how many
-// these are. Twice the cookies are twice the work.
+// The header was copied for each cookie that the Jar has, and servers decide
+// how many these are. Twice the cookies are twice the work.
 func TestJar_linear(t *testing.T) {
 	work := func(n int) uint64 {
 		many := make(fixedJar, n)

@@ -24,7 +24,7 @@ func (c *Client) dispatcher(base base) *dispatcher {
 		d.client = *c.HTTP
 	}
 	hc := &d.client
-	hc.Timeout = 0 // the block has it, and its errors say so
+	hc.Timeout = 0 // the block applies it: see Config.HTTPTimeout
 	d.plain = hc.Jar == nil
 	d.hops = hopTransport{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
 	if d.hops.next == nil {
@@ -45,14 +45,14 @@ func (c *Client) dispatcher(base base) *dispatcher {
 
 // Do sends req and follows redirects, as the Do of the http.Client does.
 //
-// http.Client allocates before the first hop what it needs for the hops to
-// come. Without cookies or userinfo in the URL, it needs none of that unless
-// the first hop fails or is redirected. So Do sends the first hop itself, which
-// saves five allocations per request, and calls http.Client only in these two
-// cases: with a transport that begins with the answer of the first hop.
+// Before the first hop, http.Client allocates what later hops need. Without
+// cookies or userinfo in the URL, it is needed only if the first hop fails or
+// is redirected. So Do sends the first hop itself, which saves five allocations
+// per request, and calls http.Client only in these two cases, with a transport
+// that first returns the answer of the first hop.
 //
 // req is sent for a block. Do is on the stack while net/http sends it, so it
-// has few variables of its own: parallel's worker says why.
+// has few variables of its own: see worker in package parallel.
 func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	if !d.plain || req.URL.User != nil {
 		return d.client.Do(withTrail(req))
@@ -64,10 +64,10 @@ func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	return d.goOn(req, resp, err)
 }
 
-// goOn has the http.Client go on from resp and err, with which the first hop of
-// req came back. http.Client makes the next hops with the header that req was
-// made with. The transport may have changed the header that it was given, or
-// may still be reading it.
+// goOn lets the http.Client continue from resp and err, the result of the first
+// hop of req. http.Client makes the next hops with the header that req was made
+// with: the transport may have changed the header that it was given, or may
+// still be reading it.
 func (d *dispatcher) goOn(req *http.Request, resp *http.Response, err error) (*http.Response, error) {
 	header := hops.Header(req)
 	req = withTrail(req)

@@ -223,8 +223,8 @@ func ExampleClient_observe() {
 // Wait paces requests: here it lets one request go each millisecond, for each
 // host. With a limiter of golang.org/x/time/rate, it is "return
 // limiter.Wait(r.Context())". A request holds its slot while it waits. A
-// HostLimit prevents a slow host from taking all slots. See parallel.Later for a
-// Wait that holds no slot.
+// HostLimit prevents a slow host from taking all slots. See parallel.Later for
+// a Wait that holds no slot.
 func ExampleClient_wait() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {}))
 	defer srv.Close()
@@ -271,8 +271,8 @@ func ExampleClient_wait() {
 	// 10 done
 }
 
-// Retry sends requests again. Here the first dial is refused, so nothing was sent,
-// and even a POST is sent again. The block sees one request.
+// Retry sends requests again. Here the first dial is refused, so nothing was
+// sent, and even a POST is sent again. The block sees one request.
 func ExampleClient_retry() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusCreated)
@@ -507,9 +507,9 @@ func ExampleNewTransport() {
 	// trusted
 }
 
-// DialContext wraps the dial function of a custom transport, so that a dial ends
-// with its request. Here the dial function connects to one address, whatever the
-// host.
+// DialContext wraps the dial function of a custom transport, so that a dial
+// ends with its request. Here the dial function connects to one address for
+// every host.
 func ExampleDialContext() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "this is %s", r.Host)

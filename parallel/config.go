@@ -83,7 +83,7 @@ type Config struct {
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 }
 
-// settings are what a block, and the blocks within it, keep of a Config.
+// settings is the part of a Config that a block and the blocks within it keep.
 type settings struct {
 	exchange.Settings
 	resolve func(string) (*url.URL, error)
@@ -92,8 +92,7 @@ type settings struct {
 	ahead   int
 }
 
-// settings returns the settings of c, with a Send, and with 0 for every limit
-// that is none.
+// settings returns the settings of c. Send is set, and a limit that is off is 0.
 func (c Config) settings() settings {
 	s := settings{
 		Settings: exchange.Settings{

@@ -16,6 +16,6 @@
 // never fail: the handle that they return reports what is wrong.
 // [Parallel.Next] and [Parallel.Arrivals] return the results in order of
 // completion. [Each] and [Ordered] run a sequence of any length through a block
-// in flat memory. [Parallel.Go] returns a handle for any work, and [Go] for work
-// whose result is not a response.
+// in flat memory. [Parallel.Go] returns a handle for any work, and [Go] for
+// work whose result is not a response.
 package parallel

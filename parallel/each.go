@@ -20,8 +20,8 @@ import (
 //		...
 //	}
 //
-// items is a sequence: pass a slice as slices.Values(s). With a slice itself the
-// compiler says that it cannot infer T and F.
+// items is a sequence: pass a slice as slices.Values(s). With a slice itself
+// the compiler says that it cannot infer T and F.
 //
 // start makes the handle of an item: it is p.Get or p.Head for items that are
 // URLs, or a function that calls the methods of p, [Go] or pending.Race. It may

@@ -719,8 +719,8 @@ func TestEach_retainsNothing(t *testing.T) {
 	}
 }
 
-// Promise 33: Ahead is how many items may be started and not yielded, whatever the
-// Limit. Handles in a pause of Retry or Later count.
+// Promise 33: Ahead is how many items may be started and not yielded, whatever
+// the Limit. Handles in a pause of Retry or Later count.
 func TestAhead_limitsItems(t *testing.T) {
 	forever := func(parallel.Attempt) (time.Duration, bool) { return time.Hour, true }
 	wait := func(*http.Request) error { return parallel.Later(time.Hour) }
@@ -770,8 +770,8 @@ func TestAhead_limitsItems(t *testing.T) {
 	}
 }
 
-// A request in a pause fills the window, so that few requests are in flight. With
-// Ahead, the slots stay in use. The times are exact.
+// A request in a pause fills the window, so that few requests are in flight.
+// With Ahead, the slots stay in use. The times are exact.
 func TestAhead_slotsStayInUse(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -779,8 +779,9 @@ func TestAhead_slotsStayInUse(t *testing.T) {
 		ahead   int
 		elapsed time.Duration
 	}{
-		// Ten of 100 items pause for 10 s, each tenth. A request takes 100 ms, two at a
-		// time. By default 4 items are started ahead: Ordered waits for each pause.
+		// Ten of 100 items pause for 10 s, each tenth. A request takes 100 ms,
+		// two at a time. By default 4 items are started ahead: Ordered waits
+		// for each pause.
 		{"Ordered, default", parallel.Ordered[int, starts[int]], 0, 105 * time.Second},
 		{"Ordered, Ahead 100", parallel.Ordered[int, starts[int]], 100, 14700 * time.Millisecond},
 		{"Each, default", parallel.Each[int, starts[int]], 0, 32800 * time.Millisecond},

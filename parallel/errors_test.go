@@ -442,7 +442,8 @@ func TestJSON_errorNamesTheRequest(t *testing.T) {
 }
 
 // The text of a *StatusError has the method and URL of the original request,
-// the status, and the beginning of the body. Each error has a text, even without a Request or a Response.
+// the status, and the beginning of the body. Each error has a text, even
+// without a Request or a Response.
 func TestStatusError_text(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -557,9 +557,9 @@ func ExampleParallel_Arrivals() {
 }
 
 // Requests for orders that come from a channel. A function receives the orders
-// and makes the requests in the outer block, whose loop reads the responses. The
-// loop ends when the function has returned and every response was read. (The
-// loop of Each would not yield a response while it waits for an order.)
+// and makes the requests in the outer block, whose loop reads the responses.
+// The loop ends when the function has returned and every response was read.
+// (The loop of Each would not yield a response while it waits for an order.)
 func ExampleParallel_Arrivals_channel() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "shipped ", r.URL.Query().Get("order"))

@@ -25,8 +25,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// childEnv makes TestFile_child a program: "limit" or "crash", a URL and a file,
-// each on a line.
+// childEnv makes TestFile_child a program: "limit" or "crash", a URL and a
+// file, each on a line.
 const childEnv = "ABREAST_FILE_TEST"
 
 // TestFile_child is the program that TestFile_diskFull and TestFile_killed run.
@@ -76,8 +76,8 @@ func serveBody(t *testing.T, size int) string {
 	return srv.URL
 }
 
-// A disk that is full fails the request, and nothing is left behind. A limit for
-// the size of a file stands for the full disk.
+// A disk that is full fails the request, and nothing is left behind. A limit
+// for the size of a file stands for the full disk.
 func TestFile_diskFull(t *testing.T) {
 	folder := t.TempDir()
 	file := filepath.Join(folder, "f")

@@ -23,8 +23,8 @@ type program struct {
 	main             scope
 }
 
-// A shares holds arguments of NewLimits and then of Set, which is called after a
-// time.
+// A shares holds arguments of NewLimits and then of Set, which is called after
+// a time.
 type shares struct {
 	after          time.Duration
 	total, perHost int

@@ -29,9 +29,9 @@ func (s *sending) observe(f func(*http.Request) (context.Context, func(pending.O
 	return err
 }
 
-// withWatcher calls f with the Watcher of the request's attempts, if the context
-// that Observe returned has one. It runs user code: the Value of that context,
-// and the methods of errors.
+// withWatcher calls f with the Watcher of the request's attempts, if the
+// context that Observe returned has one. It runs user code: the Value of that
+// context, and the methods of errors.
 func (s *sending) withWatcher(f func(attempts.Watcher)) {
 	if s.observed == nil || s.observed.ctx == nil {
 		return

@@ -201,8 +201,9 @@ func Timeout(d time.Duration) Option {
 // A transport that does not call the hooks of net/http/httptrace shows only
 // some signs: that it reads the request's body, that it returns a response, and
 // the bytes of the response's body. With such a transport, the time covers
-// connecting and waiting for the response together. What a request of Auth or
-// of Take does is no progress of this one, also if it has its context.
+// connecting and waiting for the response together. A request that
+// Auth or Take sends is not a sign of progress of this one, even with its
+// context.
 func Stall(d time.Duration) Option {
 	return func(r *Request) error { r.Stall = d; return nil }
 }

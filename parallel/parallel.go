@@ -31,8 +31,8 @@ var ErrNonePending = errors.New("no response is pending")
 //
 // A Parallel remains safe to use after its block has ended. A request made then
 // is not sent. Its handle is done, and its error matches ErrEnded and
-// pending.ErrNotSent. A zero Parallel is no block: it has no responses, and to
-// make a request with it panics.
+// pending.ErrNotSent. A zero Parallel is not a block: it has no responses, and
+// to make a request with it panics.
 type Parallel struct {
 	settings settings  // the same as in the block around this one
 	queue    *queue    // the same

@@ -46,7 +46,7 @@ type Stats struct {
 	Queued   int // waiting for a slot, for their After, or to be sent again
 	InFlight int // holding a slot: from the call of Wait to the last byte
 	Done     int // done, including Failed
-	Failed   int // done with an error; a response of any status is no failure
+	Failed   int // done with an error; a response of any status is not a failure
 }
 
 // A state is where a request is on its way. A request that is sent again, or

@@ -485,8 +485,8 @@ func TestRetry_notSentOnlyIfNoneWas(t *testing.T) {
 	}
 }
 
-// notSentByTrace returns the error of a dial that was refused, as net/http would
-// trace it.
+// notSentByTrace returns the error of a dial that was refused, as net/http
+// would trace it.
 func notSentByTrace(r *http.Request) error {
 	tr := http.Transport{DialContext: refuseDial}
 	defer tr.CloseIdleConnections()
@@ -559,8 +559,8 @@ func refuseDial(context.Context, string, string) (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 }
 
-// After a redirect, the next attempt waited for a place at the host that the redirect
-// had led to, and not at its own.
+// After a redirect, the next attempt waited for a place at the host that the
+// redirect had led to, and not at its own.
 func TestRetry_countsAtFirstHost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
@@ -585,8 +585,9 @@ func TestRetry_countsAtFirstHost(t *testing.T) {
 	})
 }
 
-// The body of the first attempt fills the trailer. That of the second sent none, since
-// the trailer's values were no longer those that the request was made with.
+// The body of the first attempt fills the trailer. That of the second sent
+// none, since the trailer's values were no longer those that the request was
+// made with.
 func TestRetry_trailer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string

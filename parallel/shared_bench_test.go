@@ -11,10 +11,10 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// BenchmarkLimits measures what it costs that blocks share Limits, which have one lock.
-// An operation is one request, answered at once and without a network, so that the lock
-// shows as much as it can. Compare "shared" with "own": without Limits each block has a
-// queue and a lock of its own.
+// BenchmarkLimits measures what it costs that blocks share Limits, which have
+// one lock. An operation is one request, answered at once and without a
+// network, so that the lock shows as much as it can. Compare "shared" with
+// "own": without Limits each block has a queue and a lock of its own.
 func BenchmarkLimits(b *testing.B) {
 	for _, blocks := range []int{1, 10, 100} {
 		for _, shared := range []bool{false, true} {

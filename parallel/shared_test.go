@@ -290,9 +290,9 @@ func TestLimits_blockEnds(t *testing.T) {
 	})
 }
 
-// Two blocks that Auth opened side by side shared the slot of its request. When a
-// request of the first gave it back, nobody gave it to the second, which waited
-// forever.
+// Two blocks that Auth opened side by side shared the slot of its request. When
+// a request of the first gave it back, nobody gave it to the second, which
+// waited forever.
 func TestLimits_authOpensSeveralBlocks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newCrowd(time.Second)
@@ -322,8 +322,9 @@ func TestLimits_authOpensSeveralBlocks(t *testing.T) {
 	})
 }
 
-// A block may be opened in every function that gets the context of a request. In
-// Observe the request holds no slot yet. The slot of the request around it counts.
+// A block may be opened in every function that gets the context of a request.
+// In Observe the request holds no slot yet. The slot of the request around it
+// counts.
 func TestLimits_blockWithinCallback(t *testing.T) {
 	for name, set := range map[string]func(c *client.Client, f func(*http.Request) error){
 		"Wait": func(c *client.Client, f func(*http.Request) error) { c.Wait = f },
@@ -415,8 +416,9 @@ func TestLimits_lentSlotStaysCounted(t *testing.T) {
 	}
 }
 
-// A slot that was given back let one request be sent, although it freed both its
-// block's Limit and a place at its host, for which a request of another block waited.
+// A slot that was given back let one request be sent, although it freed both
+// its block's Limit and a place at its host, for which a request of another
+// block waited.
 func TestLimits_freedSlotServesSeveral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux := http.NewServeMux()

@@ -134,7 +134,8 @@ func TestTake_maxBody(t *testing.T) {
 }
 
 // Take gets a copy of the response. Nothing that it does with it changes the
-// result, and a Read of the body fails: it ended at once, as an empty body does.
+// result, and a Read of the body fails: it ended at once, as an empty body
+// does.
 func TestTake_getsCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := client.Client{HTTP: testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -228,9 +229,9 @@ func TestTake_refuses(t *testing.T) {
 }
 
 // A cancel during Take ends the context of its response's Request. The request
-// fails with the cancel, whatever Take returns. A *BodyTooLargeError of Take was
-// taken for the library's own, and was the error of the request in place of the
-// cancel.
+// fails with the cancel, whatever Take returns. A *BodyTooLargeError of Take
+// was taken for the library's own, and was the error of the request in place of
+// the cancel.
 func TestTake_canceled(t *testing.T) {
 	for name, result := range map[string]struct {
 		w   io.Writer

@@ -14,8 +14,8 @@ import (
 // what the queue has next for the same block. It completes each handle, whether
 // user code returns, panics or ends the goroutine.
 //
-// A worker is allocated, and does not stand on the stack of its goroutine. The
-// functions of this library that are on that stack below net/http's (run, send,
+// A worker is on the heap, and not on the stack of its goroutine. The functions
+// of this library that are on that stack while net/http runs (run, send,
 // Exchange.Do and those of package client) have few variables. They take 600
 // bytes, so that a stack of 4 KiB is enough. With 1,300 bytes it is not, and a
 // goroutine that sends one request spends up to a tenth of its time on growing
@@ -90,8 +90,8 @@ func (w *worker) send() {
 	w.step = closes
 }
 
-// close closes the exchange. If Wait returned a Later, that is no attempt, and
-// the exchange stays open for SameAttempt.
+// close closes the exchange. If Wait returned a Later, the request was not
+// sent, and the exchange stays open for SameAttempt.
 func (w *worker) close() {
 	s := w.s
 	if w.step != closes { // send panicked

@@ -126,8 +126,8 @@ var closed = func() chan struct{} {
 // or its error. It can be called any number of times, also by several
 // goroutines at once.
 //
-// A status outside 2xx is no error here; Bytes, JSON and As require 2xx. The
-// body of the response is whole and in memory, and need not be closed. Each
+// A status outside 2xx is not an error here; Bytes, JSON and As require 2xx.
+// The body of the response is whole and in memory, and need not be closed. Each
 // call returns an http.Response of its own, whose Body reads from the start.
 // The maps in it (Header, Trailer) and its Request are shared and must not be
 // modified.
@@ -141,8 +141,8 @@ var closed = func() chan struct{} {
 // parallel.ErrEnded as well. If the context that the block was opened with
 // ended first, the error matches context.Cause of that context. The error of a
 // timeout matches context.DeadlineExceeded, and its Timeout method returns
-// true. Its text says whose time ran out: that of Timeout, of Stall, of
-// HTTP.Timeout, of the block's context, of the request's own, or of the
+// true. Its text says which time ran out: Timeout, Stall, HTTP.Timeout, the
+// deadline of the block's context or of the request's own, or a limit of the
 // transport.
 func (h *Pending) Response() (*http.Response, error) {
 	h = h.orNone()
@@ -187,7 +187,7 @@ func (h *Pending) Bytes() ([]byte, error) {
 // decoder's error, and v may have been written to. The empty body of a 204 does
 // not decode, and neither does one that a writer received. For a function
 // started with Go whose response answers no request, the error wraps the
-// decoder's error and is no *url.Error. The value of a function started with
+// decoder's error and is not a *url.Error. The value of a function started with
 // parallel.Go is an error as well: [As] returns it.
 //
 // If the body is still encoded, the error names its Content-Encoding. That

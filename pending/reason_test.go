@@ -110,7 +110,7 @@ func TestStatusError_reasonCutAtRune(t *testing.T) {
 	}
 }
 
-// A body that is still encoded is no text, with any Content-Type.
+// A body that is still encoded is not text, with any Content-Type.
 func TestStatusError_reasonOfEncodedBody(t *testing.T) {
 	for coding, want := range map[string]string{
 		"br": "400 Bad Request", "Identity": `400 Bad Request: "text"`, "": `400 Bad Request: "text"`,

@@ -28,8 +28,8 @@ import (
 // winner joins the errors of the racers. That of a request names its method and
 // URL. That of a function is as the function returned it: name its work in it.
 //
-// Other errors are those of [Pending.Response]. With an error, the returned T is
-// zero.
+// Other errors are those of [Pending.Response]. With an error, the returned T
+// is zero.
 func As[T any](h *Pending) (T, error) {
 	var v, zero T
 	h = h.orNone()

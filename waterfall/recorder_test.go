@@ -61,8 +61,8 @@ func (s *slow) Read(p []byte) (int, error) {
 	return copy(p, "x"), nil
 }
 
-// canned is a transport that doesn't trace, and the length of the bodies that it
-// returns.
+// canned is a transport that doesn't trace, and the length of the bodies that
+// it returns.
 type canned int
 
 func (c canned) RoundTrip(*http.Request) (*http.Response, error) {

@@ -17,8 +17,8 @@ import (
 // sends at most 120 attempts for 100 requests, and not 500. With least, a
 // program that sends little may retry as well.
 //
-// The function has one budget. Give it to all clients of a service. A budget for
-// several services lets one that is down use up the retries of the others.
+// The function has one budget. Give it to all clients of a service. A budget
+// for several services lets one that is down use up the retries of the others.
 func Budget(share float64, least int, decide func(parallel.Attempt) (time.Duration, bool)) func(parallel.Attempt) (time.Duration, bool) {
 	var b budget
 	return func(a parallel.Attempt) (time.Duration, bool) {

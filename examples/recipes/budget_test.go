@@ -18,8 +18,8 @@ import (
 	"github.com/abreast-go/abreast/parallel"
 )
 
-// A service that is down gets 120 attempts for 100 requests. Without a budget it
-// gets 500.
+// A service that is down gets 120 attempts for 100 requests. Without a budget
+// it gets 500.
 func ExampleBudget() {
 	var attempts atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -29,11 +29,11 @@ func TracedParallel(ctx context.Context, tracer trace.Tracer, name string, c *cl
 	return err
 }
 
-// TracedRequests returns a function for Client.Observe that makes a span for each
-// request, from when it is made until it is done. So the span has its time in the
-// queue and the pauses between its attempts. The spans of Traced are within it,
-// one for each attempt and hop. Its attribute "attempts" counts the attempts. A
-// request that was canceled has a span without an error.
+// TracedRequests returns a function for Client.Observe that makes a span for
+// each request, from when it is made until it is done. So the span has its time
+// in the queue and the pauses between its attempts. The spans of Traced are
+// within it, one for each attempt and hop. Its attribute "attempts" counts the
+// attempts. A request that was canceled has a span without an error.
 func TracedRequests(tracer trace.Tracer) func(*http.Request) (context.Context, func(pending.Outcome)) {
 	return func(r *http.Request) (context.Context, func(pending.Outcome)) {
 		ctx, span := tracer.Start(r.Context(), "request "+r.Method)

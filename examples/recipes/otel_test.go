@@ -63,7 +63,7 @@ func ExampleTraced() {
 }
 
 // A request that was canceled on purpose, before its response or in its body,
-// is no error in the trace. A failure is.
+// is not an error in the trace. A failure is.
 func TestTraced_loserIsNoError(t *testing.T) {
 	cases := map[string]struct {
 		path string
@@ -182,8 +182,8 @@ func TestTraced_aroundRetryOrWithin(t *testing.T) {
 	}
 }
 
-// A request that is sent again has a span for each attempt, within a span of its
-// own, which counts them.
+// A request that is sent again has a span for each attempt, within a span of
+// its own, which counts them.
 func TestTracedRequests(t *testing.T) {
 	const s, none = time.Second, codes.Unset
 	type span struct {

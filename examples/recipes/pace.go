@@ -24,8 +24,8 @@ import (
 // When a pause ends, PerHost is called for all requests of the host that fit in
 // flight, and one of them is sent. So give the client a HostLimit: for 1,000
 // requests to one host PerHost is called 95,000 times without one, 4,000 times
-// with a HostLimit of 4, and 2,000 times with 1. A HostLimit of 1 also keeps the
-// requests to a host in order.
+// with a HostLimit of 4, and 2,000 times with 1. A HostLimit of 1 also keeps
+// the requests to a host in order.
 //
 // Several blocks share the rate. Which of them has the next turn is left to
 // chance. A redirect to another host waits for its turn there, and keeps its

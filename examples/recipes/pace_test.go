@@ -79,8 +79,8 @@ func TestPerHost_onePaceEach(t *testing.T) {
 }
 
 // Requests that waited in the limiter took all slots: another host waited for
-// seven seconds, unless there was a HostLimit. Now no limit delays another host,
-// and the paced requests come exactly in their time.
+// seven seconds, unless there was a HostLimit. Now no limit delays another
+// host, and the paced requests come exactly in their time.
 func TestPerHost_delaysNoOtherHost(t *testing.T) {
 	for _, c := range []client.Client{{}, {Limit: 1}, {Limit: 4}, {HostLimit: 1}, {Limit: 4, HostLimit: 2}} {
 		t.Run(fmt.Sprintf("Limit %d, HostLimit %d", c.Limit, c.HostLimit), func(t *testing.T) {

@@ -34,8 +34,8 @@ import (
 // can't be sent again, for example because its body can be read only once. The
 // headers of such a response are not seen.
 //
-// When the pause ends, the requests go on at once, as many as fit in flight. Set
-// a HostLimit, or pace them as well. This Wait does both:
+// When the pause ends, the requests go on at once, as many as fit in flight.
+// Set a HostLimit, or pace them as well. This Wait does both:
 //
 //	func(r *http.Request) error {
 //		if err := polite.Wait(r); err != nil {
@@ -65,8 +65,9 @@ func (p *Polite) Wait(r *http.Request) error {
 	return parallel.Later(time.Until(p.paused[origin(r.URL)]))
 }
 
-// Retry returns a function for Client.Retry that notes the pause that a response
-// asks for, and calls decide, which says whether the request is sent again.
+// Retry returns a function for Client.Retry that notes the pause that a
+// response asks for, and calls decide, which says whether the request is sent
+// again.
 func (p *Polite) Retry(decide func(parallel.Attempt) (time.Duration, bool)) func(parallel.Attempt) (time.Duration, bool) {
 	return func(a parallel.Attempt) (time.Duration, bool) {
 		if a.Response != nil {

@@ -150,9 +150,9 @@ func TestPolite_headers(t *testing.T) {
 	}
 }
 
-// A pause holds for all blocks and clients, which share nothing else, and for no
-// other host. The request that was refused is sent again when it is over, and
-// not before.
+// A pause holds for all blocks and clients, which share nothing else, and for
+// no other host. The request that was refused is sent again when it is over,
+// and not before.
 func TestPolite_pausesEveryBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

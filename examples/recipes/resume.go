@@ -12,8 +12,8 @@ import (
 )
 
 // Resume writes the body of a 2xx response to f. If the transfer breaks off and
-// Retry sends the request again, the server is asked for the rest only. That
-// takes three parts:
+// Retry sends the request again, only the rest is requested. Three parts work
+// together:
 //
 //	c := client.Client{
 //		HTTP:  &http.Client{Transport: recipes.Resuming(client.NewTransport())},
@@ -23,15 +23,14 @@ import (
 //	}
 //	h := p.Get(url, recipes.Resume(f))
 //
-// The rest is asked for with Range and If-Range (RFC 9110, sections 13.1.5 and
-// 14.2), so a server sends it only if the file is still the one whose beginning
-// has arrived. The download starts over if the server has another file by now,
-// ignores the Range, or refuses it (416), and if the first response had no
-// strong ETag.
+// The rest is requested with Range and If-Range (RFC 9110, sections 13.1.5 and
+// 14.2), so a server sends it only if its file has not changed. The download
+// starts over if the file has changed, if the server ignores the Range or
+// refuses it (416), or if the first response had no strong ETag.
 //
-// The option works for one request, a GET. f belongs to it until its handle is
-// done; then the caller closes it. What f had before is lost. If the request
-// fails, f has the beginning of the body.
+// The option works for one request, a GET. f belongs to the request until its
+// handle is done; then the caller closes f. The former content of f is lost. If
+// the request fails, f has the beginning of the body.
 func Resume(f *os.File) parallel.Option {
 	d := &download{file: f}
 	return func(r *parallel.Request) error {
@@ -83,9 +82,9 @@ func (d *download) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// from returns where the rest begins. It is asked for with the last byte that
-// has arrived: there is no range after the last byte of a file, and a body may
-// break off there, before its end is sent.
+// from returns where the rest begins: at the last byte that has arrived, and
+// not after it. A body may break off after its last byte, where no range
+// begins.
 func (d *download) from() int64 { return d.size - 1 }
 
 // continues reports whether resp has the rest of the file.

@@ -19,9 +19,9 @@ import (
 // once. It returns the last response as it is.
 //
 // Prefer Client.Retry: between two attempts its requests hold no slot, each
-// attempt has the whole Timeout, and it sends a POST again that was not sent. Use
-// this transport for an http.Client that is used outside of blocks as well, or
-// if failsafe-go's other policies are to see all attempts as one.
+// attempt has the whole Timeout, and it sends a POST again that was not sent.
+// Use this transport for an http.Client that is used outside of blocks as well,
+// or if failsafe-go's other policies are to see all attempts as one.
 //
 // To the block, all attempts and the pauses between them are one request: they
 // share its slot and its Timeout. A canceled request is not sent again. A

@@ -177,8 +177,8 @@ func TestRetry_endOfBlockDoesntWait(t *testing.T) {
 	})
 }
 
-// A transport that retries holds the slot in its pauses. Client.Retry holds none.
-// See WARNINGS.md.
+// A transport that retries holds the slot in its pauses. Client.Retry holds
+// none. See WARNINGS.md.
 func TestRetry_pausesHoldSlot(t *testing.T) {
 	for name, test := range map[string]struct {
 		client func(*http.Transport) client.Client

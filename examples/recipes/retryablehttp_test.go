@@ -102,7 +102,7 @@ func TestRetryablehttp_unboundedRetryAfter(t *testing.T) {
 }
 
 // After the last attempt the answer is gone: there is an error in its place,
-// which is no *pending.StatusError.
+// which is not a *pending.StatusError.
 func TestRetryablehttp_hidesLastResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := testnet.New(t, &turned{status: []int{503}})

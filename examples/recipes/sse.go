@@ -29,15 +29,15 @@ var errLongEvent = fmt.Errorf("an event of the stream is longer than %d bytes", 
 //
 //	h := p.Post(url, parallel.JSON(question), recipes.Events(handle), parallel.Timeout(-1), parallel.Stall(time.Minute))
 //
-// It is for a stream that ends, such as the answer of a language model. Its
-// handle is done when the stream ends, and a stream that breaks off is an error
-// of its handle. A stream may take longer than a Timeout, and Stall notices one
-// from which nothing comes.
+// The option is for a stream that ends, such as the answer of a language model.
+// The handle is done when the stream ends. If the stream breaks off, the
+// request fails. Turn the Timeout off for a long stream, and set a Stall to
+// notice one that sends nothing.
 //
 // If handle returns an error, the request ends with it. handle runs on a
 // goroutine of the block, for one event after another, and must not wait for a
-// request of the same block. It is not called after the handle of the request is
-// done. A stream that is sent again (see Client.Retry) begins again.
+// request of the same block. It is not called after the handle of the request
+// is done. A stream that is sent again (see Client.Retry) begins again.
 //
 // The body of a status outside 2xx is kept in memory, so that Bytes and JSON
 // return a *pending.StatusError. A 2xx response that is not an event stream is
@@ -55,8 +55,8 @@ func Events(handle func(Event) error) parallel.Option {
 	})
 }
 
-// An events parses what is written to it. It looks at whole lines only, so it
-// does not matter where the writes cut a character, or the two of a CRLF.
+// An events parses the stream that is written to it. It looks at whole lines
+// only, so a Write may end within a character or a CRLF.
 type events struct {
 	handle func(Event) error
 	event  Event

@@ -146,8 +146,8 @@ func TestEvents_bound(t *testing.T) {
 	}
 }
 
-// A response that is no stream, and an error of the function that is called with
-// the events.
+// A response that is not a stream, and an error of the function that is called
+// with the events.
 func TestEvents_refused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := client.Client{BaseURL: "http://h", HTTP: testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

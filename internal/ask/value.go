@@ -8,9 +8,9 @@ import (
 
 // A Value is what a function started with Go returned in place of a response.
 //
-// It is kept as the Body of the empty 204 that stands for it. The Body of the
-// response in an Answer is not used otherwise, so the handle of a request needs
-// no room for a value, and a Race passes the value on with the response.
+// An empty 204 stands for it, and has it as its Body. Otherwise the Body of the
+// response in an Answer is not used. So the handle of a request needs no room
+// for a value, and a Race passes the value on with the response.
 type Value struct {
 	io.ReadCloser // nil: the value is not read
 

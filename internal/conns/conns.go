@@ -138,9 +138,9 @@ func (c *Conns) SetRequest(req *http.Request, own context.Context) {
 	c.first, c.hop, c.to, c.own = req, req, targetOf(req.URL), own
 }
 
-// Responded says that the request, or a hop of it, has the response resp. That
-// is a sign of progress, unless the transport has reported the first byte of a
-// response. So is from here on each Read of the body that returns bytes.
+// Responded records that resp is the response of the request or of a hop. If
+// the transport has not reported the first byte of a response, that is a sign
+// of progress. From then on, each Read of the body that returns bytes is one.
 func (c *Conns) Responded(resp *http.Response) {
 	if c.Clock == nil {
 		return
@@ -156,8 +156,8 @@ func (c *Conns) Responded(resp *http.Response) {
 	}
 }
 
-// A received is the body of a response, of which each Read that returns bytes
-// is a sign of progress.
+// A received is the body of a response. Each Read of it that returns bytes is a
+// sign of progress.
 type received struct {
 	io.ReadCloser
 	clock *stall.Clock
@@ -188,8 +188,8 @@ func (c *Conns) Release() {
 type key struct{}
 
 // Value returns c for a key, the request for a hops.Key, its hooks for
-// httptrace, and the context's value for any other key. httptrace.WithClientTrace
-// would allocate a context for the hooks.
+// httptrace, and the context's value for any other key.
+// httptrace.WithClientTrace would allocate a context for the hooks.
 func (c *Conns) Value(k any) any {
 	switch k {
 	case key{}:
@@ -225,8 +225,8 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 // Wanted says that the request that is sent with ctx waits for a connection.
 func Wanted(ctx context.Context) { record(ctx, func(c *Conns) { c.wanted = true }) }
 
-// Answered says that a hop of the request that is sent with ctx was answered
-// with resp, a redirect, and so was sent.
+// Answered records that a hop of the request with the context ctx was answered
+// with the redirect resp, and therefore was sent.
 func Answered(ctx context.Context, resp *http.Response) {
 	if c, ok := ctx.Value(key{}).(*Conns); ok {
 		c.mu.Lock()

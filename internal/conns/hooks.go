@@ -6,9 +6,9 @@ import (
 	"net/textproto"
 )
 
-// setHooks sets the hooks of c. Each of them calls that of old after its own,
-// as with httptrace.WithClientTrace. That composes two traces by reflection,
-// which takes longer than all other work of this package. old may be nil.
+// setHooks sets the hooks of c. Each hook then calls that of old, which may be
+// nil. httptrace.WithClientTrace does the same by reflection, which takes
+// longer than all other work of this package.
 func (c *Conns) setHooks(method string, old *httptrace.ClientTrace) {
 	h := &c.hooks
 	if old != nil {

@@ -55,14 +55,13 @@ func unanswered(err error) error {
 	return err
 }
 
-// cause returns what explain returns for err, with which Send or the reading of
-// the body came back, and knows besides whether the Timeout ran out. block is
-// the context that the one of the request was made from.
+// cause returns the cause of err, an error of Send or of reading the body, as
+// explain does. If the Timeout ran out, it returns an error that says so. block
+// is the context that the request's context was made from.
 //
-// The error of a request whose time ran out says whose time that was: see
-// outOfTime, stalled, EndOf and ownEnd. Nothing is added to the errors of a
-// transport for its own limits (dial, TLS handshake, response header), which
-// say that.
+// The text of a timeout says which time ran out: see outOfTime, stalled, EndOf
+// and ownEnd. Nothing is added to the errors of a transport for its own limits
+// (dial, TLS handshake, response header): they name the limit.
 func (x *Exchange) cause(block context.Context, s *Settings, err error) (why error, notSent bool) {
 	why, notSent = explain(x.conns.Context, err)
 	if ranOut(x.conns.Context, block) {
@@ -85,9 +84,9 @@ func ranOut(ctx, block context.Context) bool {
 	return ok && at.Before(deadline)
 }
 
-// outOfTime returns the error of a request whose Timeout ran out, or that of
-// its http.Client. It is made only now: a cause of the request's context would
-// cost each request an allocation.
+// outOfTime returns the error of a request whose Timeout ran out, or the
+// Timeout of its http.Client. The error is made only then: as the cause of the
+// request's context it would cost each request an allocation.
 func (x *Exchange) outOfTime(s *Settings) error {
 	limit, whose := x.timeout(s)
 	return fail.OutOfTime(whose+" of "+limit.String(), context.DeadlineExceeded)

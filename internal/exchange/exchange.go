@@ -19,7 +19,7 @@ import (
 	"github.com/abreast-go/abreast/internal/stall"
 )
 
-// Settings are what the exchanges of a block share.
+// Settings hold the settings that the exchanges of a block share.
 type Settings struct {
 	Send    func(*http.Request) (*http.Response, error)
 	Wait    func(*http.Request) error // nil for none
@@ -38,7 +38,7 @@ type Pick = func(*http.Response) (io.Writer, error)
 // Options are the parts of a request, other than its Ask, that an Option may
 // change. All attempts of a request share them.
 type Options struct {
-	Timeout time.Duration   // in place of that of the Settings; 0 for that, negative for none
+	Timeout time.Duration   // replaces that of the Settings; 0 keeps it, negative means none
 	Stall   time.Duration   // the same
 	Pick    Pick            // nil to keep every body in memory
 	Own     context.Context // the request's own context, or nil
@@ -114,8 +114,9 @@ func AsLater(err error) (d time.Duration, ok bool) {
 
 // Do calls Wait, sends the request with a context derived from block, and reads
 // the response. The request holds its slot already. Do runs on the worker's
-// goroutine, and it runs user code, which the caller guards. Do sets a before it
-// returns. If user code panics or ends the goroutine, the caller calls Abort.
+// goroutine, and it runs user code, which the caller guards. Do sets a before
+// it returns. If user code panics or ends the goroutine, the caller calls
+// Abort.
 //
 // owner is the request as its block knows it: a redirect's hop waits for its
 // host through owner, and a panic in a dial is reported to it.
@@ -392,8 +393,8 @@ func (x *Exchange) End(why error) {
 	}
 }
 
-// Doom ends the request as End does, but does not interrupt it in flight, and so
-// runs no user code. A Do that begins later finds the error.
+// Doom ends the request as End does, but does not interrupt it in flight, and
+// so runs no user code. A Do that begins later finds the error.
 func (x *Exchange) Doom(why error) { x.why.CompareAndSwap(nil, &why) }
 
 // Doomed returns the error with which the request was ended, or nil.

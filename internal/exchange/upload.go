@@ -229,7 +229,7 @@ func (us *uploads) fromMemory(m memory) io.ReadCloser {
 	return io.NopCloser(m)
 }
 
-// A sent is a body in memory, of which each Read is a sign of progress.
+// A sent is a body in memory. Each Read of it is a sign of progress.
 type sent struct {
 	io.Reader
 	clock *stall.Clock
@@ -408,8 +408,8 @@ func (u *upload) Read(p []byte) (n int, err error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	defer u.endRead()
-	// The transport has written what it read before. Its next Read shows that,
-	// also the one that finds the end.
+	// By its next Read, the transport shows that it has written the bytes
+	// before. The Read that finds the end does so as well.
 	u.clock.Progress()
 	if failed := u.us.guard(func() {
 		if err = u.opened(); err == nil {

@@ -25,7 +25,7 @@ type Error struct {
 	text string // if empty, the text is that of is and err
 	is   error  // matched in addition to err; may be nil
 	not  error  // not matched, even if err matches it; may be nil
-	time string // whose time ran out, added to the text; may be empty
+	time string // which time ran out, added to the text; may be empty
 }
 
 // NotSent returns err, which must not be nil, as an error that matches
@@ -62,7 +62,7 @@ func Ended(err, cause error) error {
 
 // OutOfTime returns the error of a request whose time ran out. It matches
 // context.DeadlineExceeded and cause. Its text ends with whose, which says
-// whose time that was. OutOfTime runs no user code.
+// which time that was. OutOfTime runs no user code.
 func OutOfTime(whose string, cause error) error {
 	return &Error{err: cause, is: context.DeadlineExceeded, time: whose}
 }
@@ -88,8 +88,8 @@ func isTimeout(err error) bool {
 }
 
 // Error returns e's own text, if it has one. Otherwise it returns the text of
-// is and the text of err, or only the latter if err matches is anyway, and
-// after it whose time ran out.
+// is and the text of err, or only the latter if err matches is anyway. After it
+// comes which time ran out.
 func (e *Error) Error() string {
 	if e.text != "" {
 		return e.text

@@ -1,6 +1,6 @@
 // Package kind sorts the errors of requests by their kind, for the pictures of
-// package waterfall. The program abreast, which uses public packages alone, has
-// the same names.
+// package waterfall. The program abreast uses the same names, but not this
+// package: it imports only public ones.
 package kind
 
 import (

@@ -118,7 +118,7 @@ func (s *source) add(root, file string) error {
 }
 
 // receiver returns the type that f is a method of and a dot, as in "Parallel.".
-// It returns "" if f is no method.
+// It returns "" if f is not a method.
 func receiver(f *ast.FuncDecl) string {
 	if f.Recv == nil {
 		return ""

@@ -33,7 +33,7 @@ type common[T any] struct {
 	called   fifo.Queue[*host[T]] // a place is kept for each
 }
 
-// A member is what a queue has of its group.
+// A member is the state of a queue in its group.
 type member[T any] struct {
 	group  *Group[T]
 	lender *Entry[T] // an entry of the group, on whose slot one of the queue can run; nil without one

@@ -414,8 +414,8 @@ func (m *groupModel) free(e *groupEntry) bool {
 	return (m.g.hostLimit == 0 || group < m.g.hostLimit) && (e.q.hostLimit == 0 || own < e.q.hostLimit)
 }
 
-// places returns the number of entries that hold a place at a host, of all queues
-// and of q.
+// places returns the number of entries that hold a place at a host, of all
+// queues and of q.
 func (m *groupModel) places(host string, q *Queue[string]) (group, own int) {
 	for e, w := range m.held {
 		if e.share.at != nil && e.share.at.name == host {

@@ -25,8 +25,8 @@ type File struct {
 // not exist. Check does not follow a symbolic link.
 func Check(name string) (string, error) {
 	base := filepath.Base(name)
-	// IsLocal refuses the devices of Windows ("NUL", "COM1.txt") and its streams
-	// ("name:stream"), which a file cannot be renamed to.
+	// IsLocal refuses the devices of Windows ("NUL", "COM1.txt") and its
+	// streams ("name:stream"), which a file cannot be renamed to.
 	if name == "" || os.IsPathSeparator(name[len(name)-1]) || base == "." || !filepath.IsLocal(base) {
 		return "", fmt.Errorf("invalid file name %q", name)
 	}
@@ -115,10 +115,10 @@ func createPart(name string, perm fs.FileMode) (*os.File, error) {
 
 func (f *File) Write(p []byte) (int, error) { return f.part.Write(p) }
 
-// Keep gives the file its name, in place of the file that has it. Before that it
-// syncs the content to the disk: otherwise a power failure could leave a name
-// without the content. A sync may take seconds, so Keep calls ended after it.
-// ended returns an error if the file is no longer wanted. If Keep fails, or
+// Keep gives the file its name, in place of the file that has it. Before that
+// it syncs the content to the disk: otherwise a power failure could leave a
+// name without the content. A sync may take seconds, so Keep calls ended after
+// it. ended returns an error if the file is no longer wanted. If Keep fails, or
 // ended ends the goroutine, the file is removed.
 func (f *File) Keep(ended func() error) error {
 	defer f.Drop()

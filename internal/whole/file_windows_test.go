@@ -2,7 +2,7 @@ package whole
 
 import "testing"
 
-// The devices and streams of Windows are no names of files.
+// The devices and streams of Windows are not names of files.
 func TestCheck_windows(t *testing.T) {
 	for _, name := range []string{"NUL", "con", `C:\Temp\COM1.txt`, "CONOUT$", `C:\Temp\name:stream`, `C:\`, `\`, `..`} {
 		if got, err := Check(name); err == nil {
