@@ -158,8 +158,8 @@ func TestTimeout_inAuthIsNotSent(t *testing.T) {
 	}
 }
 
-// Promise 34: the text of a timeout says whose it was, and after how long. It
-// matches what the error of any timeout matches.
+// Promise 34: the text of a timeout says which time ran out, and how long it
+// was. It matches what the error of any timeout matches.
 func TestTimeout_saysWhose(t *testing.T) {
 	const d, later = 300 * ms, 400 * ms
 	const never, stuck = "head=999999999", "body=999999999"

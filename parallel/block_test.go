@@ -405,7 +405,7 @@ func TestEnd_laterRequestsFailUnsent(t *testing.T) {
 }
 
 // Promises 4 and 11: a Race belongs to the block of its first racer and ends
-// with it, whatever its other racers do.
+// with it, even if its other racers go on.
 func TestEnd_laterRaceFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t)

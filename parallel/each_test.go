@@ -719,8 +719,8 @@ func TestEach_retainsNothing(t *testing.T) {
 	}
 }
 
-// Promise 33: Ahead is how many items may be started and not yielded, whatever
-// the Limit. Handles in a pause of Retry or Later count.
+// Promise 33: Ahead is how many items may be started and not yielded, with any
+// Limit. Handles in a pause of Retry or Later count.
 func TestAhead_limitsItems(t *testing.T) {
 	forever := func(parallel.Attempt) (time.Duration, bool) { return time.Hour, true }
 	wait := func(*http.Request) error { return parallel.Later(time.Hour) }

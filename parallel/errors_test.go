@@ -501,7 +501,7 @@ func TestStatusError_text(t *testing.T) {
 }
 
 // The error of a canceled request matches context.Canceled and the cause,
-// whatever error the transport returned.
+// with any error of the transport.
 func TestCancel_matchesCanceled(t *testing.T) {
 	cause := errors.New("the user went away")
 	until := func(answer func(*http.Request) error) roundTrip {
@@ -753,8 +753,7 @@ func silent(t testing.TB) func(context.Context, string, string) (net.Conn, error
 	}
 }
 
-// Promise 21: an error matches ErrNotSent only on proof, whatever kind of error
-// it is.
+// Promise 21: an error of any kind matches ErrNotSent only on proof.
 func TestErrNotSent_needsProof(t *testing.T) {
 	const d = time.Second
 	type Option = parallel.Option

@@ -53,7 +53,7 @@ type file struct {
 	removed bool        // the part of an attempt was removed for a retry
 }
 
-// pick is the Take of the request.
+// pick creates the file for a 2xx response. It is the request's Take.
 func (f *file) pick(resp *http.Response) (io.Writer, error) {
 	f.drop()
 	if resp.StatusCode/100 != 2 {

@@ -38,7 +38,7 @@ func (r *record) takes() parallel.Option {
 	return parallel.Take(r.take)
 }
 
-// take is the Take of r.
+// take does what the spec of r says of its Take.
 func (r *record) take(resp *http.Response) (io.Writer, error) {
 	w := r.b.w
 	s := w.planned(r)

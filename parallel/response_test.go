@@ -415,8 +415,8 @@ func TestResponse_switchingProtocolsRefused(t *testing.T) {
 	})
 }
 
-// A response that can have no body is complete without one, whatever length it
-// declares.
+// A response that can have no body is complete without one, with any declared
+// length.
 func TestResponse_lengthWithoutBody(t *testing.T) {
 	cases := map[string]struct {
 		method string

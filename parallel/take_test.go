@@ -229,9 +229,9 @@ func TestTake_refuses(t *testing.T) {
 }
 
 // A cancel during Take ends the context of its response's Request. The request
-// fails with the cancel, whatever Take returns. A *BodyTooLargeError of Take
-// was taken for the library's own, and was the error of the request in place of
-// the cancel.
+// fails with the cancel, even if Take returns an error. A *BodyTooLargeError of
+// Take was taken for the library's own, and was the error of the request in
+// place of the cancel.
 func TestTake_canceled(t *testing.T) {
 	for name, result := range map[string]struct {
 		w   io.Writer

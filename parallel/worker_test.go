@@ -108,7 +108,7 @@ func TestUpload_closedOnWorker(t *testing.T) {
 }
 
 // The context with which a request was sent has ended when its handle is done,
-// whatever the result.
+// with any result.
 func TestRequest_contextEndsWithIt(t *testing.T) {
 	ends := map[string]struct {
 		send    func(*http.Request) (*http.Response, error)

@@ -280,7 +280,7 @@ func (h *Pending) Done() <-chan struct{} {
 	return h.doneLocked()
 }
 
-// doneLocked is Done for a caller that holds home.mu.
+// doneLocked does what Done does. The caller holds home.mu.
 func (h *Pending) doneLocked() <-chan struct{} {
 	if h.done == nil {
 		if h.home.Load() == nil {

@@ -101,7 +101,7 @@ func Race(hs ...*Pending) *Pending {
 // which this race is a racer. A chain of races, each a racer in the next,
 // therefore costs time in proportion to its length, and no stack.
 //
-//  1. It is decided: its answer is known and does not change any more. A racer
+//  1. It is decided: its answer is known and no longer changes. A racer
 //     that succeeds decides the race before it is done, while it still holds
 //     its slot.
 //  2. Its racers are canceled (cancelRaces).

@@ -160,7 +160,7 @@ func TestStatusError_reasonOfLargeBody(t *testing.T) {
 	}
 }
 
-// Promise 35: Bytes returns the body, whatever was read of the Response.
+// Promise 35: Bytes returns the whole body, even if Response.Body was read.
 func TestStatusError_bytes(t *testing.T) {
 	var b block
 	h := b.responded("/", 404, "why")

@@ -75,7 +75,7 @@ func TestAs_value(t *testing.T) {
 }
 
 // Promise 30: As decodes the body of a request, with the errors of JSON. The
-// value beside an error is zero.
+// value with an error is zero.
 func TestAs_request(t *testing.T) {
 	var b block
 	failed := b.request("/")

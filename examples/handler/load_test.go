@@ -85,8 +85,7 @@ func TestLoad_everyVisitorAnswered(t *testing.T) {
 	})
 }
 
-// The same through real servers and connections, whatever time that takes on
-// this machine.
+// The same through real servers and connections, in real time.
 func TestLoad_leavesNothingBehind(t *testing.T) {
 	all, connections := without("reviews", hangs), new(counter)
 	for _, srv := range all {

@@ -155,7 +155,7 @@ func TestMetrics_queueTime(t *testing.T) {
 	})
 }
 
-// Whatever visitors ask for, labels stay as they are.
+// The labels do not depend on what visitors ask for.
 func TestMetrics_labels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, _ := newShop(t, services())

@@ -23,8 +23,8 @@ func PublicOnly(dialer net.Dialer) *http.Transport {
 	return t
 }
 
-// publicOnly is a Control of net.Dialer that refuses addresses that are not
-// public.
+// publicOnly refuses addresses that are not public. It is a Control of
+// net.Dialer.
 func publicOnly(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {

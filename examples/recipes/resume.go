@@ -53,7 +53,7 @@ type download struct {
 
 type downloadKey struct{}
 
-// take is the Take of the request.
+// take prepares the file for the body of a response. It is the request's Take.
 func (d *download) take(resp *http.Response) (io.Writer, error) {
 	switch {
 	case resp.StatusCode == http.StatusPartialContent:

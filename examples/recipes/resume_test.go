@@ -80,7 +80,8 @@ func (w *cutting) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Whatever the server does, the file is the one that it has at the end.
+// In the end the file is the server's last version, however the server
+// answers.
 func TestResume(t *testing.T) {
 	const size = 300_000
 	random := rand.New(rand.NewPCG(1, 2))

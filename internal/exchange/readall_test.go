@@ -74,7 +74,7 @@ func readAll(r io.Reader, declared, limit int64) ([]byte, error) {
 }
 
 // A body longer than a trusted length begins in the Buffer and is copied from
-// there. So no two bodies share memory, whatever happens to either of them.
+// there. So no two bodies share memory, even if one of them is changed.
 func TestReadAll_bodiesShareNoMemory(t *testing.T) {
 	const n = 2*growth*trusted + 1 // more than a Buffer keeps
 	content := make([]byte, n)

@@ -72,8 +72,8 @@ func isRefusedResponse(err error) bool {
 // declaredLength returns the number of bytes that the body of resp must have,
 // or 0 if that is not known.
 func declaredLength(resp *http.Response, method string) int64 {
-	// RFC 9110, sections 6.4.1 and 8.6: these have no body, whatever length
-	// they declare.
+	// RFC 9110, sections 6.4.1 and 8.6: these have no body, even if they
+	// declare a length.
 	if method == http.MethodHead ||
 		resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
 		return 0

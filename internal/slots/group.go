@@ -168,7 +168,8 @@ func (q *Queue[T]) takeTurns() {
 }
 
 // borrow gives the slot of the lender to the oldest entry of q that the limits
-// of q itself allow, whatever the group says of its host. There must be one.
+// of q itself allow, even if its host is at the limit of the group. There must
+// be such an entry.
 func (q *Queue[T]) borrow() *Entry[T] {
 	var oldest *host[T]
 	for _, h := range q.hosts {

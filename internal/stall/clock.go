@@ -107,8 +107,8 @@ func (c *Clock) fire() {
 	}
 }
 
-// due reports whether the time is over. If it is not, due sets the timer for
-// what is left of it, or leaves that to Resume.
+// due reports whether the time has run out. If it has not, due sets the timer
+// for the rest, or leaves that to Resume.
 func (c *Clock) due() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
