@@ -120,6 +120,17 @@ func TestStall(t *testing.T) {
 		"an upload sent again": {
 			url: do("R w900", do("w900 r w900 r "+never)), ask: post(text), takes: 3700 * ms,
 		},
+		"an upload from GetBody, sent again": {
+			url: do("R w900", do("w900 r w900 r "+never)), takes: 3700 * ms,
+			ask: func(p *parallel.Parallel, url string) *pending.Pending {
+				return p.Post(url, func(r *parallel.Request) (err error) {
+					r.ContentLength = int64(len(mega))
+					r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(onlyReader{text()}), nil }
+					r.Request.Body, err = r.GetBody()
+					return err
+				})
+			},
+		},
 
 		"not in Wait":             {url: do("w999"), client: waits(time.Hour), takes: time.Hour + 999*ms, ok: true},
 		"after Wait":              {url: do(never), client: waits(time.Hour), takes: time.Hour + 1000*ms},
@@ -268,6 +279,38 @@ func TestStall_onTheConnection(t *testing.T) {
 	}
 }
 
+// A Read of an upload is progress as it begins, since the transport has then
+// written what it read before, and as it returns bytes.
+func TestStall_readOfUpload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := client.Client{Timeout: -1, Stall: time.Second, HTTP: &http.Client{Transport: peer(0, func(c net.Conn) {
+			c.Read(make([]byte, 4<<10)) // the header
+			time.Sleep(1800 * ms)
+			go io.Copy(io.Discard, c)
+			time.Sleep(1800 * ms)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		})}}
+		begun := time.Now()
+		_, err := ask(t, c, func(p *parallel.Parallel) *pending.Pending {
+			return p.Post("http://h/", parallel.Body("", io.LimitReader(paced{900 * ms}, 64<<10)), func(r *parallel.Request) error {
+				r.ContentLength = 64 << 10 // two Reads
+				return nil
+			})
+		})
+		if d := time.Since(begun); d != 3600*ms || err != nil {
+			t.Errorf("Response() error = %v after %v, want none after 3.6s", err, d)
+		}
+	})
+}
+
+// A paced body takes a while for each Read.
+type paced struct{ pause time.Duration }
+
+func (p paced) Read(b []byte) (int, error) {
+	time.Sleep(p.pause)
+	return len(b), nil
+}
+
 // If no response 100 comes, net/http sends a body some time after the header.
 func TestStall_withoutContinue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -337,6 +380,32 @@ func TestStall_withoutTrace(t *testing.T) {
 				time.Sleep(time.Hour)
 			})
 		})
+	}
+}
+
+// A Read of the response's body that returns nothing is no progress.
+func TestStall_emptyRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := roundTrip(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(empty{r.Context()}), ContentLength: -1}, nil
+		})
+		begun := time.Now()
+		_, err := get(t, client.Client{HTTP: &http.Client{Transport: tr}, Timeout: -1, Stall: time.Second}, "http://h/")
+		if d := time.Since(begun); d != time.Second || !stalls(err) {
+			t.Errorf("Response() error = %v after %v, want a timeout after 1s", err, d)
+		}
+	})
+}
+
+// An empty body returns nothing from each Read, after a while.
+type empty struct{ ctx context.Context }
+
+func (e empty) Read([]byte) (int, error) {
+	select {
+	case <-time.After(900 * ms):
+		return 0, nil
+	case <-e.ctx.Done():
+		return 0, e.ctx.Err()
 	}
 }
 

@@ -326,6 +326,16 @@ func TestTimeout_saysWhose(t *testing.T) {
 	}
 }
 
+// In real time, a context of a nanosecond has ended when it is made, and nothing
+// is sent.
+func TestTimeout_saysWhoseOfNanosecond(t *testing.T) {
+	_, err := get(t, client.Client{Timeout: 1}, "http://127.0.0.1/")
+	want := `Get "http://127.0.0.1/": request not sent: context deadline exceeded (Timeout of 1ns)`
+	if err == nil || err.Error() != want {
+		t.Errorf("Response() error = %v\nwant %s", err, want)
+	}
+}
+
 // The Timeout of a request ends a block that is opened with its context: to the
 // requests of that block, it is the deadline of their block's context, even if
 // they have a longer Timeout.

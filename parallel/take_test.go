@@ -339,7 +339,7 @@ func TestTake_shortBody(t *testing.T) {
 }
 
 // A Write that fails, is short or counts wrong fails the request, even if the
-// body's WriteTo says nothing of it.
+// body's WriteTo says nothing of it and goes on.
 func TestTake_writeError(t *testing.T) {
 	full := errors.New("disk full")
 	for name, test := range map[string]struct {
@@ -350,6 +350,7 @@ func TestTake_writeError(t *testing.T) {
 		"a short write":     {func([]byte) (int, error) { return 0, nil }, "short write"},
 		"an impossible one": {func(b []byte) (int, error) { return len(b) + 1, nil }, "a Write returned an impossible count"},
 		"a negative one":    {func([]byte) (int, error) { return -1, nil }, "a Write returned an impossible count"},
+		"only the first":    {func(b []byte) (int, error) { return 0, map[bool]error{true: full}[len(b) > 0] }, "disk full"},
 	} {
 		for by, body := range map[string]io.ReadCloser{"Read": io.NopCloser(iotest.OneByteReader(strings.NewReader("body"))), "WriteTo": mute("body")} {
 			t.Run(name+"/"+by, func(t *testing.T) {
@@ -375,7 +376,25 @@ func (m mute) Read([]byte) (int, error) { return 0, io.EOF }
 func (m mute) Close() error             { return nil }
 func (m mute) WriteTo(w io.Writer) (int64, error) {
 	w.Write([]byte(m))
+	w.Write(nil)
 	return int64(len(m)), nil
+}
+
+// A 101 is refused, and Take is not called for it.
+func TestTake_not101(t *testing.T) {
+	send := func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusSwitchingProtocols, Body: http.NoBody}, nil
+	}
+	parallel.Run(t.Context(), parallel.Config{Send: send}, func(p *parallel.Parallel) error {
+		err := failure(t, p.Get("http://h/", parallel.Take(func(*http.Response) (io.Writer, error) {
+			t.Error("Take was called")
+			return io.Discard, nil
+		})))
+		if !strings.Contains(err.Error(), "refusing response with status 101") {
+			t.Errorf("Response() error = %v", err)
+		}
+		return nil
+	})
 }
 
 // The last of several options counts.
