@@ -20,8 +20,8 @@
 //
 // [parallel.Parallel.Get] and the other methods make a request and return its
 // handle at once. A handle waits for its own result:
-// [pending.Pending.Response], Bytes and JSON. [pending.As] returns the result as
-// a type of yours. [pending.All] waits for several handles.
+// [pending.Pending.Response], Bytes and JSON. [pending.As] returns the result
+// as a type of yours. [pending.All] waits for several handles.
 //
 // The block returns results in order of completion: [parallel.Parallel.Next]
 // and Arrivals skip the handles whose result you have already asked for.

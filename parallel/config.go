@@ -92,7 +92,7 @@ type settings struct {
 	ahead   int
 }
 
-// settings returns the settings of c. Send is set, and a limit that is off is 0.
+// settings returns the settings of c, with Send set. A limit that is off is 0.
 func (c Config) settings() settings {
 	s := settings{
 		Settings: exchange.Settings{

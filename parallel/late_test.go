@@ -168,7 +168,8 @@ func TestUpload_openedTooLateIsClosed(t *testing.T) {
 	})
 }
 
-// Promises 10 and 17: one Read of a body runs at a time, with any transport. A Read that still waits when the body is closed does not run.
+// Promises 10 and 17: one Read of a body runs at a time, with any transport. A
+// Read that still waits when the body is closed does not run.
 func TestUpload_oneReadAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		body := &counted{Reader: strings.NewReader("content")}

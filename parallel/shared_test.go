@@ -255,7 +255,8 @@ func TestLimits_besideOwnLimits(t *testing.T) {
 	})
 }
 
-// What is queued in a block that ends is not sent, and the other blocks continue.
+// When a block ends, its queued requests are not sent, and other blocks
+// continue.
 func TestLimits_blockEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newCrowd(time.Second)
@@ -379,7 +380,8 @@ func TestLimits_blockWithinCallback(t *testing.T) {
 	}
 }
 
-// A request that ran on the slot of another was not counted once that one was done.
+// A request that ran on the slot of another was not counted once that one was
+// done.
 func TestLimits_lentSlotStaysCounted(t *testing.T) {
 	for name, limits := range map[string][2]int{"total": {1, 0}, "per host": {0, 1}} {
 		t.Run(name, func(t *testing.T) {

@@ -132,8 +132,8 @@ func (w *worker) goOn() {
 }
 
 // judge reports whether the request is sent again, and after which pause. It
-// asks Retry, unless the request can't be sent again. A request that is canceled
-// while Retry is asked fails.
+// asks Retry, unless the request can't be sent again. A request that is
+// canceled while Retry is asked fails.
 func (w *worker) judge() (pause time.Duration, again bool) {
 	s := w.s
 	decide := s.decide()

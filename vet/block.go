@@ -100,7 +100,7 @@ func (c *code) enclosing(cur inspector.Cursor) *block {
 }
 
 // owner returns the variable of the block on which call makes a handle, starts
-// a loop, or reads arrivals. It returns nil if that is no plain variable.
+// a loop, or reads arrivals. It returns nil if that is not a plain variable.
 func (c *code) owner(call *ast.CallExpr) *types.Var {
 	e := c.ownerExpr(call)
 	if e == nil || !isBlock(c.TypeOf(e)) {
@@ -158,9 +158,9 @@ func isRequest(name string) bool {
 	return writes(name) != ""
 }
 
-// runs reports whether the code at cur runs as a part of fn: it is in fn itself,
-// in a block within it, or in the start function of Each or Ordered. Any other
-// function literal may run at any time.
+// runs reports whether the code at cur runs as a part of fn: it is in fn
+// itself, in a block within it, or in the start function of Each or Ordered.
+// Any other function literal may run at any time.
 func (c *code) runs(fn, cur inspector.Cursor) bool {
 	for f := range cur.Enclosing((*ast.FuncLit)(nil), (*ast.FuncDecl)(nil)) {
 		if f == fn {

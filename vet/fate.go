@@ -18,8 +18,8 @@ type fate struct {
 
 func (f *fate) dropped() bool { return len(f.asked) == 0 && len(f.given) == 0 }
 
-// fate follows the handle at cur, or the slice, array or map of handles. A struct
-// with a handle is followed until one of its fields or methods is used.
+// fate follows the handle at cur, or the slice, array or map of handles. A
+// struct with a handle is followed until one of its fields or methods is used.
 func (c *code) fate(cur inspector.Cursor) *fate {
 	f := &fate{seen: make(map[*types.Var]bool)}
 	c.follow(f, cur)

@@ -11,8 +11,8 @@
 //
 // A check reports only what is certain, or nearly so. It follows a handle
 // through local variables, slices and maps, and a block through the functions
-// of its package. What goes elsewhere is not reported, and neither are the files
-// of tests.
+// of its package. What goes elsewhere is not reported, and neither are the
+// files of tests.
 package main
 
 import (

@@ -129,8 +129,8 @@ func (c *code) opensWith(settings, p *types.Var) bool {
 	return false
 }
 
-// blocksOf returns the blocks that the variable p may hold: those of which it is
-// the parameter, or to whose parameter it is set.
+// blocksOf returns the blocks that the variable p may hold: those of which it
+// is the parameter, or to whose parameter it is set.
 func (c *code) blocksOf(p *types.Var) []*block {
 	var bs []*block
 	for _, b := range c.blocks {

@@ -48,9 +48,9 @@ var missing = map[string]string{
 	"parallel.Parallel.Next":   "a nil response",
 }
 
-// askedAgain reports whether the program also asks the handle of the call at cur
-// elsewhere and keeps the error, which is the same each time. The handle is one
-// of a variable, or of a slice or map that is passed to All.
+// askedAgain reports whether the program also asks the handle of the call at
+// cur elsewhere and keeps the error, which is the same each time. The handle is
+// one of a variable, or of a slice or map that is passed to All.
 func (c *code) askedAgain(cur inspector.Cursor) bool {
 	h := c.receiver(cur.Node().(*ast.CallExpr))
 	if h == nil || isBlock(h.Type()) {

@@ -16,11 +16,11 @@ import (
 
 // A job is one list on its way through an engine. It has two streams:
 //
-//   - NAME-urls is the work queue. Its message with sequence n is URL n of the list:
-//     the number of its line, a space and the line. The message is removed when a
-//     worker acknowledges it.
-//   - NAME-results has the result of URL n under the subject NAME.result.n, and the
-//     number of URLs under NAME.total.
+//   - NAME-urls is the work queue. Its message with sequence n is URL n of the
+//     list: the number of its line, a space and the line. The message is
+//     removed when a worker acknowledges it.
+//   - NAME-results has the result of URL n under the subject NAME.result.n, and
+//     the number of URLs under NAME.total.
 type job struct {
 	name          string
 	conn          *nats.Conn
@@ -31,8 +31,8 @@ type job struct {
 
 const queueName = "workers"
 
-// maxLine is the length of the longest line, in bytes. A NATS message holds 1 MB
-// by default, and the client drops messages if more than 64 MB wait in it,
+// maxLine is the length of the longest line, in bytes. A NATS message holds
+// 1 MB by default, and the client drops messages if more than 64 MB wait in it,
 // which is a batch of a thousand. Of a longer line only a part is fed; its
 // result is an error.
 const maxLine = 64 << 10
@@ -122,8 +122,8 @@ func (j *job) find(ctx context.Context) (err error) {
 	}
 }
 
-// A result is the result of one line. All of its texts are bounded by maxLine, so
-// that it fits into a message.
+// A result is the result of one line. All of its texts are bounded by maxLine,
+// so that it fits into a message.
 type result struct {
 	lines.Result
 	SHA256 string `json:"sha256,omitempty"` // of the body of a 2xx response

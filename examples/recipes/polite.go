@@ -23,10 +23,10 @@ import (
 // A response pauses its host if it has
 //
 //   - status 429 or 503 and Retry-After, in seconds or as a date;
-//   - a RateLimit-Remaining or X-RateLimit-Remaining of 0, and RateLimit-Reset or
-//     X-RateLimit-Reset, in seconds or as a Unix time;
-//   - a RateLimit header of the IETF's draft with r=0 and t, in seconds, such as
-//     "default";r=0;t=30.
+//   - a RateLimit-Remaining or X-RateLimit-Remaining of 0, and RateLimit-Reset
+//     or X-RateLimit-Reset, in seconds or as a Unix time;
+//   - a RateLimit header of the IETF's draft with r=0 and t, in seconds, such
+//     as "default";r=0;t=30.
 //
 // If it asks for several pauses, the longest counts. The host is the origin of
 // the last hop, as in pace.go, which this recipe needs. A server that counts by
@@ -55,7 +55,8 @@ type Polite struct {
 	sweep  int                  // at this size, paused is cleared of what is over
 }
 
-// Wait returns parallel.Later if the host of r is paused. It is for Client.Wait.
+// Wait returns parallel.Later if the host of r is paused. It is for
+// Client.Wait.
 func (p *Polite) Wait(r *http.Request) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -492,8 +492,7 @@ func (x *Exchange) Last(a *Answer, attempts int, maybeSent bool) {
 	x.failAs(a, why, a.NotSent && !maybeSent)
 }
 
-// Fail makes err the answer. A request that was not sent remains not
-// sent.
+// Fail makes err the answer. The answer keeps NotSent.
 func (x *Exchange) Fail(a *Answer, err error) { x.failAs(a, err, a.NotSent) }
 
 // Refuse makes err the answer of a request that was not sent.

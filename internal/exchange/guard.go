@@ -17,11 +17,11 @@ import (
 // only exception, and its comment says why. User code is:
 //
 //   - on a goroutine of the block: Config.Send with all that it calls (the
-//     RoundTripper, Auth, CheckRedirect, the Jar), Wait, Take, Write of the writer
-//     that it returned, Read and Close of a response's body, Retry, the function
-//     that Observe returned, and a function passed to Go;
-//   - on goroutines of net/http and of package context: Read and Close of a request's
-//     body, GetBody, and the methods of contexts (see Guard.Context);
+//     RoundTripper, Auth, CheckRedirect, the Jar), Wait, Take, Write of the
+//     writer that it returned, Read and Close of a response's body, Retry, the
+//     function that Observe returned, and a function passed to Go;
+//   - on goroutines of net/http and of package context: Read and Close of a
+//     request's body, GetBody, and the methods of contexts (see Guard.Context);
 //   - the methods of errors that came out of any of these or are the cause of a
 //     context: Error, Is, As, Unwrap and Timeout;
 //   - on the caller's goroutine: Observe, and the methods of contexts.
@@ -77,11 +77,12 @@ func (g *Guard) End(cause error) {
 // Run calls f, which runs user code. If f does not return, Run calls failed,
 // once, with an error that says what f did:
 //
-//   - If f panicked, even with nil, the Guard keeps the panic for the owner of the
-//     block and cancels the block. Run then returns.
-//   - If f called runtime.Goexit, the goroutine ends after failed. The caller must do
-//     what is left to do in a deferred function, and must continue a loop on another
-//     goroutine: each Goexit in a deferred function would use more of the stack.
+//   - If f panicked, even with nil, the Guard keeps the panic for the owner of
+//     the block and cancels the block. Run then returns.
+//   - If f called runtime.Goexit, the goroutine ends after failed. The caller
+//     must do what is left to do in a deferred function, and must continue a
+//     loop on another goroutine: each Goexit in a deferred function would use
+//     more of the stack.
 //
 // failed is not guarded.
 //

@@ -289,7 +289,8 @@ func scan(text []byte) (toks []tok) {
 	}
 }
 
-// majorVersion matches the last part of an import path that names a major version.
+// majorVersion matches the last part of an import path that names a major
+// version.
 var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
 
 // dropImports returns text, the code of a file, with "_" as the name of each
