@@ -29,8 +29,8 @@ func TestInput_empty(t *testing.T) {
 		{strings.NewReader("# nothing\n\n"), []string{"-"}},
 		{nil, []string{file(t, "empty", "")}},
 	} {
-		if got := abreast(t, tt.stdin, tt.args...); got.status != exitGood || got.stdout != "" {
-			t.Errorf("%q: exit status %d, output %q", tt.args, got.status, got.stdout)
+		if got := abreast(t, tt.stdin, tt.args...); got.status != exitGood || got.stdout != "" || !strings.Contains(got.stderr, "the list is empty") {
+			t.Errorf("%q: exit status %d, output %q; it says:\n%s", tt.args, got.status, got.stdout, got.stderr)
 		}
 	}
 }
@@ -85,8 +85,8 @@ func TestFlags_timeouts(t *testing.T) {
 		t.Fatalf("%d results; it says:\n%s", len(got.records), got.stderr)
 	}
 	for i, want := range []float64{300, 100} {
-		if r := got.records[i]; r.Kind != lines.Timeout || r.DurationMS < want || r.DurationMS > want+2000 {
-			t.Errorf("line %d: kind %q after %v ms; want a timeout after %v", i+1, r.Kind, r.DurationMS, want)
+		if r := got.records[i]; r.Kind != lines.Timeout || r.Error != fmt.Sprintf("not complete after %vms (timeout)", want) || r.DurationMS < want || r.DurationMS > want+2000 {
+			t.Errorf("line %d: kind %q, error %q after %v ms; want a timeout after %v", i+1, r.Kind, r.Error, r.DurationMS, want)
 		}
 	}
 }
@@ -105,7 +105,8 @@ func TestFlags_stall(t *testing.T) {
 		}
 	})
 	got := abreast(t, strings.NewReader(up+"/\n"+up+"/stalls"), "-ordered", "-timeout", "0", "-stall", "0.4", "-retries", "0")
-	if len(got.records) != 2 || got.records[0].Kind != "" || got.records[1].Kind != lines.Timeout || got.records[1].Bytes != 20 {
+	if len(got.records) != 2 || got.records[0].Kind != "" || got.records[1].Kind != lines.Timeout || got.records[1].Bytes != 20 ||
+		!strings.Contains(got.records[1].Error, "no progress for 400ms (-stall)") {
 		t.Errorf("got %+v; it says:\n%s", got.records, got.stderr)
 	}
 }
@@ -138,7 +139,25 @@ func TestOrder_pausedHostHoldsBackNone(t *testing.T) {
 	}
 }
 
-// After N failures no line is begun.
+// A download may take its time. One without progress ends.
+func TestFlags_timeoutOfDownloads(t *testing.T) {
+	for _, tt := range []struct {
+		args           []string
+		timeout, stall time.Duration
+	}{
+		{nil, 30 * time.Second, 0},
+		{[]string{"-dir", "d"}, 0, 30 * time.Second},
+		{[]string{"-dir", "d", "-timeout", "5"}, 5 * time.Second, 0},
+		{[]string{"-dir", "d", "-stall", "7"}, 30 * time.Second, 7 * time.Second},
+	} {
+		o, err := parseFlags(tt.args)
+		if err != nil || time.Duration(o.timeout) != tt.timeout || time.Duration(o.stall) != tt.stall {
+			t.Errorf("%q: -timeout %v -stall %v, %v; want %v and %v", tt.args, &o.timeout, &o.stall, err, tt.timeout, tt.stall)
+		}
+	}
+}
+
+// After N failures no line is begun, and the end says how to go on.
 func TestFlags_fail(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
@@ -147,8 +166,12 @@ func TestFlags_fail(t *testing.T) {
 		faults(w, r)
 	})
 	got := abreast(t, strings.NewReader(strings.Repeat(up+"/404\n", 1000)), "-fail", "3", "-limit", "2")
-	if got.status != exitFailed || len(got.records) < 3 || len(got.records) > 20 || int(asked.Load()) != len(got.records) {
+	if got.status != exitFailed || len(got.records) < 3 || len(got.records) > 200 || int(asked.Load()) != len(got.records) {
 		t.Errorf("exit status %d, %d results of %d requests; want about 3", got.status, len(got.records), asked.Load())
+	}
+	if one := abreast(t, nil, up+"/404", "-fail", "1", "-out", file(t, "out", "")); !strings.Contains(one.stderr, "stopped after 1 failure (") ||
+		!strings.Contains(one.stderr, "the same list with -resume ") {
+		t.Errorf("-fail 1: it says:\n%s", one.stderr)
 	}
 	if !strings.Contains(got.stderr, "stopped after 3 failures") {
 		t.Errorf("it says:\n%s", got.stderr)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -228,11 +230,20 @@ func (it *fetch) result(h *pending.Pending) *lines.Result {
 	return &r
 }
 
+// What the library says of a request whose time ran out.
+var (
+	stallText   = regexp.MustCompile(`context deadline exceeded \(Stall: (no progress for [^)]+)\)`)
+	timeoutText = regexp.MustCompile(`context deadline exceeded \(\S+ of ([^)]+)\)`)
+)
+
 // hinted returns the text of err with the flag that concerns it.
 func (f *fetcher) hinted(text string, err error) string {
 	var cert *tls.CertificateVerificationError
 	var tooLarge *pending.BodyTooLargeError
 	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		text = stallText.ReplaceAllString(text, "$1 (-stall)")
+		return timeoutText.ReplaceAllString(text, "not complete after $1 (timeout)")
 	case errors.As(err, &cert):
 		return text + " (-cacert FILE trusts a certificate, -k accepts any)"
 	case errors.Is(err, lines.ErrTooLarge), errors.As(err, &tooLarge):

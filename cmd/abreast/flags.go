@@ -72,6 +72,7 @@ type options struct {
 	jsonBody   string
 	headers    repeated
 	header     http.Header // of headers, user and cookies
+	without    []string    // headers that are not sent although they are usual
 	user       string
 	netrc      bool
 	cookies    repeated
@@ -234,6 +235,10 @@ func (o *options) check() error {
 		return errors.New("-key needs -cert FILE")
 	case o.method != "" && !httpguts.ValidHeaderFieldName(o.method):
 		return fmt.Errorf("-X %q is not the name of a method", o.method)
+	case o.dir != "" && !o.given("timeout") && !o.given("stall"): // a download may take its time
+		o.timeout, o.stall = 0, seconds(30*time.Second)
+	}
+	switch {
 	case o.quiet && (o.summary || o.waterfall):
 		return errors.New("-quiet prints neither -summary nor -waterfall")
 	case o.readsTwice():
@@ -273,6 +278,14 @@ func (o *options) check() error {
 	return o.setBody()
 }
 
+// resultFile returns the file of the results, or "" if they go elsewhere.
+func (o *options) resultFile() string {
+	if o.out == "" || o.out == "-" {
+		return o.resumed()
+	}
+	return o.out
+}
+
 // resumed returns the file of -resume or -resume-failed.
 func (o *options) resumed() string {
 	if o.resumeFailed != "" {
@@ -288,7 +301,7 @@ func (o *options) readsTwice() bool {
 
 // setBody sets what is sent for lines that have no method or body of their own.
 func (o *options) setBody() error {
-	o.body.Method = o.method
+	o.body.Method = lines.Method(o.method)
 	var parts []string
 	for _, d := range o.data {
 		text, err := content("-d", d)
@@ -313,12 +326,15 @@ func (o *options) setBody() error {
 			return errors.New("-json: the value is not valid JSON")
 		}
 		o.body.HasBody, o.body.Body, o.body.ContentType = true, text, "application/json"
-		if o.header.Get("Accept") == "" {
+		if o.header.Get("Accept") == "" && !slices.Contains(o.without, "Accept") {
 			o.header.Set("Accept", "application/json")
 		}
 	}
 	if ct := o.header.Get("Content-Type"); ct != "" { // Client.Header would not override the body's Content-Type
 		o.body.ContentType = ct
+	}
+	if slices.Contains(o.without, "Content-Type") {
+		o.body.ContentType = ""
 	}
 	return nil
 }
@@ -365,15 +381,24 @@ func (o *options) setProxy() error {
 	return errors.New("-proxy: http, https, socks5 or socks5h is needed")
 }
 
-// addHeader adds the header that a -H gives.
+// addHeader adds the header that a -H gives. As with curl, "X:" means that none
+// of that name is sent, and "X;" that an empty one is.
 func (o *options) addHeader(s string) error {
 	name, value, ok := strings.Cut(s, ":")
+	empty := strings.TrimSpace(value) == ""
 	if !ok {
-		return errors.New("no colon: 'Name: value' is needed")
+		if name, ok = strings.CutSuffix(s, ";"); !ok { // X; sends an empty header, as with curl
+			return errors.New("no colon: 'Name: value' is needed")
+		}
+		empty = false
 	}
 	value = strings.TrimSpace(value)
 	if err := lines.CheckHeader(name, value); err != nil {
 		return err
+	}
+	if name = textproto.CanonicalMIMEHeaderKey(name); empty && name != "User-Agent" { // net/http sends no empty one
+		o.without = append(o.without, name)
+		return nil
 	}
 	o.header.Add(name, value)
 	return nil

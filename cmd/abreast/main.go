@@ -186,6 +186,9 @@ func (s *session) run() int {
 	}
 	if !s.opts.quiet {
 		s.drawn.print(os.Stderr)
+		if err == nil && s.stopper.cause() == nil && s.sum.good+s.sum.failed+s.done.skipped == 0 {
+			complain(errors.New("the list is empty"))
+		}
 		s.sum.print(os.Stderr, s.fetcher.conns.opened.Load(), s.done)
 	}
 	why := s.stopper.cause()
@@ -194,11 +197,14 @@ func (s *session) run() int {
 	case err != nil:
 		complain(err)
 		return exitFailed
-	case errors.As(why, &signal):
-		complain(signal)
-		return signal.status()
 	case why != nil:
 		complain(why)
+		if file := s.opts.resultFile(); file != "" && !s.opts.quiet {
+			complain(fmt.Errorf("the lines that are left: the same list with -resume %s", file))
+		}
+		if errors.As(why, &signal) {
+			return signal.status()
+		}
 		return exitFailed
 	case s.demo != nil:
 		return s.demo.verdict(os.Stderr)

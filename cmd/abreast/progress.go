@@ -48,16 +48,32 @@ func (g *progress) start(stats func() parallel.Stats, f *fetcher) {
 		return fmt.Sprintf("%s, %s failed, %s retrying, %s in flight ", done, grouped(int(g.failed.Load())),
 			grouped(int(f.retrying.Load())), grouped(stats().InFlight))
 	})
-	bytes := decor.Any(func(decor.Statistics) string { return ", " + sized(g.bytes.Load()) })
-	style, after := mpb.BarStyle().Build(), []decor.Decorator{decor.AverageSpeed(0, " %.0f/s"), bytes}
-	if g.total > 0 {
-		after = append(after, decor.Name(", "), decor.AverageETA(decor.ET_STYLE_GO), decor.Name(" left"))
-	} else {
+	bytes := decor.Any(func(decor.Statistics) string { return " " + sized(g.bytes.Load()) })
+	begun := time.Now()
+	speed := decor.Any(func(s decor.Statistics) string { return speed(s.Current, s.Total, time.Since(begun)) })
+	style := mpb.BarStyle().Build()
+	if g.total == 0 {
 		style = mpb.SpinnerStyle().PositionLeft().Build()
 	}
+	after := []decor.Decorator{bytes, speed}
 	after = append(after, decor.Any(func(decor.Statistics) string { return pausing(f.pace.pauses(), time.Now()) }))
 	g.bar = g.MustAdd(g.total, style, mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(counts), mpb.AppendDecorators(after...))
+}
+
+// speed returns how many lines are done in a second, and how long the others
+// take at this rate. Before the first is done, nobody knows. total is 0 if it is
+// unknown.
+func speed(done, total int64, took time.Duration) string {
+	if done == 0 || took <= 0 {
+		return ""
+	}
+	text := fmt.Sprintf(", %.0f/s", float64(done)/took.Seconds())
+	if total > done {
+		left := time.Duration(float64(took) / float64(done) * float64(total-done))
+		text += fmt.Sprintf(", %v left", left.Round(time.Second))
+	}
+	return text
 }
 
 // mostPaused is the number of paused hosts that are shown.

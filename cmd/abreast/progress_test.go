@@ -43,3 +43,16 @@ func TestProgress(t *testing.T) {
 	none.step(nil)
 	none.stop()
 }
+
+func TestProgress_speed(t *testing.T) {
+	for _, tt := range []struct {
+		done, total int64
+		want        string
+	}{
+		{0, 10, ""}, {0, 0, ""}, {4, 10, ", 2/s, 3s left"}, {10, 10, ", 5/s"}, {4, 0, ", 2/s"},
+	} {
+		if got := speed(tt.done, tt.total, 2*time.Second); got != tt.want {
+			t.Errorf("speed(%d, %d, 2s) = %q; want %q", tt.done, tt.total, got, tt.want)
+		}
+	}
+}

@@ -63,6 +63,9 @@ func TestFlags_request(t *testing.T) {
 		{[]string{"-d", "a=1", "-d", "b=2"}, "", []string{"POST / application/x-www-form-urlencoded|a=1&b=2|||"}},
 		{[]string{"-X", "PUT", "-d", "@" + file(t, "d", "a\nb\r\n")}, "", []string{"PUT / application/x-www-form-urlencoded|ab|||"}},
 		{[]string{"-d", "a", "-H", "Content-Type: text/x"}, "", []string{"POST / text/x|a|||"}},
+		{[]string{"-X", "put", "-d", "a", "-H", "content-type:"}, "", []string{"PUT / |a|||"}},
+		{[]string{"-H", "X: 1", "-H", "X;"}, "", []string{"GET / ||||1"}},
+		{[]string{"-X", "purge"}, up + "\n" + fmt.Sprintf(`{"url":%q,"method":"delete"}`, up), []string{"purge / ||||", "DELETE / ||||"}},
 		{[]string{"-d", "@-"}, "a=b\n", []string{"POST / application/x-www-form-urlencoded|a=b|||"}},
 		{[]string{"-json", `{"a": 1}`}, "", []string{`POST / application/json|{"a": 1}|||`}},
 		{[]string{"-json", "@" + file(t, "j", "[1]\n")}, "", []string{"POST / application/json|[1]\n|||"}},
@@ -319,6 +322,28 @@ func TestCookies_overLines(t *testing.T) {
 	next := abreast(t, strings.NewReader(up+"/c\n"), "-body", "-b", jar, "-b", "x=1")
 	if len(next.records) != 1 || next.records[0].Text != "GET /c |||x=1; session=7|" {
 		t.Errorf("the next run got %+v; it says:\n%s", next.records, next.stderr)
+	}
+}
+
+// curl takes the proxy of ALL_PROXY, which net/http does not know.
+func TestProxy_environment(t *testing.T) {
+	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "through the proxy to "+r.URL.String())
+	})
+	other := serve(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the other proxy") })
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"} {
+		t.Setenv(name, "")
+		t.Setenv(strings.ToLower(name), "")
+	}
+	t.Setenv("all_proxy", proxy)
+	for _, tt := range []struct{ name, value, want string }{
+		{"NO_PROXY", "", "through the proxy to http://host.invalid/a"},
+		{"HTTP_PROXY", other, "the other proxy"},
+	} {
+		t.Setenv(tt.name, tt.value)
+		if got := abreast(t, nil, "http://host.invalid/a", "-body"); len(got.records) != 1 || got.records[0].Text != tt.want {
+			t.Errorf("%s=%s: got %+v; want %q", tt.name, tt.value, got.records, tt.want)
+		}
 	}
 }
 

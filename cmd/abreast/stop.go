@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -66,4 +65,4 @@ func (s stopped) status() int {
 // tooMany is the cause of a stop by -fail.
 type tooMany int
 
-func (n tooMany) Error() string { return fmt.Sprintf("stopped after %d failures (-fail)", int(n)) }
+func (n tooMany) Error() string { return "stopped after " + counted(int(n), "failure") + " (-fail)" }

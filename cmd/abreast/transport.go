@@ -1,14 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"sync/atomic"
+
+	"golang.org/x/net/http/httpproxy"
 
 	"github.com/abreast-go/abreast/client"
 )
@@ -26,6 +30,8 @@ func newConnections(o *options) (*connections, error) {
 	t := c.transport
 	if o.proxyURL != nil {
 		t.Proxy = http.ProxyURL(o.proxyURL)
+	} else {
+		t.Proxy = environmentProxy()
 	}
 	config, err := o.tls()
 	if err != nil {
@@ -41,6 +47,17 @@ func newConnections(o *options) (*connections, error) {
 		return conn, err
 	}
 	return c, nil
+}
+
+// environmentProxy returns the function for the proxy that the environment
+// names, as http.ProxyFromEnvironment does, with ALL_PROXY in place of
+// HTTP_PROXY and HTTPS_PROXY where these are not set, as with curl.
+func environmentProxy() func(*http.Request) (*url.URL, error) {
+	env := httpproxy.FromEnvironment()
+	all := cmp.Or(os.Getenv("ALL_PROXY"), os.Getenv("all_proxy"))
+	env.HTTPProxy, env.HTTPSProxy = cmp.Or(env.HTTPProxy, all), cmp.Or(env.HTTPSProxy, all)
+	proxy := env.ProxyFunc()
+	return func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
 }
 
 // tls returns the configuration that -k, -cacert, -cert and -key ask for, or

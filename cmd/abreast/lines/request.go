@@ -236,7 +236,18 @@ func (r *Request) setMethod(value json.RawMessage) error {
 	if json.Unmarshal(value, &r.method) != nil || !httpguts.ValidHeaderFieldName(r.method) {
 		return errors.New("the name of a method is needed")
 	}
+	r.method = Method(r.method)
 	return nil
+}
+
+// Method returns a method in upper case if it is one of HTTP's. Methods are case
+// sensitive, and no server knows "post".
+func Method(name string) string {
+	switch upper := strings.ToUpper(name); upper {
+	case "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS":
+		return upper
+	}
+	return name
 }
 
 func (r *Request) setBody(value json.RawMessage) error {
