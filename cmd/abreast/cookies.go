@@ -16,8 +16,7 @@ import (
 )
 
 // A jar keeps the cookies that servers set, and can write them to a file. It
-// holds them with a list of public suffixes, so that no site sets cookies for
-// another.
+// uses the public suffix list, so that one site cannot set cookies for another.
 type jar struct {
 	*cookiejar.Jar
 

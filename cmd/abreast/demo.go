@@ -185,12 +185,12 @@ func (d *demo) verdict(w io.Writer) int {
 		}
 	}
 	if d.differ == 0 {
-		fmt.Fprintf(w, "demo         all %s are exactly what the upstream planted\n", grouped(len(d.plants)))
+		fmt.Fprintf(w, "demo         all %s results are as expected, faults included\n", grouped(len(d.plants)))
 		return exitGood
 	}
 	for _, s := range d.wrong {
 		fmt.Fprintln(w, s)
 	}
-	fmt.Fprintf(w, "demo         %s of %s are not what the upstream planted\n", grouped(d.differ), grouped(len(d.plants)))
+	fmt.Fprintf(w, "demo         %s of %s results are not as expected\n", grouped(d.differ), grouped(len(d.plants)))
 	return exitFailed
 }

@@ -22,7 +22,7 @@ func TestDemo(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got := abreast(t, tt.stdin, tt.args...)
-			if got.status != exitGood || !strings.Contains(got.stderr, "exactly what the upstream planted") {
+			if got.status != exitGood || !strings.Contains(got.stderr, "results are as expected, faults included") {
 				t.Errorf("exit status %d; it says:\n%s", got.status, got.stderr)
 			}
 			if n := len(byLine(t, got.records)); n != demoURLs {

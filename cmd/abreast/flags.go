@@ -21,46 +21,48 @@ import (
 
 const usage = `Usage: abreast [flags] [URL | FILE | -]...
 
-Sends many HTTP requests at once and writes one line of JSON for each. FILE and
-- (standard input, the default) have one request a line: a URL, or an object in
-JSON with url, method, headers, body, form, timeout, file, cost and id. Other
-fields come back as input. Recipes: docs/abreast.md at
-github.com/abreast-go/abreast
+Sends many HTTP requests at once and writes one line of JSON for each. FILE, or
+- for standard input (the default), has one request per line: a URL, or a JSON
+object with url, method, headers, body, form, timeout, file, cost and id. Other
+fields come back as input. A value follows its flag after a space. Recipes:
+docs/abreast.md at github.com/abreast-go/abreast
 
 What is sent
   -X METHOD   GET, or POST with a body    -d DATA     a body, @FILE from a file
   -H 'K: V'   a header; may be repeated   -json DATA  a body in JSON, or @FILE
   -u USER:PW  Basic authorization         -netrc      the same, from ~/.netrc
-  -b 'K=V'    cookies, or a FILE of them  -c FILE     keep cookies, write them
-  -proxy URL  http, https or socks5       -k          accept any certificate
-  -cacert F   trust these certificates    -cert F -key F  client certificate
-  -compressed is always on
+  -b 'K=V'    send cookies, or a FILE's   -c FILE     keep cookies that servers
+  -proxy URL  http, https, socks5(h)                  set and write them to FILE
+  -k          accept any certificate      -cacert F   trust these certificates
+  -cert F -key F  client certificate      -compressed is always on
 Credentials go to the hosts of the list, and not to others after a redirect.
 
 How fast
   -limit N       in flight (100)          -host-limit N  the same for one host
   -rate 10/s     requests, or 500/m, 9/h  -cost-rate N/m  costs of the lines
   -retries N     further attempts (4); a Retry-After pauses its host
-  -timeout TIME  of an attempt (30s)      -stall TIME    without any byte (none)
+  -timeout TIME  of an attempt (30s; none with -dir)
+  -stall TIME    longest time without any byte (none; 30s with -dir)
   TIME is in seconds, or has a unit: 5, 500ms, 2m.
 
 What comes out
-  -out FILE      in place of standard output; with -append, after what it has
+  -out FILE      write results to FILE; with -append, add to its end
   -resume FILE   skip the lines that have a result in FILE, append the others
   -resume-failed FILE   the same, but repeat the lines that failed
   -body          with bodies              -headers A,B   with these headers
   -dir DIR       bodies into files        -name '{line}-{host}-{base}'
-  -max-body 20M  the longest body (10M; with -dir any)
+  -max-body 20M  longest body in bytes, K, M or G (10M; no limit with -dir)
   -ordered       in the order of input    -fail N        stop after N failures
-  -quiet         no progress, no summary  -summary       the summary alone
+  -quiet         no progress, no summary  -summary       the summary, no results
   -waterfall     draw 40 requests         -har FILE      archive 1,000 requests
-  -grace TIME    for what is in flight after Ctrl-C (2s)
+  -grace TIME    time to finish after Ctrl-C (2s)
   -demo          fetch from a server of its own          -version, -help
 
 A result has line, id, url, status, bytes, started, duration_ms, attempts, sent
-(false: certainly nothing was), kind and error (of a failure), final_url, file,
-headers, input, and the body as json, text or base64.
-Exit status: 0 no failure, 1 some, 2 bad flags or files, 130 and 143 stopped.
+(false: nothing was transmitted), kind and error (of a failure), final_url,
+file, headers, input, and the body as json, text or base64.
+Exit status: 0 all lines succeeded, 1 some failed or the output could not be
+written, 2 bad flags or files, 130 and 143 stopped.
 `
 
 // options are the settings of the command line.

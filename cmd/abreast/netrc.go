@@ -15,8 +15,7 @@ type login struct{ user, password string }
 // A netrc has the logins of a .netrc file, by host. The entry "" is the
 // default.
 //
-// It is read here because the libraries for it are not kept: the last change of
-// each is years old. The format has three words that matter.
+// It is read here because the existing libraries are unmaintained. The format has three words that matter.
 type netrc map[string]login
 
 // auth returns a function for Client.Auth that adds the login of a host, or nil

@@ -21,7 +21,7 @@ type output struct {
 
 	ordered bool
 	next    int                   // with ordered: the place of the next result
-	held    map[int]*lines.Result // with ordered: those that wait; nil: of a line that was not begun
+	held    map[int]*lines.Result // with ordered: those that wait; nil marks a line that was never begun
 }
 
 // openOutput opens the file of results, and returns the lines that have one
