@@ -96,6 +96,9 @@ func (b *batch) make(p *parallel.Parallel, ln line, seq int) bool {
 	if b.ended {
 		return false
 	}
+	for _, u := range it.Unknown {
+		f.unknown[u]++
+	}
 	b.bytes += it.length
 	f.making = it
 	b.sent[p.Get(it.Address(), it.prepare)] = it

@@ -29,10 +29,12 @@ type fetcher struct {
 
 	stop   context.Context // when it is done, no further line is begun
 	making *fetch          // the fetch whose request is being made
+
+	unknown map[string]int // lines by an unknown field that may be meant as another
 }
 
 func newFetcher(o *options, conns *connections, auth func(*http.Request) error, bodies *folder, drawn *pictures, jar http.CookieJar) *fetcher {
-	f := &fetcher{opts: o, conns: conns, folder: bodies, drawn: drawn, policy: parallel.Retries(o.retries)}
+	f := &fetcher{opts: o, conns: conns, folder: bodies, drawn: drawn, policy: parallel.Retries(o.retries), unknown: make(map[string]int)}
 	f.pace = newPace(o.rate.limit, o.costRate.limit)
 	f.client = client.Client{
 		Header:    o.header,

@@ -10,10 +10,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -188,6 +190,9 @@ func (s *session) run() int {
 		s.drawn.print(os.Stderr)
 		if err == nil && s.stopper.cause() == nil && s.sum.good+s.sum.failed+s.done.skipped == 0 {
 			complain(errors.New("the list is empty"))
+		}
+		for _, u := range slices.Sorted(maps.Keys(s.fetcher.unknown)) {
+			complain(fmt.Errorf("%s with the unknown field %s", counted(s.fetcher.unknown[u], "line"), u))
 		}
 		s.sum.print(os.Stderr, s.fetcher.conns.opened.Load(), s.done)
 	}

@@ -397,6 +397,19 @@ func TestOutput_input(t *testing.T) {
 	}
 }
 
+// A misspelt field left the request without its headers or body, in silence.
+func TestOutput_unknownFields(t *testing.T) {
+	t.Parallel()
+	up := serve(t, echo)
+	list := strings.Repeat(fmt.Sprintf(`{"url":%q,"headres":{"x":1},"data":"a","note":1}`+"\n", up), 2)
+	got := abreast(t, strings.NewReader(list))
+	for _, want := range []string{`2 lines with the unknown field "headres" (headers?)`, `2 lines with the unknown field "data" (body?)`} {
+		if strings.Count(got.stderr, want) != 1 || strings.Contains(got.stderr, "note") || got.status != exitGood {
+			t.Errorf("exit status %d; it says:\n%s\nwant %q", got.status, got.stderr, want)
+		}
+	}
+}
+
 // A body of 10 MB in a line arrives whole.
 func TestInput_longLine(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,10 @@ type Request struct {
 	File  string          // name for the body, or ""
 	Cost  int             // 1 if the line does not say
 
+	// Unknown has the fields of Input that may be meant as others, such as
+	// `"header" (headers?)`.
+	Unknown []string
+
 	// Err says why the line is not a request. It is nil if the line is one.
 	Err error
 
@@ -163,6 +167,9 @@ func (r *Request) parseObject(text string) error {
 	var input []byte
 	for _, name := range unknown {
 		key, _ := json.Marshal(name)
+		if m := meant(name); m != "" {
+			r.Unknown = append(r.Unknown, fmt.Sprintf("%q (%s?)", name, m))
+		}
 		input = append(input, ',')
 		input = append(append(append(input, key...), ':'), fields[name]...)
 	}
@@ -220,6 +227,38 @@ var fieldsKnown = []field{
 // isKnown reports whether a line's field is not part of its input.
 func isKnown(name string) bool {
 	return name == "url" || name == "id" || slices.ContainsFunc(fieldsKnown, func(f field) bool { return f.name == name })
+}
+
+// synonyms has names of fields in other programs. Names that are as likely of
+// the user's own data are left out.
+var synonyms = map[string]string{
+	"data": "body", "json": "body", "payload": "body", "content": "body", "params": "form", "verb": "method", "filename": "file", "output": "file",
+}
+
+// meant returns the field that an unknown one may be meant as, or "".
+func meant(name string) string {
+	lower := strings.ToLower(name)
+	if lower != name && isKnown(lower) {
+		return lower
+	}
+	for _, known := range []string{"headers", "method", "timeout"} { // shorter names are near too many words
+		if isNear(lower, known) {
+			return known
+		}
+	}
+	return synonyms[lower]
+}
+
+// isNear reports whether a becomes b if one letter is added, removed or
+// replaced, or two neighbors are exchanged.
+func isNear(a, b string) bool {
+	for a != "" && b != "" && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return max(len(a), len(b)) == 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
 }
 
 func (r *Request) setURL(value json.RawMessage) error {

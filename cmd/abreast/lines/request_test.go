@@ -204,3 +204,20 @@ func TestParse_unusualHosts(t *testing.T) {
 		}
 	}
 }
+
+func TestParse_unknownFields(t *testing.T) {
+	for _, tt := range []struct{ name, want string }{
+		{"header", "headers"}, {"headres", "headers"}, {"Headers", "headers"}, {"heeaders", "headers"}, {"methd", "method"}, {"time_out", "timeout"},
+		{"data", "body"}, {"JSON", "body"}, {"URL", "url"},
+		{"host", ""}, {"from", ""}, {"files", ""}, {"note", ""}, {"head", ""}, {"", ""},
+	} {
+		want := []string(nil)
+		if tt.want != "" {
+			want = []string{fmt.Sprintf("%q (%s?)", tt.name, tt.want)}
+		}
+		r := lines.Parse(1, fmt.Sprintf(`{"url":"h",%q:1}`, tt.name), 1000)
+		if diff := cmp.Diff(want, r.Unknown); diff != "" || r.Err != nil {
+			t.Errorf("%q: %v, (-want +got):\n%s", tt.name, r.Err, diff)
+		}
+	}
+}
