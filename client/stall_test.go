@@ -242,6 +242,7 @@ func TestStall_onTheConnection(t *testing.T) {
 			time.Sleep(time.Hour)
 		}},
 		"a redirect's body": {takes: 3600 * ms, ok: true, play: func(c net.Conn) {
+			read(c, 1)
 			drain(c)
 			io.WriteString(c, "HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 3\r\n\r\n")
 			for range 3 {
