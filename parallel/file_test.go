@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,51 +241,6 @@ func TestFile_failure(t *testing.T) {
 					t.Errorf("files (-want +got):\n%s", diff)
 				}
 			})
-		})
-	}
-}
-
-// If a method of the request's own context ended the goroutine just before the
-// file was to get its name, the request succeeded, there was no file, and the
-// observer was never told.
-func TestFile_goexitInContext(t *testing.T) {
-	for nth, ended := int32(1), true; ended; nth++ {
-		folder := t.TempDir()
-		synctest.Test(t, func(t *testing.T) {
-			told := 0
-			c := client.Client{HTTP: testnet.New(t, http.HandlerFunc(sendNew)).Client(), Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
-				return nil, func(pending.Outcome) { told++ }
-			}}
-			var h *pending.Pending
-			var calls atomic.Int32
-			depart(func() error {
-				return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
-					own := &hostileContext{t.Context(), "Err", func() {
-						if calls.Add(1) == nth {
-							runtime.Goexit()
-						}
-					}}
-					req, err := http.NewRequestWithContext(own, "GET", "http://h/", nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					h = p.Do(req, parallel.File(filepath.Join(folder, "f")))
-					<-h.Done()
-					return nil
-				})
-			})
-			ended = calls.Load() >= nth
-			if h == nil { // it was this function's goroutine
-				return
-			}
-			resp, err := h.Response()
-			want := map[string]string{}
-			if !ended {
-				want["f"] = "new"
-			}
-			if diff := cmp.Diff(want, files(t, folder)); diff != "" || (err != nil) != ended || told != 1 {
-				t.Errorf("Goexit in call %d: Response() = %v, %v, the observer was told %d times, files (-want +got):\n%s", nth, resp, err, told, diff)
-			}
 		})
 	}
 }

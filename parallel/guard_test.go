@@ -8,14 +8,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
 
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/internal/testnet"
 	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
@@ -322,5 +327,54 @@ func (c *uncomparable) Err() error {
 		return uncomparableError{"over"}
 	default:
 		return nil
+	}
+}
+
+// If a method of the request's own context ended the goroutine once the
+// response was whole, the request succeeded, with a File without its file, and
+// the observer was never told.
+func TestGoexit_inContextIsNoSuccess(t *testing.T) {
+	for _, with := range []string{"File", "Retry"} {
+		for nth, ended := int32(1), true; ended; nth++ {
+			folder := t.TempDir()
+			synctest.Test(t, func(t *testing.T) {
+				told := 0
+				c := client.Client{HTTP: testnet.New(t, http.HandlerFunc(sendNew)).Client(), Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
+					return nil, func(pending.Outcome) { told++ }
+				}}
+				option, left := parallel.File(filepath.Join(folder, "f")), 1
+				if with == "Retry" {
+					option, left = parallel.Retry(func(parallel.Attempt) (time.Duration, bool) { return 0, false }), 0
+				}
+				var h *pending.Pending
+				var calls atomic.Int32
+				depart(func() error {
+					return c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+						own := &hostileContext{t.Context(), "Err", func() {
+							if calls.Add(1) == nth {
+								runtime.Goexit()
+							}
+						}}
+						req, err := http.NewRequestWithContext(own, "GET", "http://h/", nil)
+						if err != nil {
+							t.Fatal(err)
+						}
+						h = p.Do(req, option)
+						<-h.Done()
+						return nil
+					})
+				})
+				if ended = calls.Load() >= nth; ended {
+					left = 0
+				}
+				if h == nil { // it was this function's goroutine
+					return
+				}
+				resp, err := h.Response()
+				if got := len(files(t, folder)); (err != nil) != ended || got != left || told != 1 {
+					t.Errorf("%s, Goexit in call %d: Response() = %v, %v, the observer was told %d times, and there are %d files, want %d", with, nth, resp, err, told, got, left)
+				}
+			})
+		}
 	}
 }

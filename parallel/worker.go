@@ -205,8 +205,11 @@ func (w *worker) cutShort() {
 	if w.step < finishes {
 		defer w.s.finish(&w.a)
 	}
-	if w.step < closes {
+	switch {
+	case w.step < closes:
 		defer w.s.Close(&w.a)
 		w.s.Abort(&w.a, exchange.ErrGoexit)
+	case w.step < finishes && w.a.Err == nil: // a method of a context did it
+		w.s.Fail(&w.a, exchange.ErrGoexit)
 	}
 }
