@@ -17,11 +17,12 @@ import (
 //
 // The body is written to a temporary file in the same folder, whose name begins
 // with name and ends in ".part". When the body is whole and the request will
-// not be sent again, the file is synced to the disk and renamed to name. From
-// then on it is too late to cancel the request. If the request fails or is
-// canceled, or if the attempt is retried, the temporary file is removed, and an
-// existing file is unchanged. A temporary file is left only if the program or
-// the system ends meanwhile, or if the folder can no longer be written.
+// not be sent again, the file is renamed to name. From then on it is too late
+// to cancel the request. If the request fails or is canceled, or if the attempt
+// is retried, the temporary file is removed, and an existing file is unchanged.
+// A temporary file is left only if the program or the system ends meanwhile, or
+// if the folder can no longer be written. The file is not synced to the disk: a
+// power failure may leave a name without the content.
 //
 // An existing file is replaced, even a read-only one, and its permission bits
 // are kept. A new file gets 0666 less the umask. If the folder does not exist,

@@ -115,16 +115,16 @@ func createPart(name string, perm fs.FileMode) (*os.File, error) {
 
 func (f *File) Write(p []byte) (int, error) { return f.part.Write(p) }
 
-// Keep gives the file its name, in place of the file that has it. Before that
-// it syncs the content to the disk: otherwise a power failure could leave a
-// name without the content. A sync may take seconds, so Keep calls ended after
+// Keep gives the file its name, in place of the file that has it. To close the
+// file may take seconds if it is on another machine, so Keep calls ended after
 // it. ended returns an error if the file is no longer wanted. If Keep fails, or
 // ended ends the goroutine, the file is removed.
+//
+// Keep does not sync the content to the disk: 10,000 small files would take
+// several times as long. So after a power failure, a file that was kept shortly
+// before may be empty.
 func (f *File) Keep(ended func() error) error {
 	defer f.Drop()
-	if err := f.part.Sync(); err != nil {
-		return err
-	}
 	if err := f.part.Close(); err != nil {
 		return err
 	}

@@ -84,8 +84,8 @@ func TestFile_nameIsTaken(t *testing.T) {
 	}
 }
 
-// A cancel was lost while the file was synced to the disk, which can take
-// seconds: the last look was before that.
+// A cancel was lost while the file was closed, which can take seconds: the last
+// look was before that.
 func TestFile_notWanted(t *testing.T) {
 	name, err := Check(filepath.Join(t.TempDir(), "f"))
 	if err != nil {
@@ -98,7 +98,7 @@ func TestFile_notWanted(t *testing.T) {
 	canceled := errors.New("canceled")
 	err = f.Keep(func() error {
 		if _, err := f.part.Stat(); !errors.Is(err, fs.ErrClosed) {
-			t.Errorf("Stat() of the temporary file = %v, want fs.ErrClosed: it is synced and closed", err)
+			t.Errorf("Stat() of the temporary file = %v, want fs.ErrClosed: it is closed", err)
 		}
 		if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Stat() = %v, want fs.ErrNotExist: the file has its name already", err)
