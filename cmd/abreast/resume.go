@@ -9,6 +9,7 @@ import (
 	"hash/maphash"
 	"io"
 	"os"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/abreast-go/abreast/cmd/abreast/lines"
@@ -127,6 +128,9 @@ func (f *finished) check(ln line) error {
 		return nil
 	}
 	*w |= isChecked
+	if url, ok := firstURL(ln.text); ok && *w&inDoubt == 0 && hashOf(lines.Shown(url)) == *w&hashBits {
+		return nil
+	}
 	r := lines.Parse(ln.number, ln.text, maxLine)
 	switch {
 	case hashOf(r.Shown()) != *w&hashBits:
@@ -138,6 +142,19 @@ func (f *finished) check(ln line) error {
 		f.claim(r) // without an error: the line has its file already
 	}
 	return nil
+}
+
+// firstURL returns the URL of a line that is an object, if it is the first
+// field, has no escape, and no field names a file. Parsing a million objects
+// would take eight times as long.
+func firstURL(text string) (string, bool) {
+	rest, ok := strings.CutPrefix(text, `{"url":`)
+	if !ok || strings.Contains(rest, `"file"`) {
+		return "", false
+	}
+	rest, ok = strings.CutPrefix(strings.TrimLeft(rest, " "), `"`)
+	url, _, closed := strings.Cut(rest, `"`)
+	return url, ok && closed && !strings.Contains(url, `\`)
 }
 
 // checkFiles checks the lines of sources before anything is sent, as far as
