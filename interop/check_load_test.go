@@ -27,7 +27,7 @@ func checkLoad(t *testing.T, s server, proto protocol) result {
 			if o.right() != nil {
 				continue
 			}
-			if n := log[o.id]; r.tells(proto) && n != 1 {
+			if n := log[o.id]; r.tells(proto) && (n > 1 || n == 0 && s.origin) { // a busy HAProxy drops lines
 				t.Errorf("by hand %v: %s %d is %d times in the log", hand, o.method, o.id, n)
 			}
 			if n := r.backend.times(o.id); !s.origin && n != 1 {

@@ -60,7 +60,7 @@ func (p *process) stop() {
 	syscall.Kill(p.cmd.Process.Pid, syscall.SIGTERM)
 	select {
 	case <-p.done:
-	case <-time.After(time.Second):
+	case <-time.After(300 * time.Millisecond):
 	}
 	p.kill()
 }

@@ -80,8 +80,7 @@ func (r *running) transport(t *testing.T, proto protocol, hand bool) *transport 
 	tr := &transport{Transport: client.NewTransport()}
 	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		tr.dials.Add(1)
-		var d net.Dialer
-		return d.DialContext(ctx, network, addr)
+		return r.dialer().DialContext(ctx, network, addr)
 	}
 	if hand {
 		n := tr.Transport
@@ -98,6 +97,18 @@ func (r *running) transport(t *testing.T, proto protocol, hand bool) *transport 
 	tr.Protocols.SetHTTP2(proto == https2)
 	t.Cleanup(tr.CloseIdleConnections)
 	return tr
+}
+
+// dialer returns a dialer with net/http's timeout, which asks the server for
+// names if that is a resolver.
+func (r *running) dialer() *net.Dialer {
+	d := &net.Dialer{Timeout: 30 * time.Second}
+	if r.resolver {
+		d.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "udp", fmt.Sprintf("127.0.0.1:%d", r.Port))
+		}}
+	}
+	return d
 }
 
 // A manner says how jobs are sent.

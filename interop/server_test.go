@@ -34,7 +34,7 @@ const (
 type server struct {
 	name      string
 	binary    string // in PATH
-	pkg       string // the package of Debian
+	pkg       string // the packages of Debian, separated by spaces
 	version   string // the argument that prints the version
 	args      string // separated by spaces
 	beside    string // a command that runs beside the server, to write its log
@@ -45,6 +45,8 @@ type server struct {
 	origin    bool           // answers itself, and not by asking the backend
 	silent    bool           // its answers do not say what was asked
 	proxy     string         // the scheme of a proxy; empty: it is none
+	resolver  bool           // answers no requests, but queries for names
+	streams   int            // of an HTTP/2 connection that it begins with; 0: enough
 	seats     int            // requests that it serves at a time; 0: enough
 }
 
@@ -67,9 +69,8 @@ type variation struct {
 // A site is what the configuration of a server is made of.
 type site struct {
 	variation
-	Dir           string // a temporary folder
-	Port, TLSPort int
-	Backend       string // the address of the backend
+	Dir                        string // a temporary folder
+	Port, TLSPort, BackendPort int
 }
 
 // running is a server that was started.
@@ -124,7 +125,7 @@ func start(t *testing.T, s server, v variation) *running {
 		v.Cert = certificates(t).file("good")
 	}
 	r := &running{server: s, backend: newBackend(t)}
-	r.site = site{variation: v, Dir: dir, Port: freePort(t), TLSPort: freePort(t), Backend: strings.TrimPrefix(r.backend.plain.URL, "http://")}
+	r.site = site{variation: v, Dir: dir, Port: freePort(t), TLSPort: freePort(t), BackendPort: r.backend.plain.Listener.Addr().(*net.TCPAddr).Port}
 	files, err := filepath.Glob(filepath.Join("testdata", s.name, "*"))
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +170,23 @@ func (r *running) launch(t *testing.T) {
 	if r.beside != "" {
 		words := strings.Fields(r.fill(t, r.beside))
 		r.procs = append(r.procs, spawn(t, r.Dir, "beside.log", words[0], words[1:]...))
+		r.awaitLog(t)
 	}
+}
+
+// awaitLog waits until a program that writes the server's log has begun. It
+// misses the requests that came before.
+func (r *running) awaitLog(t *testing.T) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if resp, err := http.Get(r.url(http1, "/?id=-1")); err == nil {
+			resp.Body.Close()
+		}
+		if info, err := os.Stat(filepath.Join(r.Dir, r.log)); err == nil && info.Size() > 0 {
+			return
+		}
+	}
+	t.Fatalf("nothing is in the log of %s", r.name)
 }
 
 // ports returns the ports on which the server listens.
@@ -232,11 +249,11 @@ func (r *running) kill() {
 	}
 }
 
-// url returns the URL of a path of the server. A proxy has none: then it is the
-// backend's.
+// url returns the URL of a path of the server. A proxy or a resolver has none:
+// then it is the backend's.
 func (r *running) url(proto protocol, path string) string {
 	switch {
-	case r.proxy != "":
+	case r.proxy != "" || r.resolver:
 		return r.backend.url(proto) + path
 	case proto.overTLS():
 		return fmt.Sprintf("https://127.0.0.1:%d%s", r.TLSPort, path)
@@ -250,8 +267,16 @@ func (r *running) through(user *url.Userinfo) func(*http.Request) (*url.URL, err
 	if r.proxy == "" {
 		return nil
 	}
-	return http.ProxyURL(&url.URL{Scheme: r.proxy, User: user, Host: fmt.Sprintf("127.0.0.1:%d", r.Port)})
+	u, err := url.Parse(r.at())
+	if err != nil {
+		panic(err)
+	}
+	u.User = user
+	return http.ProxyURL(u)
 }
+
+// at returns the URL of the server as a proxy.
+func (r *running) at() string { return fmt.Sprintf("%s://127.0.0.1:%d", r.proxy, r.Port) }
 
 // tells reports whether the access log has the ids of requests. A proxy sees
 // no request within a tunnel.

@@ -1,0 +1,128 @@
+//go:build linux
+
+package interop
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
+	"github.com/abreast-go/abreast/pending"
+)
+
+// checkEnded ends a block while 50 requests are in flight and 150 are queued.
+// Nothing arrives afterward, and nothing is left of the connections, the
+// goroutines and the descriptors.
+func checkEnded(t *testing.T, s server, proto protocol) result {
+	const limit, n = 50, 200
+	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
+	r := start(t, s, variation{})
+	tr := r.transport(t, proto, false)
+	c := client.Client{HTTP: &http.Client{Transport: tr.Transport}, Limit: limit}
+	want := limit // requests that come to the backend
+	if proto == https2 && r.proxy == "" && s.streams > 0 {
+		want = s.streams
+	}
+	var handles []*pending.Pending
+	c.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		for i := range n {
+			url := r.url(proto, fmt.Sprintf("/slow?id=%d", i))
+			if i%2 == 0 {
+				handles = append(handles, p.Get(url))
+			} else {
+				handles = append(handles, p.Post(url, parallel.Body("text/plain", strings.NewReader("body"))))
+			}
+		}
+		if !eventually(func() bool { return r.backend.arrived() >= want }) {
+			t.Errorf("%d requests came to the backend; want %d", r.backend.arrived(), want)
+		}
+		return nil
+	})
+	arrived := r.backend.arrived()
+	port := r.Port
+	if proto.overTLS() && r.proxy == "" {
+		port = r.TLSPort
+	}
+	gone := eventually(func() bool {
+		if proto == https2 {
+			tr.CloseIdleConnections() // a canceled stream leaves its connection to others
+		}
+		return connections(t, port) == 0
+	})
+	if !gone {
+		t.Errorf("%d connections are left", connections(t, port))
+	}
+	for i, h := range handles {
+		_, err := h.Response()
+		if !errors.Is(err, parallel.ErrEnded) {
+			t.Errorf("request %d: %v; want ErrEnded", i, err)
+		}
+		if errors.Is(err, pending.ErrNotSent) == (i < limit) {
+			t.Errorf("request %d: ErrNotSent is %v", i, i >= limit)
+		}
+	}
+	tr.CloseIdleConnections()
+	r.stop()
+	for id, k := range r.read() {
+		if id >= limit || k != 1 {
+			t.Errorf("request %d is %d times in the log", id, k)
+		}
+	}
+	if got := r.backend.arrived(); got != arrived || got < want || got > limit {
+		t.Errorf("%d requests came before the end, %d afterward; want %d", arrived, got-arrived, want)
+	}
+	r.backend.close()
+	if !eventually(func() bool { return runtime.NumGoroutine() <= goroutines && openFiles(t) <= descriptors }) {
+		t.Errorf("%d goroutines and %d descriptors; before: %d and %d", runtime.NumGoroutine(), openFiles(t), goroutines, descriptors)
+	}
+	return result{}
+}
+
+// eventually reports whether cond becomes true within some seconds. Other
+// processes tell nobody when they are done.
+func eventually(cond func() bool) bool {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if cond() {
+			return true
+		}
+	}
+	return false
+}
+
+// openFiles returns the number of the open descriptors of this process.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(files)
+}
+
+// connections returns how many connections to a port of this host are open.
+func connections(t *testing.T, port int) int {
+	t.Helper()
+	f, err := os.Open("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n := 0
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		// A line is: number, local address, remote address, state (01 is established), ...
+		fields := strings.Fields(lines.Text())
+		if len(fields) > 3 && fields[3] == "01" && strings.HasSuffix(fields[2], fmt.Sprintf(":%04X", port)) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,31 @@
+const fs = require('fs'), http = require('http'), http2 = require('http2');
+
+function answer(req, res) {
+	const body = [];
+	req.on('data', (chunk) => body.push(chunk));
+	req.on('end', () => {
+		fs.writeSync(1, `${req.method} ${req.url}\n`);
+		const id = new URL(req.url, 'http://localhost').searchParams.get('id');
+		res.end(`${req.method} ${id} ${Buffer.concat(body)}\n`);
+	});
+}
+
+const pem = fs.readFileSync('{{.Cert}}');
+const plain = http.createServer(answer);
+const secure = http2.createSecureServer({
+	key: pem, cert: pem, allowHTTP1: true,
+{{- if .TLS12}}
+	maxVersion: 'TLSv1.2',
+{{- end}}
+{{- if .ClientCA}}
+	ca: fs.readFileSync('{{.ClientCA}}'), requestCert: true, rejectUnauthorized: true,
+{{- end}}
+}, answer);
+{{- if .Closing}}
+for (const s of [plain, secure]) {
+	s.maxRequestsPerSocket = 5;
+	s.keepAliveTimeout = 1000;
+}
+{{- end}}
+plain.listen({{.Port}}, '127.0.0.1');
+secure.listen({{.TLSPort}}, '127.0.0.1');
