@@ -14,7 +14,7 @@ func checkLoad(t *testing.T, s server, proto protocol) result {
 	for _, hand := range []bool{true, false} {
 		r := start(t, s, variation{})
 		tr := r.transport(t, proto, hand)
-		jobs := r.jobs(proto, 2*amount(5000, 500))
+		jobs := r.jobs(proto, 2*amount(5000, 250))
 		began := time.Now()
 		outs := senderOf(hand)(tr, manner{limit: s.seats}, jobs)
 		took := time.Since(began)

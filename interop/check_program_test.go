@@ -39,7 +39,7 @@ func program(t *testing.T) string {
 // and the results agree with the server's log.
 func checkProgram(t *testing.T, s server, proto protocol) result {
 	r := start(t, s, variation{})
-	jobs := r.jobs(proto, amount(5000, 500))
+	jobs := r.jobs(proto, amount(5000, 300))
 	list, out := filepath.Join(r.Dir, "list.jsonl"), filepath.Join(r.Dir, "out.jsonl")
 	f, err := os.Create(list)
 	if err != nil {

@@ -55,7 +55,7 @@ var checks = []check{
 	{"stopped", checkStopped, true, isWeb},
 	{"ended", checkEnded, false, hasBackend},
 	{"program", checkProgram, false, func(s server, p protocol) bool { return isWeb(s, p) && p != https1 }},
-	{"expect", checkExpect, false, isWeb},
+	{"expect", checkExpect, true, isWeb},
 	{"too large", checkTooLarge, false, ifKnows("MaxBody")},
 	{"rate", checkRate, true, ifKnows("Rate")},
 	{"TLS", checkTLS, false, func(s server, p protocol) bool { return p.overTLS() && s.knows("TLS12") }},
