@@ -65,6 +65,7 @@ type Conns struct {
 	client   bool // package client sends the hops
 	broke    bool // the transport failed, as package client says
 	givenUp  bool // the request failed
+	fields   bool // WroteHeaderField is a hook of c alone
 
 	opening *opening // nil until a connection is opened
 }
@@ -217,9 +218,13 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 	if c.hop == nil { // the request is done
 		return
 	}
+	first := !c.client
 	c.client = true
 	c.hop, c.to = hop, targetOf(hop.URL)
 	c.by, _ = rt.(*http.Transport)
+	if first && c.by != nil {
+		c.skipFieldsLocked()
+	}
 }
 
 // Wanted says that the request that is sent with ctx waits for a connection.
@@ -322,7 +327,9 @@ func (c *Conns) gotFirstResponseByte() {
 	c.replied = true
 }
 
-func (c *Conns) wroteHeaderField(string, []string) {
+func (c *Conns) wroteHeaderField(string, []string) { c.wroteHeaders() }
+
+func (c *Conns) wroteHeaders() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wrote = true

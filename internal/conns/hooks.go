@@ -25,7 +25,9 @@ func (c *Conns) setHooks(method string, old *httptrace.ClientTrace) {
 		// header.
 		c.wrote = true
 	default:
+		c.fields = h.WroteHeaderField == nil
 		h.WroteHeaderField = then2(c.wroteHeaderField, h.WroteHeaderField)
+		h.WroteHeaders = then(c.wroteHeaders, h.WroteHeaders)
 	}
 	if c.Clock == nil {
 		return
@@ -42,6 +44,16 @@ func (c *Conns) setHooks(method string, old *httptrace.ClientTrace) {
 			return nil
 		}
 		return next(code, header)
+	}
+}
+
+// skipFieldsLocked removes the hook that is called for each field of a header,
+// with a slice that is allocated for it. It is called before the first hop is
+// sent. The hook that is called after all fields is enough if the transport
+// writes nothing before: see fits.
+func (c *Conns) skipFieldsLocked() {
+	if c.fields {
+		c.hooks.WroteHeaderField = nil
 	}
 }
 

@@ -129,10 +129,10 @@ func throughProxy(hop *http.Request, by *http.Transport, addrs []string) bool {
 	return false
 }
 
-// fits reports whether the request line and the Host header fit into the write
-// buffer of by. net/http writes them before it calls the first hook for a
-// header, so if they do not fit, they may have been transmitted without a call.
-// If by is nil, a buffer of half a KiB is assumed.
+// fits reports whether the head of the request fits into the write buffer of
+// by. net/http calls a hook only after it has written a part of the head, or
+// all of it, to the buffer. If the head does not fit, a part may have been
+// transmitted without a call. If by is nil, a buffer of half a KiB is assumed.
 func fits(hop *http.Request, by *http.Transport) bool {
 	buffer := 512
 	if by != nil {
@@ -145,5 +145,23 @@ func fits(hop *http.Request, by *http.Transport) bool {
 	}
 	const around = len("  HTTP/1.1\r\nHost: \r\n")
 	// A proxy is sent the whole URL.
-	return len(hop.Method)+len(hop.URL.String())+max(len(hop.Host), len(hop.URL.Host))+around < buffer
+	head := len(hop.Method) + len(hop.URL.String()) + max(len(hop.Host), len(hop.URL.Host)) + around
+	if by == nil { // then there is a call for each field
+		return head < buffer
+	}
+	head += 256 // what net/http adds: User-Agent, Content-Length, Accept-Encoding, Connection
+	for name, values := range hop.Header {
+		for _, v := range values {
+			head += len(name) + len(v) + len(": \r\n")
+		}
+	}
+	for name := range hop.Trailer { // in a field Trailer
+		head += len(name) + len(",")
+	}
+	if by.Proxy != nil {
+		if proxy, err := by.Proxy(hop); err == nil && proxy != nil && proxy.User != nil {
+			head += 2 * len(proxy.User.String()) // in base64
+		}
+	}
+	return head < buffer
 }
