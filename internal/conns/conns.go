@@ -220,7 +220,10 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 	}
 	first := !c.client
 	c.client = true
-	c.hop, c.to = hop, targetOf(hop.URL)
+	if !first || hop.URL != c.first.URL { // otherwise SetRequest has set it
+		c.to = targetOf(hop.URL)
+	}
+	c.hop = hop
 	c.by, _ = rt.(*http.Transport)
 	if first && c.by != nil {
 		c.skipFieldsLocked()
