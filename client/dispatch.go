@@ -51,8 +51,8 @@ func (c *Client) dispatcher(base base) *dispatcher {
 // per request, and calls http.Client only in these two cases, with a transport
 // that first returns the answer of the first hop.
 //
-// req is sent for a block. Do is on the stack while net/http sends it, so it
-// has few variables of its own: see worker in package parallel.
+// req is sent for a block. Do stays on the stack while net/http sends it, so
+// it has few variables of its own: see worker in package parallel.
 func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
 	if !d.plain || req.URL.User != nil {
 		return d.client.Do(withTrail(req))

@@ -21,7 +21,7 @@ import (
 
 // Promise 32, clause by clause, in exact times.
 
-// script is a handler that does what the query says: "w900" waits that many
+// script does what the query of a request says: "w900" waits that many
 // milliseconds, "e" sends a response 103, "h" the header, "b" a byte of the
 // body, "r" reads 1 MiB of the request's body, and "R" all of it. "to=" is the
 // URL that it then redirects to, with a 307.

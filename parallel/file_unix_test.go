@@ -29,7 +29,8 @@ import (
 // file, each on a line.
 const childEnv = "ABREAST_FILE_TEST"
 
-// TestFile_child is the program that TestFile_diskFull and TestFile_killed run.
+// TestFile_child runs in a process that TestFile_diskFull or TestFile_killed
+// starts: it writes a file.
 func TestFile_child(t *testing.T) {
 	args := strings.Split(os.Getenv(childEnv), "\n")
 	if len(args) != 3 {

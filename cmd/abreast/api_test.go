@@ -82,8 +82,8 @@ func (a *api) bill(key string, tokens int) (wait time.Duration, status int) {
 	return 0, 200
 }
 
-// TestRecipe_apiBatch is the recipe of docs/abreast.md. Time is scaled: a minute
-// of the API is two seconds. With ABREAST_API=full, it is a minute.
+// TestRecipe_apiBatch runs the recipe of docs/abreast.md. Time is scaled: a
+// minute of the API takes two seconds. With ABREAST_API=full, it takes a minute.
 func TestRecipe_apiBatch(t *testing.T) {
 	n, a := 600, &api{window: 2 * time.Second, calls: 200, tokens: 30_000}
 	if os.Getenv("ABREAST_API") == "full" {

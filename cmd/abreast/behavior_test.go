@@ -459,8 +459,8 @@ func moment(round int) time.Duration {
 	return 10*time.Millisecond + rand.N(time.Duration(50+20*round)*time.Millisecond)
 }
 
-// Each result is a whole line, at whatever moment the program is interrupted,
-// and the rest of the list can be resumed, until each line is answered.
+// The program may be interrupted at any moment. Each result is a whole line, and
+// the rest of the list can be resumed until each line is answered.
 func TestSignal_randomMoments(t *testing.T) {
 	t.Parallel()
 	const n = 300

@@ -36,7 +36,7 @@ type fetch struct {
 	outcome pending.Outcome
 }
 
-// prepare is an Option that makes the request of a fetch.
+// prepare makes the request of a fetch. It is used as an Option.
 func (it *fetch) prepare(r *parallel.Request) error {
 	f := it.fetcher
 	if it.Err != nil {

@@ -18,7 +18,7 @@ func init() {
 	programs["with 64 files, 30 in use"] = func() { limitFiles(64, 30) }
 }
 
-// limitFiles is ulimit -n, and opens some files.
+// limitFiles lowers the limit of open files, as ulimit -n does, and opens some.
 func limitFiles(most uint64, used int) {
 	limit := syscall.Rlimit{Cur: most, Max: most}
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

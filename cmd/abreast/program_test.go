@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 // programs has what the program does before main, by the value of asProgram.
 var programs = map[string]func(){}
 
-// program is a command that runs the program.
+// program returns a command that runs the program.
 func program(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()

@@ -17,7 +17,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 	return s.URL
 }
 
-// faults is an upstream with one fault for each path.
+// faults responds with one fault for each path.
 func faults(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/404":

@@ -121,9 +121,9 @@ func AsLater(err error) (d time.Duration, ok bool) {
 // owner is the request as its block knows it: a redirect's hop waits for its
 // host through owner, and a panic in a dial is reported to it.
 //
-// Do is on the stack while net/http sends the request, so it has few variables
-// of its own: with more, the goroutine's stack of 4 KiB would have to grow. See
-// worker in package parallel.
+// Do stays on the stack while net/http sends the request, so it has few
+// variables of its own: with more, the goroutine's stack of 4 KiB would have to
+// grow. See worker in package parallel.
 func (x *Exchange) Do(block context.Context, s *Settings, owner conns.Owner, buf *Buffer, a *Answer) {
 	if req := x.prepare(block, s, owner, a); req != nil {
 		resp, err := s.Send(req)
