@@ -3,6 +3,7 @@ package waterfall
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -48,13 +49,12 @@ type entry struct {
 	attempts []entry       // those before the last; their times begin with the attempt
 	since    time.Duration // when the last attempt began: when the one before it ended
 
-	status     int // 0 without a response
-	statusText string
-	proto      string
-	answered   []field // the header of the response
-	landed     string  // the URL that redirects led to, if any
-	unpacked   bool    // the transport decompressed the body
-	bytes      int64   // of the response body, after decompression
+	status   int // 0 without a response
+	proto    string
+	answered []field // the header of the response
+	landed   string  // the URL that redirects led to, if any
+	unpacked bool    // the transport decompressed the body
+	bytes    int64   // of the response body, after decompression
 
 	hops          int // the number of connections that the request got
 	reused        bool
@@ -141,13 +141,19 @@ func (e *entry) ending() string {
 	case e.end == inFlight:
 		return "in flight"
 	case e.end == done:
-		return e.statusText
+		return status(e.status)
 	case e.notSent && e.kind == otherKind:
 		return "not sent"
 	case e.notSent:
 		return e.kind + ", not sent"
 	}
 	return e.kind
+}
+
+// status returns a code with its usual text, as in "404 Not Found". The text
+// that the server sent is not kept.
+func status(code int) string {
+	return strings.TrimSpace(fmt.Sprint(code, " ", http.StatusText(code)))
 }
 
 // size returns how much of the response body arrived, or "" if there can be no

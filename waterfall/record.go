@@ -3,12 +3,10 @@ package waterfall
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,9 +21,10 @@ type record struct {
 
 	mu        sync.Mutex // guards the fields below
 	entry     entry
-	wanted    bool // the transport has wanted a connection
-	connected bool // and got one since it last wanted one
-	ended     bool // what happens now belongs to a dial for another request
+	room      [8]mark // for the marks of entry; most requests have no more
+	wanted    bool    // the transport has wanted a connection
+	connected bool    // and got one since it last wanted one
+	ended     bool    // what happens now belongs to a dial for another request
 }
 
 // recordKey is the key of a record in the context of its request.
@@ -58,7 +57,7 @@ func (s *record) Ended(a attempts.Attempt) {
 		e.attempts = append(e.attempts, e.last())
 	}
 	e.since, e.took, e.bytes, e.failure = at, 0, 0, failure{}
-	e.status, e.statusText, e.proto, e.answered, e.landed, e.unpacked = 0, "", "", nil, "", false
+	e.status, e.proto, e.answered, e.landed, e.unpacked = 0, "", nil, "", false
 	e.hops, e.reused, e.local, e.remote = 0, false, nil, nil
 	s.wanted, s.connected = false, false
 	if len(e.marks) < maxMarks {
@@ -167,11 +166,13 @@ func (s *record) end(o pending.Outcome) {
 	s.mu.Lock()
 	s.ended = true
 	s.endLocked(o.Sent, o.Done, o.Bytes, how, resp)
+	if s.region == nil {
+		s.mu.Unlock()
+		return
+	}
 	ended := s.entry.outcome()
 	s.mu.Unlock()
-	if s.region != nil {
-		s.region(ended)
-	}
+	s.region(ended)
 }
 
 // outcome returns how an attempt ended, and its response, which a failed one
@@ -210,18 +211,12 @@ func (s *record) answeredLocked(resp *http.Response) {
 		return
 	}
 	e := &s.entry
-	e.status, e.statusText, e.proto = resp.StatusCode, status(resp), resp.Proto
+	e.status, e.proto = resp.StatusCode, resp.Proto
 	e.answered = s.rec.header(resp.Header)
 	e.unpacked = resp.Uncompressed
 	if r := resp.Request; r != nil && r.Response != nil {
 		e.landed = s.rec.address(r.URL)
 	}
-}
-
-// status returns the code with its usual text, as in "404 Not Found". It
-// ignores the text that the server sent.
-func status(resp *http.Response) string {
-	return strings.TrimSpace(fmt.Sprint(resp.StatusCode, " ", http.StatusText(resp.StatusCode)))
 }
 
 // now returns what is known at this moment.

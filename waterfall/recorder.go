@@ -60,8 +60,8 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 		url:    rec.address(r.URL),
 		header: rec.header(r.Header),
 		length: r.ContentLength,
-		marks:  append(make([]mark, 0, 8), mark{0, queued}),
 	}}
+	s.entry.marks = append(s.room[:0], mark{0, queued})
 	if s.entry.method == "" {
 		s.entry.method = http.MethodGet
 	}

@@ -24,25 +24,28 @@ var credentials = []string{"Authorization", "Proxy-Authorization", "Cookie", "Se
 
 // header returns the part of h that is kept: no credentials, and at most
 // maxHeader bytes.
-func (rec *Recorder) header(h http.Header) (kept []field) {
-	names := make([]string, 0, len(h))
-	for name := range h {
-		names = append(names, name)
+func (rec *Recorder) header(h http.Header) []field {
+	lines := 0
+	for _, values := range h {
+		lines += len(values)
 	}
-	slices.Sort(names)
-	room := maxHeader
-	for _, name := range names {
+	kept := make([]field, 0, lines) // the only allocation for most headers
+	for name, values := range h {
 		is := func(other string) bool { return strings.EqualFold(name, other) }
 		secret := slices.ContainsFunc(credentials, is) || slices.ContainsFunc(rec.Redact, is)
-		for _, value := range h[name] {
+		for _, value := range values {
 			f := field{name, hidden}
 			if !secret {
 				f.Value = rec.clean(value)
 			}
-			if room -= len(f.Name) + len(f.Value); room < 0 {
-				return kept
-			}
 			kept = append(kept, f)
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b field) int { return strings.Compare(a.Name, b.Name) })
+	room := maxHeader
+	for i, f := range kept {
+		if room -= len(f.Name) + len(f.Value); room < 0 {
+			return slices.Clone(kept[:i])
 		}
 	}
 	return kept
