@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"go/build"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,8 +36,8 @@ func TestCredentials_internationalHosts(t *testing.T) {
 		same bool
 	}{
 		"http://βόλος.example/":                {"http://βόλοσ.example/x", false},
-		"http://straße.example/":               {"http://straẞe.example/x", false},
-		"http://k.test/":                       {"http://\u212a.test/x", true}, // the Kelvin sign is dialed as k
+		"http://straße.example/":               {"http://straẞe.example/x", slices.Contains(build.Default.ReleaseTags, "go1.27")}, // a newer Unicode
+		"http://k.test/":                       {"http://\u212a.test/x", true},                                                    // the Kelvin sign is dialed as k
 		"http://bücher.example/":               {"http://xn--bcher-kva.example/x", true},
 		"http://xn--bcher-kva.example:80/":     {"http://BÜCHER.example/x", true},
 		"http://a.test/":                       {"http://ａ.test:/x", true},

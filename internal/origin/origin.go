@@ -28,8 +28,8 @@ type Origin struct {
 // lower case.
 //
 // Case is folded by IDNA and not by Unicode, as strings.EqualFold would.
-// EqualFold treats βόλος and βόλοσ as one host, and straße and straẞe, but they
-// are different hosts to IDNA.
+// EqualFold treats βόλος and βόλοσ as one host, but they are different hosts to
+// IDNA.
 //
 // A trailing dot counts: a resolver may look for "a.test" in its search
 // domains, but not for "a.test.". A name that IDNA refuses equals only itself.

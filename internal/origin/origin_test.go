@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"go/build"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,7 +32,7 @@ var hosts = [][]string{
 	{"http://βόλος.example", "http://xn--nxasmm1c.example"},
 	{"http://βόλοσ.example", "http://xn--nxasmq6b.example"},
 	{"http://straße.example", "http://xn--strae-oqa.example"},
-	{"http://straẞe.example", "http://strasse.example"},
+	{"http://strasse.example"},
 	{"http://k.test", "http://\u212a.test"}, // the Kelvin sign
 	{"http://s.test", "http://ſ.test"},
 	{"http://i.test", "http://I.test"},
@@ -55,6 +57,14 @@ var hosts = [][]string{
 }
 
 func TestOf(t *testing.T) {
+	hosts := slices.Clone(hosts)
+	for i, line := range hosts {
+		// The Unicode of Go 1.27 maps ẞ to ß, where older ones map it to ss.
+		if line[0] == "http://straße.example" && slices.Contains(build.Default.ReleaseTags, "go1.27") ||
+			line[0] == "http://strasse.example" && !slices.Contains(build.Default.ReleaseTags, "go1.27") {
+			hosts[i] = append(line, "http://straẞe.example")
+		}
+	}
 	lines := make(map[Origin]int)
 	for i, line := range hosts {
 		for _, raw := range line {
