@@ -24,7 +24,8 @@ import (
 )
 
 // All Go code in the README and in docs/by-hand.md is also in this file, in
-// example_test.go or in docs/first, and is therefore compiled.
+// example_test.go, in example_leak_test.go or in docs/first, and is therefore
+// compiled.
 func TestReadme_codeIsCompiled(t *testing.T) {
 	read := func(name string) string {
 		b, err := os.ReadFile(name)
@@ -34,10 +35,10 @@ func TestReadme_codeIsCompiled(t *testing.T) {
 		return string(b)
 	}
 	var compiled string
-	for _, name := range []string{"readme_test.go", "example_test.go", "docs/first/main.go"} {
+	for _, name := range []string{"readme_test.go", "example_test.go", "example_leak_test.go", "docs/first/main.go"} {
 		compiled += trimmed(read(name))
 	}
-	for name, atLeast := range map[string]int{"README.md": 7, "docs/by-hand.md": 2} {
+	for name, atLeast := range map[string]int{"README.md": 7, "docs/by-hand.md": 4} {
 		pieces := strings.Split(read(name), "```go\n")[1:]
 		if len(pieces) < atLeast {
 			t.Errorf("%s has %d pieces of Go; want %d or more", name, len(pieces), atLeast)
