@@ -67,6 +67,7 @@ func (g *gate) roundTrip(next http.RoundTripper, id any, req *http.Request) (*ht
 	if first {
 		defer l.end()
 		defer time.AfterFunc(patience, l.end).Stop()
+		conns.Gets(req.Context())
 		req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
 			GotConn: func(httptrace.GotConnInfo) { l.end() },
 		}))

@@ -200,15 +200,23 @@ func (s *sending) decide() func(Attempt) (time.Duration, bool) {
 	return s.p.settings.retry
 }
 
-// context returns the block's context with the values of the request's own
-// context, and of the observer's, before its own.
-func (s *sending) context() context.Context {
-	ctx := s.p.ctx
+// valued returns the block's context with the values of the request's own
+// context before its own.
+func (s *sending) valued() context.Context {
 	if s.Own != nil {
-		ctx = exchange.WithValues(ctx, s.Own)
+		return exchange.WithValues(s.p.ctx, s.Own)
 	}
-	if s.observed != nil && s.observed.ctx != nil {
-		ctx = exchange.WithValues(ctx, s.observed.ctx)
+	return s.p.ctx
+}
+
+// context returns what valued does, with the values of the observer's context
+// first.
+func (s *sending) context() context.Context {
+	var ctx context.Context
+	if s.observed != nil {
+		ctx = s.observed
+	} else {
+		ctx = s.valued()
 	}
 	if s.held != nil {
 		ctx = &heldContext{ctx, s.p.queue.limits, s.held}

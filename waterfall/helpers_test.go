@@ -71,6 +71,9 @@ func (n *network) dial(ctx context.Context, network, addr string) (net.Conn, err
 		return nil, err
 	}
 	trace := httptrace.ContextClientTrace(ctx)
+	if trace.DNSStart == nil { // the request that this dial is for has got another connection
+		return n.Dial(ctx, network, addr)
+	}
 	trace.DNSStart(httptrace.DNSStartInfo{Host: host})
 	err = pass(ctx, lookup)
 	if host == unknown {

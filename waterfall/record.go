@@ -1,7 +1,6 @@
 package waterfall
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -11,12 +10,15 @@ import (
 	"time"
 
 	"github.com/abreast-go/abreast/internal/attempts"
+	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A record is the entry of a request that is still being written.
+// A record is the entry of a request that is still being written. It is a
+// [conns.Watcher] and an [attempts.Watcher], which are called on any goroutine.
 type record struct {
 	rec    *Recorder
+	ctx    recorded           // what Observe returns
 	region func(ended string) // ends the region of runtime/trace; nil without one
 
 	mu        sync.Mutex // guards the fields below
@@ -32,7 +34,7 @@ type recordKey struct{ rec *Recorder }
 
 // A recorded is the context of a request that is recorded.
 type recorded struct {
-	context.Context
+	conns.Watched
 	record *record
 }
 
@@ -41,7 +43,7 @@ func (c *recorded) Value(key any) any {
 	case recordKey{c.record.rec}, attempts.Key{}:
 		return c.record
 	}
-	return c.Context.Value(key)
+	return c.Watched.Value(key)
 }
 
 // Ended notes an attempt that is followed by another one: see
@@ -72,22 +74,6 @@ func (s *record) Begins(time.Time) {
 	s.beginLocked(held)
 }
 
-// hooks returns the functions that the transport calls, on any goroutine.
-func (s *record) hooks() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		GetConn:              s.getConn,
-		DNSStart:             func(httptrace.DNSStartInfo) { s.connecting(lookup) },
-		DNSDone:              func(d httptrace.DNSDoneInfo) { s.stepDone(d.Err) },
-		ConnectStart:         func(string, string) { s.connecting(dialing) },
-		ConnectDone:          func(_, _ string, err error) { s.stepDone(err) },
-		TLSHandshakeStart:    func() { s.connecting(handshake) },
-		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { s.stepDone(err) },
-		GotConn:              s.gotConn,
-		WroteRequest:         s.wroteRequest,
-		GotFirstResponseByte: s.gotFirstByte,
-	}
-}
-
 // maxMarks exceeds the number of marks of a request with ten redirects.
 const maxMarks = 200
 
@@ -99,13 +85,24 @@ func (s *record) beginLocked(p phase) {
 	}
 }
 
-// getConn begins a hop, or another attempt at it.
-func (s *record) getConn(string) {
+// GetConn begins a hop, or another attempt at it.
+func (s *record) GetConn(string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wanted, s.connected = true, false
 	s.beginLocked(held)
 }
+
+// DNSStart, ConnectStart and TLSHandshakeStart begin a step towards a
+// connection.
+func (s *record) DNSStart(httptrace.DNSStartInfo) { s.connecting(lookup) }
+func (s *record) ConnectStart(_, _ string)        { s.connecting(dialing) }
+func (s *record) TLSHandshakeStart()              { s.connecting(handshake) }
+
+// DNSDone, ConnectDone and TLSHandshakeDone end it.
+func (s *record) DNSDone(info httptrace.DNSDoneInfo)                { s.stepDone(info.Err) }
+func (s *record) ConnectDone(_, _ string, err error)                { s.stepDone(err) }
+func (s *record) TLSHandshakeDone(_ tls.ConnectionState, err error) { s.stepDone(err) }
 
 // connecting begins a step towards a connection. If the request has a
 // connection already, the step belongs to a dial that goes on for another
@@ -127,8 +124,8 @@ func (s *record) stepDone(err error) {
 	}
 }
 
-// gotConn begins to send the request.
-func (s *record) gotConn(info httptrace.GotConnInfo) {
+// GotConn begins to send the request.
+func (s *record) GotConn(info httptrace.GotConnInfo) {
 	var local, remote net.Addr
 	if info.Conn != nil { // a user's transport may leave it out
 		local, remote = info.Conn.LocalAddr(), info.Conn.RemoteAddr()
@@ -144,8 +141,8 @@ func (s *record) gotConn(info httptrace.GotConnInfo) {
 	e.hops, e.reused, e.local, e.remote = e.hops+1, info.Reused, local, remote
 }
 
-// wroteRequest begins to wait for the response.
-func (s *record) wroteRequest(httptrace.WroteRequestInfo) {
+// WroteRequest begins to wait for the response.
+func (s *record) WroteRequest(httptrace.WroteRequestInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.entry.marks[len(s.entry.marks)-1].phase == sending { // the response may have begun already
@@ -153,8 +150,8 @@ func (s *record) wroteRequest(httptrace.WroteRequestInfo) {
 	}
 }
 
-// gotFirstByte begins to read the response.
-func (s *record) gotFirstByte() {
+// GotFirstResponseByte begins to read the response.
+func (s *record) GotFirstResponseByte() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.beginLocked(reading)

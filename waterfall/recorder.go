@@ -3,7 +3,6 @@ package waterfall
 import (
 	"context"
 	"net/http"
-	"net/http/httptrace"
 	"runtime/trace"
 	"sync"
 	"time"
@@ -61,6 +60,7 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 		header: rec.header(r.Header),
 		length: r.ContentLength,
 	}}
+	s.ctx.record, s.ctx.Watcher, s.ctx.Context = s, s, r.Context()
 	s.entry.marks = append(s.room[:0], mark{0, queued})
 	if s.entry.method == "" {
 		s.entry.method = http.MethodGet
@@ -69,7 +69,7 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 	if trace.IsEnabled() {
 		s.region = rec.region(r.Context(), s.entry.method+" "+s.entry.url)
 	}
-	return httptrace.WithClientTrace(&recorded{r.Context(), s}, s.hooks()), s.end
+	return &s.ctx, s.end
 }
 
 // keep adds s, whose request is being made, to the records that are kept.

@@ -161,8 +161,7 @@ func (a Ask) Copy(ctx context.Context) *http.Request {
 		return nil
 	}
 	if u == a.url {
-		c := *u // its User is immutable
-		u = &c
+		return newGetOf(ctx, u)
 	}
 	return newGet(ctx, u)
 }
@@ -171,6 +170,17 @@ func (a Ask) Copy(ctx context.Context) *http.Request {
 func newGet(ctx context.Context, u *url.URL) *http.Request {
 	r := blank.WithContext(ctx)
 	r.URL, r.Host, r.Header = u, u.Host, make(http.Header)
+	return r
+}
+
+// newGetOf returns a GET of a copy of u.
+func newGetOf(ctx context.Context, u *url.URL) *http.Request {
+	both := &struct { // one allocation
+		request http.Request
+		url     url.URL
+	}{*blank.WithContext(ctx), *u} // the User of a URL is immutable
+	r := &both.request
+	r.URL, r.Host, r.Header = &both.url, u.Host, make(http.Header)
 	return r
 }
 
@@ -199,8 +209,7 @@ func (o *Outgoing) URL() *url.URL {
 // View returns a copy of the request with the context ctx.
 func (o *Outgoing) View(ctx context.Context) *http.Request {
 	if o.own != nil {
-		u := *o.own
-		return newGet(ctx, &u)
+		return newGetOf(ctx, o.own)
 	}
 	return o.Copy(ctx)
 }

@@ -36,6 +36,9 @@ type Owner interface {
 	// done, and returns it as an error. r is nil if the dial called panic(nil)
 	// and nothing could be recovered.
 	DialPanicked(r *panics.Recovered) error
+
+	// Watched returns the result of WatchedIn for the context of the request.
+	Watched() *Watched
 }
 
 // A Conns tracks the connections of one request as net/http makes them: by
@@ -45,8 +48,9 @@ type Owner interface {
 // functions of this package find it.
 type Conns struct {
 	context.Context
-	Clock *stall.Clock // of the request's Stall; nil without one
-	hooks httptrace.ClientTrace
+	Clock   *stall.Clock // of the request's Stall; nil without one
+	watcher Watcher      // of the request; nil without one, or if hooks call it
+	hooks   httptrace.ClientTrace
 
 	mu sync.Mutex // guards the fields below
 
@@ -66,8 +70,10 @@ type Conns struct {
 	broke    bool // the transport failed, as package client says
 	givenUp  bool // the request failed
 	fields   bool // WroteHeaderField is a hook of c alone
+	getting  bool // a connection was wanted, and was not got yet
 
-	opening *opening // nil until a connection is opened
+	opening *opening               // nil until a connection is opened
+	dials   *httptrace.ClientTrace // hooks, and those of watcher for a dial; nil until they are looked up
 }
 
 // An opening is what a Conns knows of the connections that are opened for its
@@ -126,6 +132,9 @@ func New(owner Owner, clock *stall.Clock) *Conns { return &Conns{owner: owner, C
 // Watch returns the context that the request is sent with: ctx, with c in it.
 func (c *Conns) Watch(ctx context.Context, method string) context.Context {
 	c.Context = ctx
+	if w := c.owner.Watched(); w != nil {
+		c.watcher, ctx = w.Watcher, w.Context
+	}
 	c.setHooks(method, httptrace.ContextClientTrace(ctx))
 	return c
 }
@@ -200,7 +209,7 @@ func (c *Conns) Value(k any) any {
 		defer c.mu.Unlock()
 		return c.owner
 	case traceKey:
-		return &c.hooks
+		return c.trace()
 	}
 	return c.Context.Value(k)
 }
@@ -232,6 +241,10 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 
 // Wanted says that the request that is sent with ctx waits for a connection.
 func Wanted(ctx context.Context) { record(ctx, func(c *Conns) { c.wanted = true }) }
+
+// Gets says that the request that is sent with ctx is about to get a connection,
+// and that hooks are about to be added to those of ctx.
+func Gets(ctx context.Context) { record(ctx, func(c *Conns) { c.getting = true }) }
 
 // Answered records that a hop of the request with the context ctx was answered
 // with the redirect resp, and therefore was sent.
@@ -287,8 +300,12 @@ func (u *unwatched) Value(k any) any { return u.values.Value(k) }
 // getConn records that a transport wants a connection to addr, for this request
 // or for another one that somebody sends with its context.
 func (c *Conns) getConn(addr string) {
+	if c.watcher != nil {
+		c.watcher.GetConn(addr)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.getting = true
 	switch {
 	case c.to.is(addr):
 		c.wanted = true
@@ -302,9 +319,12 @@ func (c *Conns) getConn(addr string) {
 
 func (c *Conns) gotConn(info httptrace.GotConnInfo) {
 	c.Clock.Progress()
+	if c.watcher != nil {
+		c.watcher.GotConn(info)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.got = true
+	c.got, c.getting = true, false
 	o := c.opening
 	for conn := info.Conn; conn != nil && o != nil; {
 		if i := slices.Index(o.dialed, conn); i >= 0 {
@@ -342,6 +362,9 @@ func (c *Conns) wroteHeaders() {
 // it closes the connections that are certainly in one. net/http calls it on a
 // goroutine of its own.
 func (c *Conns) handshakeStart() {
+	if c.watcher != nil {
+		c.watcher.TLSHandshakeStart()
+	}
 	c.mu.Lock()
 	c.openingLocked().started++
 	var left []net.Conn
@@ -358,7 +381,10 @@ func (c *Conns) handshakeStart() {
 // goroutine that dialed, before others can have the connection. If GiveUp is
 // closing connections, handshakeDone waits for that: one that others have must
 // not be closed.
-func (c *Conns) handshakeDone(_ tls.ConnectionState, err error) {
+func (c *Conns) handshakeDone(state tls.ConnectionState, err error) {
+	if c.watcher != nil {
+		c.watcher.TLSHandshakeDone(state, err)
+	}
 	c.mu.Lock()
 	o := c.openingLocked()
 	if err == nil {

@@ -20,6 +20,7 @@ type request struct{ t *testing.T }
 
 func (r request) WaitHop(*http.Request) error { return nil }
 func (r request) Header() http.Header         { return nil }
+func (r request) Watched() *Watched           { return nil }
 func (r request) DialPanicked(p *panics.Recovered) error {
 	r.t.Errorf("a dial panicked: %v", p.AsError())
 	return p.AsError()

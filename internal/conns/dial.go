@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http/httptrace"
 	"sync"
 	"time"
 
@@ -189,24 +188,6 @@ func (d *dialing) Value(k any) any {
 		return d.conns.Context.Value(k)
 	}
 	return d.Context.Value(k)
-}
-
-// traceKey is the key under which httptrace keeps the hooks in a context. It is
-// not exported, so a listener learns it: httptrace asks its Value for the key.
-var traceKey = func() any {
-	asked := &listener{Context: context.Background()}
-	httptrace.ContextClientTrace(asked)
-	return asked.key
-}()
-
-type listener struct {
-	context.Context
-	key any
-}
-
-func (l *listener) Value(k any) any {
-	l.key = k
-	return nil
 }
 
 // A proxied is a connection to a proxy, or to an address that the hop does not

@@ -6,9 +6,10 @@ import (
 	"net/textproto"
 )
 
-// setHooks sets the hooks of c. Each hook then calls that of old, which may be
-// nil. httptrace.WithClientTrace does the same by reflection, which takes
-// longer than all other work of this package.
+// setHooks sets the hooks of c. Each hook also calls the watcher, if it has a
+// method for it, and then the hook of old, which may be nil.
+// httptrace.WithClientTrace does the same by reflection, which takes longer
+// than all other work of this package.
 func (c *Conns) setHooks(method string, old *httptrace.ClientTrace) {
 	h := &c.hooks
 	if old != nil {
@@ -28,6 +29,10 @@ func (c *Conns) setHooks(method string, old *httptrace.ClientTrace) {
 		c.fields = h.WroteHeaderField == nil
 		h.WroteHeaderField = then2(c.wroteHeaderField, h.WroteHeaderField)
 		h.WroteHeaders = then(c.wroteHeaders, h.WroteHeaders)
+	}
+	if w := c.watcher; w != nil {
+		h.WroteRequest = then1(w.WroteRequest, h.WroteRequest)
+		h.GotFirstResponseByte = then(w.GotFirstResponseByte, h.GotFirstResponseByte)
 	}
 	if c.Clock == nil {
 		return
@@ -57,6 +62,32 @@ func (c *Conns) skipFieldsLocked() {
 	}
 }
 
+// trace returns the hooks of c for someone who looks them up in its context.
+// The watcher's hooks for a dial are added only if they may be called, so that
+// a request on a kept connection does not pay for them. An *http.Transport does
+// not call them: a net.Dialer finds them by another key. But a user's
+// DialContext may call them, and so may a transport of another type.
+func (c *Conns) trace() *httptrace.ClientTrace {
+	w := c.watcher
+	if w == nil {
+		return &c.hooks
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by != nil && !c.getting {
+		return &c.hooks
+	}
+	if c.dials == nil {
+		all := c.hooks
+		all.DNSStart = then1(w.DNSStart, all.DNSStart)
+		all.DNSDone = then1(w.DNSDone, all.DNSDone)
+		all.ConnectStart = then2(w.ConnectStart, all.ConnectStart)
+		all.ConnectDone = then3(w.ConnectDone, all.ConnectDone)
+		c.dials = &all
+	}
+	return c.dials
+}
+
 // then returns a hook that calls f and then g, which may be nil.
 func then(f, g func()) func() {
 	if g == nil {
@@ -77,4 +108,11 @@ func then2[A, B any](f, g func(A, B)) func(A, B) {
 		return f
 	}
 	return func(a A, b B) { f(a, b); g(a, b) }
+}
+
+func then3[A, B, C any](f, g func(A, B, C)) func(A, B, C) {
+	if g == nil {
+		return f
+	}
+	return func(a A, b B, c C) { f(a, b, c); g(a, b, c) }
 }

@@ -1,24 +1,40 @@
 package exchange
 
-import "context"
+import (
+	"context"
 
-// WithValues returns ctx with the values of first, which are looked up before
-// its own.
-func WithValues(ctx, first context.Context) context.Context {
-	// WithoutCancel hides that first can be canceled: package context would
-	// otherwise take it for the one that ends the result, find it is not, and
-	// start a goroutine to watch ctx.
-	return &valuesOf{ctx, context.WithoutCancel(first)}
-}
+	"github.com/abreast-go/abreast/internal/conns"
+)
 
-type valuesOf struct {
+// Values is a context with the values of First, which are looked up before its
+// own. First has nothing else to say: its end has no effect.
+type Values struct {
 	context.Context
-	first context.Context
+	First context.Context // nil for none
+	Guard *Guard          // calls First; nil if First is guarded already
 }
 
-func (v *valuesOf) Value(key any) any {
-	if x := v.first.Value(key); x != nil {
-		return x
-	}
-	return v.Context.Value(key)
+// WithValues returns ctx with the values of first, which is guarded.
+func WithValues(ctx, first context.Context) context.Context {
+	return &Values{Context: ctx, First: first}
 }
+
+func (v *Values) Value(key any) (value any) {
+	switch {
+	case v.First == nil || key == ancestorKey:
+	case v.Guard == nil:
+		value = v.First.Value(key)
+	default:
+		v.Guard.Run(func() { value = v.First.Value(key) }, v.Guard.End)
+	}
+	if value == nil {
+		value = v.Context.Value(key)
+	}
+	return value
+}
+
+// ancestorKey is the key under which package context finds the nearest ancestor
+// of its own that can be canceled. That of First is not an ancestor: package
+// context would take it for the one that ends the Values, find it is not, and
+// start a goroutine to watch them.
+var ancestorKey = conns.KeyAsked(func(ctx context.Context) { context.Cause(ctx) })

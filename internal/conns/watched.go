@@ -1,0 +1,116 @@
+package conns
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+)
+
+// A Watcher is told what happens to the connections of a request. Its methods
+// are hooks of an httptrace.ClientTrace.
+type Watcher interface {
+	GetConn(hostPort string)
+	DNSStart(httptrace.DNSStartInfo)
+	DNSDone(httptrace.DNSDoneInfo)
+	ConnectStart(network, addr string)
+	ConnectDone(network, addr string, err error)
+	TLSHandshakeStart()
+	TLSHandshakeDone(tls.ConnectionState, error)
+	GotConn(httptrace.GotConnInfo)
+	WroteRequest(httptrace.WroteRequestInfo)
+	GotFirstResponseByte()
+}
+
+// A Watched is a context with a Watcher. To anyone who looks up the hooks of
+// httptrace in it, it is what httptrace.WithClientTrace returns. A Conns calls
+// the Watcher itself instead. Hooks for each request would be 25 allocations,
+// of which httptrace makes a part by reflection.
+//
+// The zero value is not ready to use. A Watched must not be copied.
+type Watched struct {
+	context.Context
+	Watcher Watcher
+
+	once   sync.Once
+	hooked context.Context // Context with the hooks of Watcher; set by once
+	shared atomic.Bool     // somebody has looked up the hooks
+}
+
+// watchedKey is the key of a Watched.
+type watchedKey struct{}
+
+// WatchedIn returns the Watched that ctx is made from, or nil if there is none.
+// It also returns nil if somebody has looked up its hooks, and may have made
+// them a part of other hooks: ctx has these. The Watcher would be told twice.
+func WatchedIn(ctx context.Context) *Watched {
+	w, ok := ctx.Value(watchedKey{}).(*Watched)
+	if !ok || w.shared.Load() {
+		return nil
+	}
+	return w
+}
+
+func (w *Watched) Value(k any) any {
+	switch k {
+	case watchedKey{}:
+		return w
+	case traceKey:
+		w.shared.Store(true)
+		return w.withHooks().Value(k)
+	case dialerKey:
+		return w.withHooks().Value(k)
+	}
+	return w.Context.Value(k)
+}
+
+// withHooks returns w.Context with the hooks of the Watcher.
+func (w *Watched) withHooks() context.Context {
+	w.once.Do(func() {
+		to := w.Watcher
+		w.hooked = httptrace.WithClientTrace(w.Context, &httptrace.ClientTrace{
+			GetConn:              to.GetConn,
+			DNSStart:             to.DNSStart,
+			DNSDone:              to.DNSDone,
+			ConnectStart:         to.ConnectStart,
+			ConnectDone:          to.ConnectDone,
+			TLSHandshakeStart:    to.TLSHandshakeStart,
+			TLSHandshakeDone:     to.TLSHandshakeDone,
+			GotConn:              to.GotConn,
+			WroteRequest:         to.WroteRequest,
+			GotFirstResponseByte: to.GotFirstResponseByte,
+		})
+	})
+	return w.hooked
+}
+
+// traceKey is the key under which httptrace keeps the hooks in a context.
+var traceKey = KeyAsked(func(ctx context.Context) { httptrace.ContextClientTrace(ctx) })
+
+// dialerKey is the key under which httptrace keeps the hooks that a net.Dialer
+// calls. A Dialer asks for it before it finds that the network is unknown.
+var dialerKey = KeyAsked(func(ctx context.Context) { new(net.Dialer).DialContext(ctx, "unknown", "") })
+
+// KeyAsked returns the key that ask looks up last in the context that it is
+// called with, which has ended. The standard library exports none of its keys,
+// but asks the Value of any context for them.
+func KeyAsked(ask func(context.Context)) any {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	l := &listener{Context: ended}
+	ask(l)
+	return l.key
+}
+
+// A listener is a context that keeps the last key that it was asked for.
+type listener struct {
+	context.Context
+	key any
+}
+
+func (l *listener) Value(k any) any {
+	l.key = k
+	return nil
+}
