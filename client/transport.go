@@ -61,7 +61,9 @@ const (
 // seconds of a Client's Timeout. Until the connection is closed, an HTTP/2
 // request that times out leaves it in use: net/http cannot close it and spare
 // the other requests. Over HTTP/1, a request that times out closes its
-// connection, so the next one gets another.
+// connection, so the next one gets another. A connection that was closed stays
+// in memory until its next ping would have been due (golang/go 80920): about 20
+// KiB for 15 seconds.
 //
 // Two things are as in any http.Transport:
 //
