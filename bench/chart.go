@@ -39,21 +39,8 @@ func (r report) chart(file string) error {
 		{Value: 0.2, Label: "0.2"}, {Value: 0.5, Label: "0.5"}, {Value: 1, Label: "1"}, {Value: 2, Label: "2"},
 		{Value: 5, Label: "5"}, {Value: 10, Label: "10"}, {Value: 20, Label: "20"}, {Value: 50, Label: "50"},
 	}
-	for _, style := range []*draw.TextStyle{
-		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
-	} {
-		style.Color = grey
-		size := style.Font.Size
-		style.Font = typeface
-		style.Font.Size = size
-	}
-	for _, line := range []*draw.LineStyle{&p.X.LineStyle, &p.Y.LineStyle, &p.X.Tick.LineStyle, &p.Y.Tick.LineStyle} {
-		line.Color = grey
-	}
-	p.Title.Padding = vg.Points(8)
+	inGrey(p)
 	p.Y.Tick.Length = 0
-	p.Legend.Top = true
-	p.Legend.Padding = vg.Points(2)
 
 	right := make(map[string]bool) // texts that are aligned to the right
 	names := r.names()[1:]         // without the baseline, whose ratio is 1
@@ -115,6 +102,24 @@ func (r report) chart(file string) error {
 		return err
 	}
 	return os.WriteFile(file, anchor(text.Bytes(), right), 0o666)
+}
+
+// inGrey gives the texts and the axes of p their font and color.
+func inGrey(p *plot.Plot) {
+	for _, style := range []*draw.TextStyle{
+		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+	} {
+		style.Color = grey
+		size := style.Font.Size
+		style.Font = typeface
+		style.Font.Size = size
+	}
+	for _, line := range []*draw.LineStyle{&p.X.LineStyle, &p.Y.LineStyle, &p.X.Tick.LineStyle, &p.Y.Tick.LineStyle} {
+		line.Color = grey
+	}
+	p.Title.Padding = vg.Points(8)
+	p.Legend.Top = true
+	p.Legend.Padding = vg.Points(2)
 }
 
 var textElement = regexp.MustCompile(`<text x="([^"]+)"([^>]*font-size:(\d+)px[^>]*)>([^<]*)</text>`)

@@ -58,9 +58,6 @@ func (d *driver) measure(ctx context.Context, s scenario, who []contender) (repo
 		}
 	}
 	least := d.rounds
-	if s.once {
-		least = 1
-	}
 	for n := 0; n < least || least > 1 && n < 3*least && r.rounds.noisy(); n++ {
 		names := slices.Sorted(maps.Keys(runs))
 		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })

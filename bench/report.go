@@ -143,6 +143,13 @@ func (r report) write(folder string) error {
 		return err
 	}
 	text := fmt.Sprintf("%s\n![%s: wall and client CPU](%s)\n", r.markdown(), r.scenario.name, filepath.ToSlash(chart))
+	if r.scenario.memory {
+		curves := filepath.Join("results", r.scenario.name+"-memory.svg")
+		if err := r.curves(filepath.Join(folder, curves)); err != nil {
+			return err
+		}
+		text += fmt.Sprintf("\n![%s: memory](%s)\n", r.scenario.name, filepath.ToSlash(curves))
+	}
 	return os.WriteFile(name, []byte(between(string(readme), r.scenario.name, text)), 0o666)
 }
 

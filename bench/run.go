@@ -25,6 +25,10 @@ type outcome struct {
 	Bytes   int64 `json:"bytes"`   // allocated in total
 	PeakRSS int64 `json:"peak_rss"`
 
+	// RSS is the memory in use after each hundredth of the requests, in bytes.
+	// It is nil if that is not measured.
+	RSS []int64 `json:"rss,omitempty"`
+
 	BlockP50NS int64   `json:"block_p50_ns"`
 	BlockP99NS int64   `json:"block_p99_ns"`
 	Queued     float64 `json:"queued"` // bytes for one queued request
@@ -66,9 +70,10 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func (c contender) do(ctx context.Context, w work) (outcome, error) {
 	want := content(w.size)
 	var right, wrong atomic.Int64
+	curve := newCurve(w.scenario)
 	take := func(body []byte) {
 		if isContent(body, want) {
-			right.Add(1)
+			curve.passed(right.Add(1))
 		} else {
 			wrong.Add(1)
 		}
@@ -101,6 +106,7 @@ func (c contender) do(ctx context.Context, w work) (outcome, error) {
 		WallNS:     int64(end.at.Sub(start.at)),
 		CPUNS:      int64(end.cpu - start.cpu),
 		PeakRSS:    end.peakRSS,
+		RSS:        curve.rss,
 		BlockP50NS: int64(stat.Quantile(0.50, stat.Empirical, took, nil)),
 		BlockP99NS: int64(stat.Quantile(0.99, stat.Empirical, took, nil)),
 	}

@@ -23,8 +23,8 @@ type scenario struct {
 	tls      bool          // TLS and HTTP/2, without a connection at the start
 	untuned  bool          // each contender has its defaults
 	only     []string      // the contenders that do it; nil means all
-	once     bool          // one round is enough
 	latency  bool          // the report shows the time of a block
+	memory   bool          // a second chart shows the memory during a run
 	bars     []bar
 }
 
@@ -93,7 +93,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "million", title: "1,000,000 GETs of 1 KiB, 100 in flight",
-		blocks: 1, perBlock: 1_000_000, inFlight: 100, size: kib, once: true,
+		blocks: 1, perBlock: 1_000_000, inFlight: 100, size: kib, memory: true,
 		only: []string{handtuned.name, abreast.name},
 	},
 }

@@ -26,7 +26,7 @@ func processUsage() (cpu time.Duration, peakRSS int64, err error) {
 	if children.Maxrss > 0 {
 		return cpu, maxRSS(children), nil
 	}
-	if rss, ok := highWater(); ok {
+	if rss, ok := memory("VmHWM"); ok {
 		return cpu, rss, nil
 	}
 	return cpu, maxRSS(self), nil
@@ -40,16 +40,17 @@ func maxRSS(u syscall.Rusage) int64 {
 	return int64(u.Maxrss) * kib
 }
 
-// highWater returns Linux's own number for this program. Rusage.Maxrss is at
-// least that of the process that started this one, as it was at that time.
-func highWater() (rss int64, ok bool) {
+// memory returns a number of Linux's own for this program: its memory in use
+// (VmRSS) or the peak of that (VmHWM), in bytes. Rusage.Maxrss is at least that
+// of the process that started this one, as it was at that time.
+func memory(name string) (rss int64, ok bool) {
 	f, err := os.Open("/proc/self/status")
 	if err != nil {
 		return 0, false
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if n, _ := fmt.Sscanf(lines.Text(), "VmHWM: %d kB", &rss); n == 1 {
+		if n, _ := fmt.Sscanf(lines.Text(), name+": %d kB", &rss); n == 1 {
 			return rss * kib, true
 		}
 	}
