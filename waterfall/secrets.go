@@ -25,11 +25,8 @@ var credentials = []string{"Authorization", "Proxy-Authorization", "Cookie", "Se
 // header returns the part of h that is kept: no credentials, and at most
 // maxHeader bytes.
 func (rec *Recorder) header(h http.Header) []field {
-	lines := 0
-	for _, values := range h {
-		lines += len(values)
-	}
-	kept := make([]field, 0, lines) // the only allocation for most headers
+	var few [12]field // on the stack: most headers have no more
+	kept := few[:0]
 	for name, values := range h {
 		is := func(other string) bool { return strings.EqualFold(name, other) }
 		secret := slices.ContainsFunc(credentials, is) || slices.ContainsFunc(rec.Redact, is)
@@ -45,10 +42,11 @@ func (rec *Recorder) header(h http.Header) []field {
 	room := maxHeader
 	for i, f := range kept {
 		if room -= len(f.Name) + len(f.Value); room < 0 {
-			return slices.Clone(kept[:i])
+			kept = kept[:i]
+			break
 		}
 	}
-	return kept
+	return slices.Clone(kept)
 }
 
 // address returns the part of a URL that is kept.

@@ -119,7 +119,8 @@ func redact(text string, foreign bool) string {
 	if !foreign {
 		text = hideUnparsed(text)
 	}
-	if !strings.ContainsAny(text, "@%") {
+	// ContainsAny would make a set of characters for each header.
+	if strings.IndexByte(text, '@') < 0 && strings.IndexByte(text, '%') < 0 {
 		return text
 	}
 	text = hide(text, foreign)
