@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/color"
 	"os"
+	"strings"
 	"sync"
 
 	"gonum.org/v1/plot"
@@ -13,7 +14,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// points is the number of points of a curve.
+// points is the number of points of a curve: one for each percent of the
+// requests.
 const points = 100
 
 // A curve has the memory in use during a run.
@@ -44,6 +46,31 @@ func (c *curve) passed(n int64) {
 	}
 }
 
+// inUse returns the memory that a contender used after a part of the requests,
+// in each round that has a point there.
+func (r report) inUse(name string, percent int) (bytes []float64) {
+	for _, o := range r.rounds[name] {
+		if percent <= len(o.RSS) {
+			bytes = append(bytes, float64(o.RSS[percent-1]))
+		}
+	}
+	return bytes
+}
+
+// inUseText says how much memory the contenders used, as the median of all
+// rounds, the least and the most.
+func (r report) inUseText() string {
+	var texts []string
+	for _, name := range []string{handtuned.name, abreast.name} {
+		var cells []string
+		for _, percent := range []int{1, 50, 100} {
+			cells = append(cells, cell(r.inUse(name, percent), size))
+		}
+		texts = append(texts, name+" "+strings.Join(cells, ", "))
+	}
+	return "Memory in use after 1 %, 50 % and 100 % of the requests: " + strings.Join(texts, "; ") + "."
+}
+
 // curves writes a chart with the memory during a run: the medians of all
 // rounds.
 func (r report) curves(file string) error {
@@ -57,22 +84,14 @@ func (r report) curves(file string) error {
 	most := 0.0
 	for _, name := range []string{handtuned.name, abreast.name} {
 		var line plotter.XYs
-		for i := range points {
-			var values []float64
-			for _, o := range r.rounds[name] {
-				if i < len(o.RSS) {
-					values = append(values, float64(o.RSS[i])/mib)
-				}
-			}
+		for percent := 1; percent <= points; percent++ {
+			values := r.inUse(name, percent)
 			if len(values) == 0 {
-				break
+				return fmt.Errorf("%s: the memory of %s is unknown", r.scenario.name, name)
 			}
-			median := summarize(values).median
+			median := summarize(values).median / mib
 			most = max(most, median)
-			line = append(line, plotter.XY{X: float64(i+1) * 100 / points, Y: median})
-		}
-		if len(line) == 0 {
-			return fmt.Errorf("%s: the memory of %s is unknown", r.scenario.name, name)
+			line = append(line, plotter.XY{X: float64(percent), Y: median})
 		}
 		l, err := plotter.NewLine(line)
 		if err != nil {
@@ -83,11 +102,12 @@ func (r report) curves(file string) error {
 		p.Legend.Add(name, l)
 	}
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 100, 0, 1.5*most
-	canvas, err := draw.NewFormattedCanvas(18*vg.Centimeter, 7*vg.Centimeter, "svg")
+	const right, top = 5 * vg.Millimeter, 2 * vg.Millimeter // other fonts are wider
+	canvas, err := draw.NewFormattedCanvas(18*vg.Centimeter+right, 7*vg.Centimeter+top, "svg")
 	if err != nil {
 		return err
 	}
-	p.Draw(draw.New(canvas))
+	p.Draw(draw.Crop(draw.New(canvas), 0, -right, 0, -top))
 	var text bytes.Buffer
 	if _, err := canvas.WriteTo(&text); err != nil {
 		return err

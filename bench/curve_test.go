@@ -38,6 +38,9 @@ func TestCurve(t *testing.T) {
 			}
 		}
 	}
+	if text := r.markdown(); strings.Count(text, " MiB, ") < 4 || strings.Contains(text, "—, —") {
+		t.Errorf("the report does not have the memory in use:\n%s", text)
+	}
 	file := filepath.Join(t.TempDir(), "curve.svg")
 	if err := r.curves(file); err != nil {
 		t.Fatal(err)

@@ -38,6 +38,9 @@ func (r report) markdown() string {
 		fmt.Fprintf(&b, ", at a scale of %v", r.scale)
 	}
 	b.WriteString(".\n\n" + r.ratios())
+	if r.scenario.memory {
+		b.WriteString("\n" + r.inUseText() + "\n")
+	}
 	if rows := r.verdicts(); len(rows) > 0 {
 		b.WriteString("\n" + table([]string{"bar", "limit", "result", "spread of the baseline", ""}, rows))
 	}
