@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -89,6 +90,58 @@ func TestSignal_begunLinesHaveResults(t *testing.T) {
 				t.Errorf("the summary is\n%s", s)
 			}
 		})
+	}
+}
+
+// A line that was between two attempts had a result of kind "other", which
+// -resume does not repeat. The pause before the second attempt is at most 100
+// ms, so that most of the lines are in it or after it.
+func TestSignal_betweenAttempts(t *testing.T) {
+	t.Parallel()
+	const given = 40
+	for _, tt := range []struct {
+		args   []string
+		signal bool
+		want   int
+	}{
+		{nil, true, 130},
+		{[]string{"-fail", "1"}, false, 1},
+	} {
+		var asked sync.Map
+		again := make(chan struct{}, 5*given)
+		up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if _, there := asked.LoadOrStore(r.URL.Path, true); there {
+				again <- struct{}{}
+			}
+			if r.URL.Path == "/400" {
+				<-again
+				w.WriteHeader(400)
+				return
+			}
+			w.WriteHeader(503)
+		})
+		p := startProgram(t, append(tt.args, "-grace", "30")...)
+		for n := range given {
+			p.give(t, fmt.Sprintf("%s/%d", up, n))
+		}
+		if tt.signal {
+			<-again
+			p.Process.Signal(os.Interrupt)
+		} else {
+			p.give(t, up+"/400") // ends the run
+		}
+		kinds := make(map[lines.Kind]int)
+		for _, r := range p.end(t) {
+			kinds[r.Kind]++
+		}
+		if got := p.ProcessState.ExitCode(); got != tt.want || kinds[lines.Canceled] == 0 {
+			t.Errorf("%q: exit status %d, kinds %v; want %d, and some canceled", tt.args, got, kinds, tt.want)
+		}
+		delete(kinds, lines.Canceled)
+		delete(kinds, lines.Status)
+		if len(kinds) > 0 {
+			t.Errorf("%q: kinds %v, want canceled and status alone", tt.args, kinds)
+		}
 	}
 }
 

@@ -50,10 +50,12 @@ func (s *stopper) onSignal(told func()) {
 // cause returns why the run was stopped, or nil.
 func (s *stopper) cause() error { return context.Cause(s.begin) }
 
-// stopped is the cause of a stop by a signal.
+// stopped is the cause of a stop by a signal. Like tooMany, it matches
+// context.Canceled: it is the error of a line that was between two attempts.
 type stopped struct{ by os.Signal }
 
-func (s stopped) Error() string { return "stopped by a signal (" + s.by.String() + ")" }
+func (s stopped) Error() string        { return "stopped by a signal (" + s.by.String() + ")" }
+func (s stopped) Is(target error) bool { return target == context.Canceled }
 
 func (s stopped) status() int {
 	if s.by == syscall.SIGTERM {
@@ -65,4 +67,5 @@ func (s stopped) status() int {
 // tooMany is the cause of a stop by -fail.
 type tooMany int
 
-func (n tooMany) Error() string { return "stopped after " + counted(int(n), "failure") + " (-fail)" }
+func (n tooMany) Error() string        { return "stopped after " + counted(int(n), "failure") + " (-fail)" }
+func (n tooMany) Is(target error) bool { return target == context.Canceled }
