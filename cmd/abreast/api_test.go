@@ -129,7 +129,12 @@ func TestRecipe_apiBatch(t *testing.T) {
 	allowed += float64(second) * float64(a.window) / float64(a.tokens)
 	took := a.last.Sub(a.first)
 	t.Logf("%d calls, %d tokens in %v (all: %v); allowed: %v; %d refused", n, a.all, took, time.Since(start), time.Duration(allowed), a.refused)
-	if ratio := float64(took) / allowed; ratio < 0.95 || ratio > 1.05 {
-		t.Errorf("the calls took %.3f of the time that the limits allow; want within 5 %%", ratio)
+	// In the scaled time, a busy machine is late by more than 5 %.
+	most := 1.5
+	if a.window == time.Minute {
+		most = 1.05
+	}
+	if ratio := float64(took) / allowed; ratio < 0.95 || ratio > most {
+		t.Errorf("the calls took %.3f of the time that the limits allow; want from 0.95 to %v", ratio, most)
 	}
 }

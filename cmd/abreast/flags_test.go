@@ -32,6 +32,27 @@ func TestFlags_limitAndHeaders(t *testing.T) {
 	}
 }
 
+func TestFlags_hostLimit(t *testing.T) {
+	t.Parallel()
+	var list strings.Builder
+	var most [2]atomic.Int64
+	for i := range most {
+		var inFlight atomic.Int64
+		up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			n := inFlight.Add(1)
+			defer inFlight.Add(-1)
+			for m := most[i].Load(); n > m && !most[i].CompareAndSwap(m, n); m = most[i].Load() {
+			}
+			<-time.After(5 * time.Millisecond)
+		})
+		list.WriteString(strings.Repeat(up+"\n", 100))
+	}
+	got := abreast(t, strings.NewReader(list.String()), "-limit", "20", "-host-limit", "3")
+	if got.status != exitGood || most[0].Load() > 3 || most[1].Load() > 3 {
+		t.Errorf("exit status %d; %d and %d in flight at once at the hosts, want 3 at most", got.status, most[0].Load(), most[1].Load())
+	}
+}
+
 func TestFlags_bad(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -224,7 +224,7 @@ func inQueue(t *testing.T, j *job, urls, withWorkers int) {
 }
 
 // watchdog is how long a test waits for what never comes.
-const watchdog = time.Minute
+const watchdog = 3 * time.Minute
 
 // until waits for a condition.
 func until(t *testing.T, holds func() bool, or func() string) {
