@@ -65,7 +65,7 @@ const (
 // in memory until its next ping would have been due (golang/go 80920): about 20
 // KiB for 15 seconds.
 //
-// Two things are as in any http.Transport:
+// Three things are as in any http.Transport:
 //
 //   - A server that requires a client certificate over TLS 1.3 says so only
 //     after the handshake. Over HTTP/2, net/http then reports either the
@@ -78,6 +78,13 @@ const (
 //     closes each connection after ten took 427 dials with 100 in flight, and
 //     319 with 20, where 300 is the least. MaxConnsPerHost helps as much, but
 //     its wait counts toward a request's Timeout.
+//   - Over HTTP/2, net/http sends a request again, even a POST, if the server
+//     resets its stream with PROTOCOL_ERROR (golang/go 42777, 47635). That is
+//     right for a request that was not processed. A lighttpd 1.4 that reloads
+//     also resets requests that it has passed to an application, which then
+//     sees them twice. A request with a body is not sent again if an Option
+//     sets its GetBody to nil. It then fails, also if the server refuses it
+//     with a GOAWAY, after which it would have been safe to send it again.
 //
 // A transport decompresses gzip. A Client also decompresses x-gzip, which is
 // the same, if its Transport is a *http.Transport that asked for gzip.

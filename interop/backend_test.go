@@ -3,15 +3,19 @@
 package interop
 
 import (
+	"compress/gzip"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A backend is the application behind a server. It answers with the method, the
@@ -19,12 +23,12 @@ import (
 type backend struct {
 	plain, tls *httptest.Server
 
-	mu       sync.Mutex  // guards the fields below
-	received map[int]int // how often each id has come
+	mu       sync.Mutex // guards the fields below
+	received accounts   // how often each id has come
 }
 
 func newBackend(t *testing.T) *backend {
-	b := &backend{received: map[int]int{}}
+	b := &backend{received: accounts{}}
 	b.plain, b.tls = httptest.NewUnstartedServer(b), httptest.NewUnstartedServer(b)
 	b.tls.TLS = &tls.Config{Certificates: []tls.Certificate{certificates(t).pair(t, "good")}}
 	b.tls.EnableHTTP2 = true
@@ -53,8 +57,7 @@ func (b *backend) url(proto protocol) string {
 	return b.plain.URL
 }
 
-// ServeHTTP answers a request. A request for /slow is not answered before its
-// client is gone.
+// ServeHTTP answers a request, after the milliseconds that its query names.
 func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id, _ := strconv.Atoi(r.URL.Query().Get("id"))
 	b.mu.Lock()
@@ -66,11 +69,31 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	if r.URL.Path == "/slow" {
-		<-r.Context().Done()
+	ms, _ := strconv.Atoi(r.URL.Query().Get("wait"))
+	select {
+	case <-time.After(time.Duration(ms) * time.Millisecond):
+	case <-r.Context().Done():
+		return
+	}
+	if r.URL.Query().Has("encoding") {
+		answerEncoded(w, id, r.URL.Query().Get("encoding"))
 		return
 	}
 	fmt.Fprint(w, answerTo(r.Method, id, string(body)))
+}
+
+// answerEncoded answers with the id as JSON in an encoding: gzip, x-gzip, or one
+// that nobody can read.
+func answerEncoded(w http.ResponseWriter, id int, encoding string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Encoding", encoding)
+	if !strings.Contains(encoding, "gzip") {
+		fmt.Fprintf(w, "\x0f\x01\x80%d\x03", id)
+		return
+	}
+	z := gzip.NewWriter(w)
+	defer z.Close()
+	fmt.Fprint(z, id)
 }
 
 // answerTo returns the body of the answer to a request.
@@ -85,9 +108,9 @@ func (b *backend) times(id int) int {
 	return b.received[id]
 }
 
-// arrived returns how many requests have come.
-func (b *backend) arrived() int {
+// all returns how often each request has come.
+func (b *backend) all() accounts {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.received)
+	return maps.Clone(b.received)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"runtime"
@@ -23,44 +24,34 @@ import (
 // Nothing arrives afterward, and nothing is left of the connections, the
 // goroutines and the descriptors.
 func checkEnded(t *testing.T, s server, proto protocol) result {
-	const limit, n = 50, 200
+	const n = 200
+	limit := 50
+	if s.seats > 0 {
+		limit = s.seats
+	}
+	want := limit // requests that come to the application
+	if s.oneByOne {
+		want = 1
+	}
+	if proto == https2 && s.streams > 0 {
+		want = s.streams
+	}
 	goroutines, descriptors := runtime.NumGoroutine(), openFiles(t)
 	r := start(t, s, variation{})
 	tr := r.transport(t, proto, false)
 	c := client.Client{HTTP: &http.Client{Transport: tr.Transport}, Limit: limit}
-	want := limit // requests that come to the backend
-	if proto == https2 && r.proxy == "" && s.streams > 0 {
-		want = s.streams
-	}
 	var handles []*pending.Pending
 	c.Parallel(context.Background(), func(p *parallel.Parallel) error {
 		for i := range n {
-			url := r.url(proto, fmt.Sprintf("/slow?id=%d", i))
-			if i%2 == 0 {
-				handles = append(handles, p.Get(url))
-			} else {
-				handles = append(handles, p.Post(url, parallel.Body("text/plain", strings.NewReader("body"))))
-			}
+			handles = append(handles, r.hanging(p, proto, i))
 		}
-		if !eventually(func() bool { return r.backend.arrived() >= want }) {
-			t.Errorf("%d requests came to the backend; want %d", r.backend.arrived(), want)
+		if !eventually(func() bool { return len(r.came()) >= want }) {
+			t.Errorf("%d requests came to the application; want %d", len(r.came()), want)
 		}
 		return nil
 	})
-	arrived := r.backend.arrived()
-	port := r.Port
-	if proto.overTLS() && r.proxy == "" {
-		port = r.TLSPort
-	}
-	gone := eventually(func() bool {
-		if proto == https2 {
-			tr.CloseIdleConnections() // a canceled stream leaves its connection to others
-		}
-		return connections(t, port) == 0
-	})
-	if !gone {
-		t.Errorf("%d connections are left", connections(t, port))
-	}
+	before := len(r.came())
+	r.awaitNoConnections(t, tr, proto)
 	for i, h := range handles {
 		_, err := h.Response()
 		if !errors.Is(err, parallel.ErrEnded) {
@@ -77,14 +68,50 @@ func checkEnded(t *testing.T, s server, proto protocol) result {
 			t.Errorf("request %d is %d times in the log", id, k)
 		}
 	}
-	if got := r.backend.arrived(); got != arrived || got < want || got > limit {
-		t.Errorf("%d requests came before the end, %d afterward; want %d", arrived, got-arrived, want)
+	after := len(r.came())
+	if s.oneByOne {
+		before = after // the others wait at the server
+	}
+	if after != before || after < want || after > limit {
+		t.Errorf("%d requests came before the end, %d afterward; want %d", before, after-before, want)
 	}
 	r.backend.close()
 	if !eventually(func() bool { return runtime.NumGoroutine() <= goroutines && openFiles(t) <= descriptors }) {
 		t.Errorf("%d goroutines and %d descriptors; before: %d and %d", runtime.NumGoroutine(), openFiles(t), goroutines, descriptors)
 	}
 	return result{}
+}
+
+// hanging makes a request that is not answered within a minute, in turns a GET
+// and a POST. A server that answers at once gets an upload that does not end.
+func (r *running) hanging(p *parallel.Parallel, proto protocol, id int) *pending.Pending {
+	url := r.url(proto, fmt.Sprintf("/?id=%d&wait=60000", id))
+	switch {
+	case r.silent:
+		body, _ := io.Pipe()
+		return p.Post(url, parallel.Body("text/plain", body))
+	case id%2 == 0:
+		return p.Get(url)
+	}
+	return p.Post(url, parallel.Body("text/plain", strings.NewReader("body")))
+}
+
+// awaitNoConnections waits until no connection to the server is open.
+func (r *running) awaitNoConnections(t *testing.T, tr *transport, proto protocol) {
+	t.Helper()
+	port := r.Port
+	if proto.overTLS() && r.proxy == "" {
+		port = r.TLSPort
+	}
+	gone := eventually(func() bool {
+		if proto == https2 {
+			tr.CloseIdleConnections() // a canceled stream leaves its connection to others
+		}
+		return connections(t, port) == 0
+	})
+	if !gone {
+		t.Errorf("%d connections are left", connections(t, port))
+	}
 }
 
 // eventually reports whether cond becomes true within some seconds. Other

@@ -37,6 +37,10 @@ func checkLoad(t *testing.T, s server, proto protocol) result {
 				t.Fatalf("by hand %v: the protocol is HTTP/%d", hand, o.proto)
 			}
 		}
+		// Requests wait for the first connection if it may speak HTTP/2.
+		if by := res.dialed[0]; !hand && proto == https2 && tr.dials.Load() > by+by/2+10 {
+			t.Errorf("%d connections with the library, %d by hand", tr.dials.Load(), by)
+		}
 		res.failed(hand, len(errs))
 		res.measured(hand, tr.dials.Load(), took)
 		tr.CloseIdleConnections()

@@ -20,7 +20,7 @@ import (
 const noProxyURL = "INTEROP_URL"
 
 // checkNoProxy asks which requests go through the proxy of HTTP_PROXY, for
-// NO_PROXY in its odd forms.
+// NO_PROXY in its odd forms. A malformed HTTP_PROXY is an error.
 func checkNoProxy(t *testing.T, s server, proto protocol) result {
 	r := start(t, s, variation{})
 	port := fmt.Sprint(r.BackendPort)
@@ -46,6 +46,18 @@ func checkNoProxy(t *testing.T, s server, proto protocol) result {
 		out, err := cmd.CombinedOutput()
 		if want := fmt.Sprintf("by hand: 200 %s\nabreast: 200 %[1]s\n", c.want); err != nil || string(out) != want {
 			t.Errorf("NO_PROXY=%q: %v, %q; want %q", c.noProxy, err, out, want)
+		}
+	}
+	// A proxy that is malformed is no proxy by hand.
+	for _, proxy := range []string{"http://ann:s3cret@[::1", "http://" + wrongPassword + ":8/x@127.0.0.1", ":3128"} {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "HTTP_PROXY="+proxy, "http_proxy=", "NO_PROXY=", "no_proxy=",
+			noProxyURL+"=http://origin.test:"+port+"/?id=1")
+		out, err := cmd.CombinedOutput()
+		_, abreast, _ := strings.Cut(string(out), "\n")
+		if err != nil || !strings.Contains(abreast, "invalid proxy URL in the environment variable HTTP_PROXY") ||
+			strings.Contains(abreast, "s3cret") || strings.Contains(abreast, wrongPassword) {
+			t.Errorf("HTTP_PROXY=%q: %v, %q", proxy, err, out)
 		}
 	}
 	return result{}

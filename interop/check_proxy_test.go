@@ -3,13 +3,18 @@
 package interop
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/abreast-go/abreast/client"
+	"github.com/abreast-go/abreast/parallel"
 	"github.com/abreast-go/abreast/pending"
 )
 
@@ -118,6 +123,38 @@ func checkOriginDown(t *testing.T, s server, proto protocol) result {
 			}
 		}
 		tr.CloseIdleConnections()
+	}
+	return result{}
+}
+
+// checkProxySilent ends a block whose requests wait for a proxy that accepts
+// connections and says nothing. No connection and no goroutine is left.
+func checkProxySilent(t *testing.T, s server, proto protocol) result {
+	const n = 20
+	r := start(t, s, variation{})
+	goroutines := runtime.NumGoroutine()
+	r.procs[0].group(syscall.SIGSTOP)
+	tr := r.transport(t, proto, false)
+	c := client.Client{HTTP: &http.Client{Transport: tr.Transport}}
+	var handles []*pending.Pending
+	c.Parallel(context.Background(), func(p *parallel.Parallel) error {
+		for i := range n {
+			handles = append(handles, r.hanging(p, proto, i))
+		}
+		if !eventually(func() bool { return connections(t, r.Port) >= n }) {
+			t.Errorf("%d connections to the proxy; want %d", connections(t, r.Port), n)
+		}
+		return nil
+	})
+	r.awaitNoConnections(t, tr, proto)
+	for i, h := range handles {
+		_, err := h.Response()
+		if !errors.Is(err, parallel.ErrEnded) || r.tunnels(proto) && !errors.Is(err, pending.ErrNotSent) {
+			t.Errorf("request %d: the wrong kind of error: %v", i, err)
+		}
+	}
+	if !eventually(func() bool { return runtime.NumGoroutine() <= goroutines }) {
+		t.Errorf("%d goroutines; before: %d", runtime.NumGoroutine(), goroutines)
 	}
 	return result{}
 }

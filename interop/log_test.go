@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// accounts says how often each id is in the access log of a server.
+// accounts says how often each id is in the access log of a server, or has come
+// to the application.
 type accounts map[int]int
 
 // total returns how many requests are in the log.
@@ -23,10 +24,24 @@ func (a accounts) total() int {
 
 // read returns what is in the access log now.
 func (r *running) read() accounts {
-	file, line := r.log, r.logged
-	if file == "" {
-		file = "output.log"
+	if r.log != "" {
+		return r.count(r.log)
 	}
+	return r.count("output.log")
+}
+
+// came returns the requests that have come to the application, done or not. A
+// server that answers itself prints each as it comes.
+func (r *running) came() accounts {
+	if r.origin {
+		return r.count("output.log")
+	}
+	return r.backend.all()
+}
+
+// count returns the requests in a file.
+func (r *running) count(file string) accounts {
+	line := r.logged
 	if line == nil {
 		line = requestLine
 	}

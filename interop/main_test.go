@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 		printRoutes()
 		return
 	}
+	adopt()
 	code := m.Run()
 	os.RemoveAll(certsOnce.dir)
 	os.RemoveAll(programOnce.dir)
@@ -51,16 +52,18 @@ var checks = []check{
 	{"load", checkLoad, false, isWeb},
 	{"closing", checkClosing, true, ifKnows("Closing")},
 	{"reload", checkReload, true, func(s server, _ protocol) bool { return s.reload != 0 }},
-	{"killed", checkKilled, true, comesBack},
+	{"killed", checkKilled, true, isWeb},
 	{"stopped", checkStopped, true, isWeb},
-	{"ended", checkEnded, false, hasBackend},
+	{"ended", checkEnded, false, isWeb},
 	{"program", checkProgram, false, func(s server, p protocol) bool { return isWeb(s, p) && p != https1 }},
 	{"expect", checkExpect, true, isWeb},
 	{"too large", checkTooLarge, false, ifKnows("MaxBody")},
 	{"rate", checkRate, true, ifKnows("Rate")},
+	{"encoding", checkEncoding, false, isReverse},
 	{"TLS", checkTLS, false, func(s server, p protocol) bool { return p.overTLS() && s.knows("TLS12") }},
 	{"password", checkPassword, false, ifKnows("Password")},
 	{"proxy down", checkProxyDown, false, isProxy},
+	{"proxy silent", checkProxySilent, false, isProxy},
 	{"origin down", checkOriginDown, false, isProxy},
 	{"NO_PROXY", checkNoProxy, false, func(s server, p protocol) bool { return s.name == "Squid" && p == http1 }},
 	{"addresses", checkAddresses, false, func(s server, _ protocol) bool { return s.resolver }},
@@ -69,10 +72,7 @@ var checks = []check{
 func isWeb(s server, _ protocol) bool   { return !s.resolver }
 func isProxy(s server, _ protocol) bool { return s.proxy != "" }
 
-func hasBackend(s server, _ protocol) bool { return !s.resolver && !s.origin }
-
-// comesBack excludes Varnish: after kill -9, it did not listen for 20 seconds.
-func comesBack(s server, p protocol) bool { return isWeb(s, p) && s.name != "Varnish" }
+func isReverse(s server, _ protocol) bool { return !s.resolver && !s.origin && s.proxy == "" }
 
 func ifKnows(field string) func(server, protocol) bool {
 	return func(s server, _ protocol) bool { return s.knows(field) }

@@ -65,8 +65,21 @@ func (p *process) stop() {
 	p.kill()
 }
 
-// kill ends the command and the processes that it has started with SIGKILL.
+// kill ends the command and the processes that it has started with SIGKILL. It
+// waits for all of them: one that is still ending may listen on the server's
+// port.
 func (p *process) kill() {
 	p.group(syscall.SIGKILL)
 	<-p.done
+	for { // what the command has started belongs to this process now: see adopt
+		if _, err := syscall.Wait4(-p.cmd.Process.Pid, nil, 0, nil); err != nil && err != syscall.EINTR {
+			return
+		}
+	}
+}
+
+// adopt lets this process wait for processes whose parent has ended before them.
+func adopt() {
+	const setChildSubreaper = 36 // of linux/prctl.h
+	syscall.RawSyscall(syscall.SYS_PRCTL, setChildSubreaper, 1, 0)
 }

@@ -5,6 +5,7 @@ package interop
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -47,7 +48,8 @@ type server struct {
 	proxy     string         // the scheme of a proxy; empty: it is none
 	resolver  bool           // answers no requests, but queries for names
 	streams   int            // of an HTTP/2 connection that it begins with; 0: enough
-	seats     int            // requests that it serves at a time; 0: enough
+	seats     int            // connections that it accepts at a time; 0: enough
+	oneByOne  bool           // it serves one request at a time
 }
 
 // requestLine finds the method and the id of a request in most logs.
@@ -291,13 +293,18 @@ func (r *running) tunnels(proto protocol) bool {
 
 func (p protocol) overTLS() bool { return p == https1 || p == https2 }
 
-// freePort returns a port on which nobody listens.
+// freePort returns a port on which nobody listens. It is below those that Linux
+// gives to clients. One of these would be taken by a connection while a server
+// is down, and the server could not listen again.
 func freePort(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10000 + rand.N(20000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }

@@ -76,7 +76,7 @@ var servers = []server{
 		protocols: []protocol{http1},
 	},
 	{
-		name: "PHP", binary: "php", pkg: "php-cli", version: "--version", origin: true, seats: 20,
+		name: "PHP", binary: "php", pkg: "php-cli", version: "--version", origin: true, seats: 20, oneByOne: true,
 		args:      "-S 127.0.0.1:{{.Port}} {{.Dir}}/router.php",
 		protocols: []protocol{http1},
 	},

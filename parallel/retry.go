@@ -56,6 +56,11 @@ const (
 // meanwhile. To pause the host, return [Later] from Wait, as the recipe
 // examples/recipes/polite.go does.
 //
+// No time is added to a Retry-After, so requests that were refused together are
+// sent again together. A server that counts the requests that it refuses (such
+// as HAProxy, with a rate in a stick table) may refuse them each time. Pauses of
+// different length helped little there: pace the requests with Wait.
+//
 // Many requests may use the function at once.
 func Retries(n int) func(Attempt) (time.Duration, bool) {
 	return func(a Attempt) (time.Duration, bool) {

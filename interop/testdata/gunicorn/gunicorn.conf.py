@@ -8,3 +8,7 @@ access_log_format = "%(r)s %(s)s"
 max_requests = 200
 keepalive = 1
 {{- end}}
+
+
+def pre_request(worker, req):  # the access log is written when a request is done
+    print(f"{req.method} {req.uri}\n", end="")

@@ -5,8 +5,8 @@ function answer(req, res) {
 	req.on('data', (chunk) => body.push(chunk));
 	req.on('end', () => {
 		fs.writeSync(1, `${req.method} ${req.url}\n`);
-		const id = new URL(req.url, 'http://localhost').searchParams.get('id');
-		res.end(`${req.method} ${id} ${Buffer.concat(body)}\n`);
+		const query = new URL(req.url, 'http://localhost').searchParams;
+		setTimeout(() => res.end(`${req.method} ${query.get('id')} ${Buffer.concat(body)}\n`), query.get('wait') ?? 0);
 	});
 }
 

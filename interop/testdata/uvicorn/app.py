@@ -1,3 +1,4 @@
+import asyncio
 from urllib.parse import parse_qs
 
 
@@ -10,7 +11,8 @@ async def app(scope, receive, send):
         if message["type"] == "http.disconnect":
             return
         body, more = body + message.get("body", b""), message.get("more_body", False)
-    id = parse_qs(scope["query_string"].decode()).get("id", ["0"])[0]
-    text = f"{scope['method']} {id} {body.decode()}\n".encode()
+    query = parse_qs(scope["query_string"].decode())
+    text = f"{scope['method']} {query['id'][0]} {body.decode()}\n".encode()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(text)).encode())]})
+    await asyncio.sleep(int(query.get("wait", ["0"])[0]) / 1000)  # with the log written
     await send({"type": "http.response.body", "body": text})
