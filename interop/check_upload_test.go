@@ -38,7 +38,7 @@ func checkTooLarge(t *testing.T, s server, proto protocol) result {
 	r := start(t, s, variation{MaxBody: 1000})
 	for _, hand := range []bool{true, false} {
 		tr := r.transport(t, proto, hand)
-		jobs := r.jobs(proto, 40)
+		jobs := r.jobs(proto, amount(40, 10))
 		for i := range jobs {
 			jobs[i].method, jobs[i].contentType, jobs[i].body = "POST", "text/plain", strings.Repeat("x", 4<<20)
 			jobs[i].expect100 = i%2 == 0
