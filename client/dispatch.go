@@ -31,7 +31,7 @@ func (c *Client) dispatcher(base base) *dispatcher {
 		d.hops.next, d.hops.shared = shared(), true
 	}
 	d.hops.id = d.hops.next
-	if !reflect.ValueOf(d.hops.next).Comparable() {
+	if _, ok := d.hops.next.(*http.Transport); !ok && !reflect.ValueOf(d.hops.next).Comparable() {
 		d.hops.id = &d.hops // no key for the gate: it is then one per block
 	}
 	hc.Transport = &d.hops

@@ -19,11 +19,12 @@ import (
 // is done, so a queued request has none.
 type queue struct {
 	limits *Limits     // shared with other queues; nil if there are none
-	mu     *sync.Mutex // that of limits, or own; guards slots and pauses, and the fields of sending and Parallel that say so
-	own    sync.Mutex
-
+	mu     *sync.Mutex // that of limits, or ownMu; guards slots and pauses, and the fields of sending and Parallel that say so
 	slots  *slots.Queue[*sending]
 	pauses map[string]*pause // hosts that are set aside
+
+	ownMu    sync.Mutex
+	ownSlots slots.Queue[*sending] // used without limits
 }
 
 // newQueue returns the queue of a block with the context ctx.
@@ -32,8 +33,8 @@ func newQueue(ctx context.Context, cfg Config) *queue {
 		return cfg.Shared.newQueue(ctx, cfg)
 	}
 	q := new(queue)
-	q.mu = &q.own
-	q.slots = slots.New[*sending](cfg.Limit, cfg.HostLimit, cfg.Wait != nil) // Wait may pause a host
+	q.mu, q.slots = &q.ownMu, &q.ownSlots
+	q.slots.Init(cfg.Limit, cfg.HostLimit, cfg.Wait != nil) // Wait may pause a host
 	return q
 }
 

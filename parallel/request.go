@@ -148,7 +148,7 @@ func (p *Parallel) Do(req *http.Request, opts ...Option) *pending.Pending {
 func (p *Parallel) get(raw string, u *url.URL, mended bool) *pending.Pending {
 	s := new(sending)
 	s.init(p, noRequest, exchange.NoOptions)
-	if p.settings.resolve != nil || mended || strings.ContainsAny(raw, "@%") {
+	if p.settings.resolve != nil || mended || strings.Contains(raw, "@") || strings.Contains(raw, "%") {
 		sent := *u
 		s.Ask = ask.Get("", u).Out(&sent)
 	} else {

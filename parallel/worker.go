@@ -2,6 +2,7 @@ package parallel
 
 import (
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
@@ -30,6 +31,7 @@ type worker struct {
 	// the stack below net/http's, and make a closure for each request.
 	catcher panics.Catcher
 	buf     exchange.Buffer
+	start   func() // run, which is allocated once
 }
 
 // A step is what the worker is doing. It is set before each thing that runs
@@ -43,10 +45,18 @@ const (
 	finishes             // the observer
 )
 
+// workers has workers without a goroutine, for any block.
+var workers sync.Pool
+
 // workLocked starts a goroutine of the block for s, which has a slot.
 func (s *sending) workLocked() {
-	w := &worker{s: s}
-	s.p.tasks.Go(w.run)
+	w, ok := workers.Get().(*worker)
+	if !ok {
+		w = new(worker)
+		w.start = w.run
+	}
+	w.s = s
+	s.p.tasks.Go(w.start)
 }
 
 // longBody is the length of a body after which the worker yields before its
@@ -193,6 +203,8 @@ func (w *worker) complete() (next *sending) {
 // complete. Each runs even if the one before it ends the goroutine again.
 func (w *worker) cutShort() {
 	if w.s == nil {
+		w.buf = exchange.Buffer{} // a block keeps it no longer than it sends requests
+		workers.Put(w)
 		return
 	}
 	defer func() {

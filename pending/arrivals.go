@@ -41,7 +41,7 @@ type Arrivals struct {
 // alive that would otherwise be freed.
 type ref struct {
 	at    weak.Pointer[Arrivals]
-	ended atomic.Pointer[error]
+	ended atomic.Value // the ended of the Arrivals, once it is set
 }
 
 // Make returns a new handle, for the request that what describes. The handle
@@ -153,8 +153,7 @@ func (a *Arrivals) End(err error) {
 	a.mu.Lock()
 	a.ended = err
 	if a.self != nil {
-		why := err // err itself would be allocated for a block without handles
-		a.self.ended.Store(&why)
+		a.self.ended.Store(err)
 	}
 	var open []*race
 	for n := a.races.Pop(); n != nil; n = a.races.Pop() {

@@ -65,8 +65,8 @@ func Race(hs ...*Pending) *Pending {
 	if ref := r.racers[0].ref; ref != nil {
 		if home := ref.at.Value(); home != nil {
 			r.home = home
-		} else if err := ref.ended.Load(); err != nil { // garbage collected after its end
-			r.home.ended = *err
+		} else if err, ok := ref.ended.Load().(error); ok { // garbage collected after its end
+			r.home.ended = err
 		}
 	}
 	r.handle = r.home.Make(r.racers[0].asked, r)

@@ -38,6 +38,7 @@ type Queue[T any] struct {
 	hosts    map[string]*host[T] // hosts with an entry or a pause
 	all      host[T]             // stands for every host unless byHost
 	ready    byAge[*host[T]]     // hosts whose oldest entry may have a slot
+	one      [1]*host[T]         // the first array of ready: it never has more unless byHost
 }
 
 // A host is one host of one queue. It is kept for as long as it has an entry or
@@ -83,10 +84,17 @@ type Hop[T any] struct {
 // New returns an empty queue. Zero or less means no limit. byHost says that
 // hosts are told apart even without a hostLimit, since they may be paused.
 func New[T any](limit, hostLimit int, byHost bool) *Queue[T] {
-	q := &Queue[T]{limit: max(limit, 0), hostLimit: max(hostLimit, 0)}
+	q := new(Queue[T])
+	q.Init(limit, hostLimit, byHost)
+	return q
+}
+
+// Init makes q, a zero Queue, what New returns.
+func (q *Queue[T]) Init(limit, hostLimit int, byHost bool) {
+	q.limit, q.hostLimit = max(limit, 0), max(hostLimit, 0)
 	q.byHost = byHost || q.hostLimit > 0
 	q.all.queue = q
-	return q
+	q.ready = q.one[:0]
 }
 
 // Limit returns the limit of slots, or 0 if there is none.
