@@ -1,7 +1,6 @@
 package client
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/abreast-go/abreast/internal/conns"
 	"github.com/abreast-go/abreast/internal/fail"
+	"github.com/abreast-go/abreast/internal/lifetime"
 	"github.com/abreast-go/abreast/internal/origin"
 )
 
@@ -44,7 +44,7 @@ type trailKey struct{}
 // withTrail returns a copy of req, the first hop, with a new trail.
 func withTrail(req *http.Request) *http.Request {
 	t := &trail{home: origin.Of(req.URL)}
-	t.first = req.WithContext(context.WithValue(req.Context(), trailKey{}, t))
+	t.first = req.WithContext(lifetime.WithValue(req.Context(), trailKey{}, t))
 	return t.first
 }
 

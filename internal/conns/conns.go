@@ -9,6 +9,7 @@
 package conns
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/abreast-go/abreast/internal/fifo"
 	"github.com/abreast-go/abreast/internal/hops"
+	"github.com/abreast-go/abreast/internal/lifetime"
 	"github.com/abreast-go/abreast/internal/origin"
 	"github.com/abreast-go/abreast/internal/stall"
 )
@@ -47,10 +49,11 @@ type Owner interface {
 // A Conns is also the context that the request is sent with, so that the
 // functions of this package find it.
 type Conns struct {
-	context.Context
-	Clock   *stall.Clock // of the request's Stall; nil without one
+	lifetime.Context
+	Clock   *stall.Clock // of the request's Stall; nil without one; set before Watch
 	watcher Watcher      // of the request; nil without one, or if hooks call it
 	hooks   httptrace.ClientTrace
+	shakes  bool // hooks has those for TLS
 
 	mu sync.Mutex // guards the fields below
 
@@ -71,9 +74,10 @@ type Conns struct {
 	givenUp  bool // the request failed
 	fields   bool // WroteHeaderField is a hook of c alone
 	getting  bool // a connection was wanted, and was not got yet
+	secure   bool // a connection may have a TLS handshake
 
 	opening *opening               // nil until a connection is opened
-	dials   *httptrace.ClientTrace // hooks, and those of watcher for a dial; nil until they are looked up
+	all     *httptrace.ClientTrace // hooks, and those for a dial; nil until they are looked up
 }
 
 // An opening is what a Conns knows of the connections that are opened for its
@@ -100,43 +104,36 @@ func (c *Conns) openingLocked() *opening {
 
 // A target is where a hop goes. It is a copy: a RoundTripper may write to the
 // URL of its request while net/http still dials for it.
-type target struct{ scheme, host, port string }
-
-func targetOf(u *url.URL) target {
-	at := url.URL{Host: origin.Dialed(u)}
-	t := target{u.Scheme, at.Hostname(), at.Port()}
-	if t.port != "" {
-		return t
-	}
-	switch t.scheme {
-	case "http":
-		t.port = "80"
-	case "https":
-		t.port = "443"
-	case "socks5", "socks5h":
-		t.port = "1080"
-	}
-	return t
+type target struct {
+	scheme string
+	host   string // with its port, if the URL has one, as origin.Dialed returns it
 }
+
+func targetOf(u *url.URL) target { return target{u.Scheme, origin.Dialed(u)} }
 
 // is reports whether net/http dials addr for a request to t.
 func (t target) is(addr string) bool {
+	if addr == t.host {
+		return true
+	}
+	at := url.URL{Host: t.host}
 	host, port, err := net.SplitHostPort(addr)
-	return err == nil && host == t.host && port == t.port
+	return err == nil && host == at.Hostname() && port == cmp.Or(at.Port(), defaultPorts[t.scheme])
 }
 
-// New returns a Conns for owner. clock is that of the request's Stall, or nil.
-// Release stops it.
-func New(owner Owner, clock *stall.Clock) *Conns { return &Conns{owner: owner, Clock: clock} }
+var defaultPorts = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
 
-// Watch returns the context that the request is sent with: ctx, with c in it.
-func (c *Conns) Watch(ctx context.Context, method string) context.Context {
-	c.Context = ctx
+// New returns a Conns for owner. As a context, it is not ready: call Begin.
+func New(owner Owner) *Conns { return &Conns{owner: owner} }
+
+// Watch begins to track the connections of the request. c is then the context
+// to send it with. The request has this method, and a URL with this scheme.
+func (c *Conns) Watch(method, scheme string) {
+	ctx := context.Context(&c.Context)
 	if w := c.owner.Watched(); w != nil {
 		c.watcher, ctx = w.Watcher, w.Context
 	}
-	c.setHooks(method, httptrace.ContextClientTrace(ctx))
-	return c
+	c.setHooks(method, scheme, httptrace.ContextClientTrace(ctx))
 }
 
 // SetRequest tells c that req is about to be sent. The context of req is c, or
@@ -181,9 +178,10 @@ func (r *received) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Release lets go of the request: a response that is kept keeps c, as the
-// context of its Request.
+// Release ends c, as a context, and lets go of the request: a response that is
+// kept keeps c, as the context of its Request.
 func (c *Conns) Release() {
+	c.Cancel()
 	c.Clock.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -237,6 +235,7 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 	if first && c.by != nil {
 		c.skipFieldsLocked()
 	}
+	c.secure = c.secure || c.to.scheme != "http"
 }
 
 // Wanted says that the request that is sent with ctx waits for a connection.
@@ -284,10 +283,13 @@ func (c *Conns) TransportFailed() bool {
 // request's connections: for a callback that may send requests of its own.
 func Unwatched(ctx context.Context) context.Context {
 	c, ok := ctx.Value(key{}).(*Conns)
-	if !ok {
+	switch {
+	case !ok:
 		return ctx
+	case ctx == context.Context(c):
+		return &c.Context
 	}
-	return &unwatched{ctx, c.Context}
+	return &unwatched{ctx, &c.Context}
 }
 
 type unwatched struct {
@@ -310,6 +312,7 @@ func (c *Conns) getConn(addr string) {
 	case c.to.is(addr):
 		c.wanted = true
 	default:
+		c.secure = true // perhaps, with a proxy
 		o := c.openingLocked()
 		if len(o.others) < 4 && !slices.Contains(o.others, addr) {
 			o.others = append(o.others, addr)

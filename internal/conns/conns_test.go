@@ -1,6 +1,7 @@
 package conns
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sourcegraph/conc/panics"
+
+	"github.com/abreast-go/abreast/internal/lifetime"
 )
 
 // request is the owner of the Conns of a test.
@@ -34,14 +37,23 @@ type conn struct {
 
 func (c *conn) Close() error { c.closed = true; return nil }
 
+// begin begins c, which ends with ctx.
+func begin(ctx context.Context, c *Conns, d time.Duration) {
+	block := new(lifetime.Block)
+	block.Watch(ctx)
+	c.Begin(block, ctx, d)
+}
+
 // sends returns the Conns of a request of url, which has dialed each of addrs.
 func sends(t *testing.T, url string, addrs ...string) (c *Conns, dialed []*conn) {
-	c = New(request{t}, nil)
+	c = New(request{t})
+	begin(t.Context(), c, 0)
 	req, err := http.NewRequest(http.MethodPost, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req = req.WithContext(c.Watch(t.Context(), req.Method))
+	c.Watch(req.Method, req.URL.Scheme)
+	req = req.WithContext(c)
 	c.SetRequest(req, nil)
 	for _, addr := range addrs {
 		raw := new(conn)

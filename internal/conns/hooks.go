@@ -10,15 +10,16 @@ import (
 // method for it, and then the hook of old, which may be nil.
 // httptrace.WithClientTrace does the same by reflection, which takes longer
 // than all other work of this package.
-func (c *Conns) setHooks(method string, old *httptrace.ClientTrace) {
+func (c *Conns) setHooks(method, scheme string, old *httptrace.ClientTrace) {
 	h := &c.hooks
 	if old != nil {
 		*h = *old
 	}
 	h.GetConn = then1(c.getConn, h.GetConn)
 	h.GotConn = then1(c.gotConn, h.GotConn)
-	h.TLSHandshakeStart = then(c.handshakeStart, h.TLSHandshakeStart)
-	h.TLSHandshakeDone = then2(c.handshakeDone, h.TLSHandshakeDone)
+	if c.shakes = scheme != "http"; c.shakes {
+		c.hookTLS(h)
+	}
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 		// net/http sends these again if the connection was closed before a
@@ -63,29 +64,40 @@ func (c *Conns) skipFieldsLocked() {
 }
 
 // trace returns the hooks of c for someone who looks them up in its context.
-// The watcher's hooks for a dial are added only if they may be called, so that
-// a request on a kept connection does not pay for them. An *http.Transport does
-// not call them: a net.Dialer finds them by another key. But a user's
-// DialContext may call them, and so may a transport of another type.
+//
+// The hooks for a dial are left out while none of them can be called, so that a
+// request on a kept connection does not pay for them. An *http.Transport looks
+// the hooks up before it dials, and again before it writes a request. It may
+// dial even after the request has got another connection. It calls only those
+// for TLS: a net.Dialer finds its hooks by another key. But a user's
+// DialContext may call all, and so may a transport of another type.
 func (c *Conns) trace() *httptrace.ClientTrace {
-	w := c.watcher
-	if w == nil {
-		return &c.hooks
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.by != nil && !c.getting {
+	dials := c.by == nil || c.getting || c.secure && !c.shakes
+	if !dials || c.shakes && c.watcher == nil {
 		return &c.hooks
 	}
-	if c.dials == nil {
+	if c.all == nil {
 		all := c.hooks
-		all.DNSStart = then1(w.DNSStart, all.DNSStart)
-		all.DNSDone = then1(w.DNSDone, all.DNSDone)
-		all.ConnectStart = then2(w.ConnectStart, all.ConnectStart)
-		all.ConnectDone = then3(w.ConnectDone, all.ConnectDone)
-		c.dials = &all
+		if !c.shakes {
+			c.hookTLS(&all)
+		}
+		if w := c.watcher; w != nil {
+			all.DNSStart = then1(w.DNSStart, all.DNSStart)
+			all.DNSDone = then1(w.DNSDone, all.DNSDone)
+			all.ConnectStart = then2(w.ConnectStart, all.ConnectStart)
+			all.ConnectDone = then3(w.ConnectDone, all.ConnectDone)
+		}
+		c.all = &all
 	}
-	return c.dials
+	return c.all
+}
+
+// hookTLS adds to h the hooks for TLS handshakes. They are two allocations.
+func (c *Conns) hookTLS(h *httptrace.ClientTrace) {
+	h.TLSHandshakeStart = then(c.handshakeStart, h.TLSHandshakeStart)
+	h.TLSHandshakeDone = then2(c.handshakeDone, h.TLSHandshakeDone)
 }
 
 // then returns a hook that calls f and then g, which may be nil.

@@ -39,8 +39,11 @@ func TestWatch_callsHooksOfContext(t *testing.T) {
 		for _, clock := range []*stall.Clock{nil, clock} {
 			got, want := make(map[string]int), make(map[string]int)
 			ctx := httptrace.WithClientTrace(context.Background(), countingTrace(got))
-			c := New(request{t}, clock)
-			hooks := reflect.ValueOf(httptrace.ContextClientTrace(c.Watch(ctx, method))).Elem()
+			c := New(request{t})
+			begin(ctx, c, 0)
+			c.Clock = clock
+			c.Watch(method, "http")
+			hooks := reflect.ValueOf(httptrace.ContextClientTrace(c)).Elem()
 			for i := range hooks.NumField() {
 				field := hooks.Type().Field(i)
 				want[field.Name] = 1

@@ -7,6 +7,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
+
+	"github.com/abreast-go/abreast/internal/lifetime"
 )
 
 // A Watcher is told what happens to the connections of a request. Its methods
@@ -87,30 +89,8 @@ func (w *Watched) withHooks() context.Context {
 }
 
 // traceKey is the key under which httptrace keeps the hooks in a context.
-var traceKey = KeyAsked(func(ctx context.Context) { httptrace.ContextClientTrace(ctx) })
+var traceKey = lifetime.KeyAsked(func(ctx context.Context) { httptrace.ContextClientTrace(ctx) })
 
 // dialerKey is the key under which httptrace keeps the hooks that a net.Dialer
 // calls. A Dialer asks for it before it finds that the network is unknown.
-var dialerKey = KeyAsked(func(ctx context.Context) { new(net.Dialer).DialContext(ctx, "unknown", "") })
-
-// KeyAsked returns the key that ask looks up last in the context that it is
-// called with, which has ended. The standard library exports none of its keys,
-// but asks the Value of any context for them.
-func KeyAsked(ask func(context.Context)) any {
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	l := &listener{Context: ended}
-	ask(l)
-	return l.key
-}
-
-// A listener is a context that keeps the last key that it was asked for.
-type listener struct {
-	context.Context
-	key any
-}
-
-func (l *listener) Value(k any) any {
-	l.key = k
-	return nil
-}
+var dialerKey = lifetime.KeyAsked(func(ctx context.Context) { new(net.Dialer).DialContext(ctx, "unknown", "") })

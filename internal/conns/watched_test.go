@@ -59,12 +59,14 @@ func TestWatched_toldOnce(t *testing.T) {
 					told = append(told, to)
 					ctx = join(ctx, to)
 				}
-				c := New(watched{request{t}, ctx}, nil)
+				c := New(watched{request{t}, ctx})
+				begin(ctx, c, 0)
 				req, err := http.NewRequest(http.MethodGet, "http://h/", nil)
 				if err != nil {
 					t.Fatal(err)
 				}
-				req = req.WithContext(c.Watch(ctx, req.Method))
+				c.Watch(req.Method, req.URL.Scheme)
+				req = req.WithContext(c)
 				c.SetRequest(req, nil)
 				Hop(req, rt)
 

@@ -3,7 +3,7 @@ package exchange
 import (
 	"context"
 
-	"github.com/abreast-go/abreast/internal/conns"
+	"github.com/abreast-go/abreast/internal/lifetime"
 )
 
 // Values is a context with the values of First, which are looked up before its
@@ -19,9 +19,12 @@ func WithValues(ctx, first context.Context) context.Context {
 	return &Values{Context: ctx, First: first}
 }
 
+// Value hides the ancestor of First, which is not one of v: package context
+// would take it for the one that ends v, find it is not, and start a goroutine
+// to watch v.
 func (v *Values) Value(key any) (value any) {
 	switch {
-	case v.First == nil || key == ancestorKey:
+	case v.First == nil || key == lifetime.AncestorKey:
 	case v.Guard == nil:
 		value = v.First.Value(key)
 	default:
@@ -32,9 +35,3 @@ func (v *Values) Value(key any) (value any) {
 	}
 	return value
 }
-
-// ancestorKey is the key under which package context finds the nearest ancestor
-// of its own that can be canceled. That of First is not an ancestor: package
-// context would take it for the one that ends the Values, find it is not, and
-// start a goroutine to watch them.
-var ancestorKey = conns.KeyAsked(func(ctx context.Context) { context.Cause(ctx) })

@@ -63,8 +63,8 @@ func unanswered(err error) error {
 // and ownEnd. Nothing is added to the errors of a transport for its own limits
 // (dial, TLS handshake, response header): they name the limit.
 func (x *Exchange) cause(block context.Context, s *Settings, err error) (why error, notSent bool) {
-	why, notSent = explain(x.conns.Context, err)
-	if ranOut(x.conns.Context, block) {
+	why, notSent = explain(x.conns, err)
+	if ranOut(x.conns, block) {
 		why = x.outOfTime(s)
 	}
 	return why, notSent

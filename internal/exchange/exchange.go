@@ -71,12 +71,10 @@ type Exchange struct {
 	why   atomic.Pointer[error]
 	armed atomic.Bool
 
-	// The request is sent with up to two contexts of its own. cancelCause
-	// cancels the outer one, which is made only if it is needed: see begin.
-	// cancelTimed cancels the inner one, which has the timeout. Whichever of
-	// them is outermost is set before armed is.
+	// conns is the context that the request is sent with. cancelCause cancels
+	// its parent, which is made only if a cause is needed: see begin. Both are
+	// set before armed is.
 	cancelCause context.CancelCauseFunc
-	cancelTimed context.CancelFunc
 }
 
 // An Answer is what an exchange came to.
@@ -134,19 +132,20 @@ func (x *Exchange) Do(block context.Context, s *Settings, owner conns.Owner, buf
 // prepare calls Wait, starts the timeout, and returns the request as it is to
 // be sent. It returns nil, and sets a, if the request is not to be sent.
 func (x *Exchange) prepare(block context.Context, s *Settings, owner conns.Owner, a *Answer) *http.Request {
-	ctx, err := x.begin(block, s, a)
-	if err != nil {
+	x.conns = conns.New(owner)
+	if err := x.begin(block, s, a); err != nil {
 		x.Refuse(a, err)
 		return nil
 	}
 	if a.Later > 0 {
 		return nil
 	}
-	x.conns = conns.New(owner, x.startClock(s))
-	req := x.Ask.ToSend(x.conns.Watch(ctx, x.Ask.Method()))
+	x.startClock(s)
+	req := x.Ask.ToSend(x.conns)
+	x.conns.Watch(req.Method, req.URL.Scheme)
 	x.conns.SetRequest(req, x.Own)
-	if err := x.attach(req, ctx); err != nil {
-		if last := x.uploads.last; last != nil && ctx.Err() == nil {
+	if err := x.attach(req, &x.conns.Context); err != nil {
+		if last := x.uploads.last; last != nil && x.conns.Err() == nil {
 			*a = *last
 			a.Retriable = false
 			return nil
@@ -217,40 +216,37 @@ func (x *Exchange) conclude(block context.Context, resp *http.Response, err erro
 	x.conns.GiveUp()
 }
 
-// begin calls Wait and then starts the timeout. It returns the context that the
-// request is sent with, which Close ends. An error means that the request is
-// not sent. If Wait returned a Later, begin sets a.Later and returns no
-// context.
-func (x *Exchange) begin(block context.Context, s *Settings, a *Answer) (context.Context, error) {
-	ctx := block
-	timeout, _ := x.timeout(s)
-
-	// The timeout's context alone will do unless Wait runs before it, or the
-	// request has a context of its own or a Stall: those need a cause.
-	if s.Wait != nil || x.linked || timeout <= 0 || x.stall(s) > 0 {
-		ctx, x.cancelCause = context.WithCancelCause(ctx)
-		x.arm()
+// begin begins the context of the request, calls Wait, and starts the timeout.
+// An error means that the request is not sent. If Wait returned a Later, begin
+// sets a.Later, and the request is not sent either.
+func (x *Exchange) begin(block context.Context, s *Settings, a *Answer) error {
+	parent := block
+	if x.linked || x.stall(s) > 0 { // these end the request with a cause of their own
+		parent, x.cancelCause = context.WithCancelCause(block)
 	}
+	timeout, _ := x.timeout(s)
+	atOnce := timeout
+	if s.Wait != nil {
+		atOnce = 0
+	}
+	ctx := &x.conns.Context
+	ctx.Begin(&x.Guard.requests, parent, atOnce)
+	x.arm()
 	if s.Wait != nil && x.Ended(ctx) == nil {
 		if err := s.Wait(x.View(ctx)); err != nil {
 			if later, ok := AsLater(err); ok && x.Ended(ctx) == nil {
 				a.Later = later
-				return nil, nil
+				return nil
 			}
 			why, _ := explain(ctx, err)
-			return nil, why
+			return why
 		}
-	}
-	if timeout > 0 {
-		ctx, x.cancelTimed = context.WithTimeout(ctx, timeout)
-		if x.cancelCause == nil {
-			x.arm()
-		}
+		ctx.Limit(timeout)
 	}
 	if ranOut(ctx, block) { // a Timeout of a nanosecond
-		return nil, x.outOfTime(s)
+		return x.outOfTime(s)
 	}
-	return ctx, x.Ended(ctx)
+	return x.Ended(ctx)
 }
 
 // timeout returns the time for the request, and the name of the setting that it
@@ -274,18 +270,14 @@ func (x *Exchange) stall(s *Settings) time.Duration {
 	return s.Stall
 }
 
-// startClock starts the clock of the request's Stall, once begin has returned.
-// It returns nil if there is none.
+// startClock starts the clock of the request's Stall, if it has one.
 //
 // The clock does not call End, as Cancel does: the attempt ends, and the
 // request may be sent again.
-func (x *Exchange) startClock(s *Settings) *stall.Clock {
-	limit := x.stall(s)
-	if limit <= 0 {
-		return nil
+func (x *Exchange) startClock(s *Settings) {
+	if limit := x.stall(s); limit > 0 {
+		x.conns.Clock = stall.Start(limit, func() { x.interrupt(stalled(limit)) })
 	}
-	cancel := x.cancelCause
-	return stall.Start(limit, func() { cancel(stalled(limit)) })
 }
 
 // Clock returns the clock of the request's Stall, or nil. Code that runs inside
@@ -416,9 +408,8 @@ func (x *Exchange) arm() {
 func (x *Exchange) interrupt(why error) {
 	if x.cancelCause != nil {
 		x.cancelCause(why)
-	} else {
-		x.cancelTimed()
 	}
+	x.conns.Cancel()
 }
 
 // Abort makes err the answer of a request whose Do did not return, because user
@@ -439,9 +430,6 @@ func (x *Exchange) Close(a *Answer) {
 		x.uploads.stopWatching()
 	}
 	x.endContexts()
-	if x.conns != nil {
-		x.conns.Release()
-	}
 	if x.uploads != nil {
 		x.guarded(a, func() {
 			if err := x.uploads.finish(); err != nil {
@@ -453,8 +441,8 @@ func (x *Exchange) Close(a *Answer) {
 }
 
 func (x *Exchange) endContexts() {
-	if x.cancelTimed != nil {
-		x.cancelTimed()
+	if x.conns != nil {
+		x.conns.Release()
 	}
 	if x.cancelCause != nil {
 		x.cancelCause(nil)

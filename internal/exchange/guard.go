@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
+
+	"github.com/abreast-go/abreast/internal/lifetime"
 )
 
 // A Guard calls the user code of one block, and catches what it does instead of
@@ -38,6 +40,8 @@ import (
 // The contexts of requests, and so responses that are kept, refer to their
 // Guard. It keeps nothing of the block alive but the block's context.
 type Guard struct {
+	requests lifetime.Block // the contexts of the block's requests
+
 	mu sync.Mutex // guards the fields below
 
 	panicked *panics.Recovered       // the first
@@ -49,10 +53,11 @@ type Guard struct {
 // with ctx, or by End. users says that ctx may be a user's own, and not that of
 // another block.
 func (g *Guard) Protect(ctx context.Context, users bool) context.Context {
-	if users {
+	if users && ctx != context.Background() {
 		ctx = g.Context(ctx)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	g.requests.Watch(ctx)
 	g.mu.Lock()
 	g.cancel = cancel
 	cause := g.cause
@@ -63,14 +68,16 @@ func (g *Guard) Protect(ctx context.Context, users bool) context.Context {
 	return ctx
 }
 
-// End cancels the block's context with cause.
+// End cancels the block's context, and those of its requests, with cause.
 func (g *Guard) End(cause error) {
 	g.mu.Lock()
 	g.cause = cause
 	cancel := g.cancel
 	g.mu.Unlock()
 	if cancel != nil {
+		g.requests.Unwatch()
 		cancel(cause)
+		g.requests.End()
 	}
 }
 

@@ -1,0 +1,308 @@
+// Package lifetime has the context of a request. A [Context] ends at its
+// deadline, when it is canceled, or with its block.
+//
+// context.WithTimeout would do, and costs more. It allocates a context, a
+// timer, two functions, and a map for the context that net/http makes from each
+// request's. Here the requests of a block share one timer, and a Context is a
+// part of a larger object.
+package lifetime
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/abreast-go/abreast/internal/fifo"
+)
+
+// A Block ends the contexts of one block's requests. Call Watch before the
+// first Begin.
+type Block struct {
+	mu sync.Mutex // guards the fields below
+
+	ctx     context.Context
+	unwatch func() bool // undoes the AfterFunc of ctx; nil until the first Begin
+
+	// Most requests of a block have the same timeout. Their deadlines come in
+	// the order in which their timeouts start, so a queue and a timer are
+	// enough. The timer is not reset when a request is done: it may fire before
+	// the first of usual has to end.
+	usual fifo.Queue[*Context] // those with the same timeout, in order of their deadlines
+	time  time.Duration        // that timeout
+	timer *time.Timer          // nil until there is a timeout
+	fires time.Time            // when timer fires; zero if it does not run
+
+	others fifo.Queue[*Context] // with another timeout, or without one
+}
+
+// Watch sets the context of the block.
+func (b *Block) Watch(ctx context.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ctx = ctx
+}
+
+// Unwatch ends the watching of the block's context, which the caller is about
+// to end. Otherwise that would start a goroutine.
+func (b *Block) Unwatch() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.unwatch != nil {
+		b.unwatch()
+	}
+}
+
+// End ends the contexts of all requests, and stops the timer. The context of
+// the block has ended.
+func (b *Block) End() {
+	b.mu.Lock()
+	var all []*Context
+	for _, q := range [...]*fifo.Queue[*Context]{&b.usual, &b.others} {
+		for n := q.Pop(); n != nil; n = q.Pop() {
+			all = append(all, n.Item)
+		}
+	}
+	if b.timer != nil {
+		b.timer.Stop()
+		b.fires = time.Time{}
+	}
+	b.mu.Unlock()
+	for _, c := range all {
+		<-c.parent.Done() // it may end a moment after the context of the block
+		c.Cancel()
+	}
+}
+
+// expire ends the contexts whose deadlines have come.
+func (b *Block) expire() {
+	b.mu.Lock()
+	var late []*Context
+	now := time.Now()
+	b.fires = time.Time{}
+	for n := b.usual.First(); n != nil; n = b.usual.First() {
+		if rest := n.Item.deadline.Sub(now); rest > 0 {
+			b.startLocked(rest, n.Item.deadline)
+			break
+		}
+		n.Remove()
+		late = append(late, n.Item)
+	}
+	b.mu.Unlock()
+	for _, c := range late {
+		c.end(context.DeadlineExceeded)
+	}
+}
+
+// startLocked lets the timer fire after d, at the time at.
+func (b *Block) startLocked(d time.Duration, at time.Time) {
+	b.fires = at
+	if b.timer == nil {
+		b.timer = time.AfterFunc(d, b.expire)
+	} else {
+		b.timer.Reset(d)
+	}
+}
+
+// A Context is the context of a request. It is used by pointer, after Begin.
+//
+// A context that is made from a Context directly costs little. One that is made
+// from a context around it, such as that of context.WithValue, has a goroutine
+// until it ends: package context does not see the AfterFunc of the Context. See
+// [WithValue].
+type Context struct {
+	parent context.Context
+	block  *Block
+	done   chan struct{} // closed when err is set
+
+	// Guarded by block.mu.
+	node     fifo.Node[*Context] // in a queue of block, until the Context ends
+	deadline time.Time           // zero for none
+	timer    *time.Timer         // its own; nil if it has no timeout, or the usual one
+
+	mu sync.Mutex // guards the fields below
+
+	err    error // nil until it ends
+	itself bool  // it ended before parent
+
+	// What AfterFunc was called with. Most requests have one context that is
+	// made from theirs, by net/http.
+	first func()             // nil if there was none yet, or after it was stopped
+	taken bool               // first was set
+	more  fifo.Queue[func()] // all others
+}
+
+// Begin begins c, a part of a request of b. It has the values of parent, which
+// is the context of b or made from it. c ends when parent does, and if d is
+// larger than 0, after d.
+func (c *Context) Begin(b *Block, parent context.Context, d time.Duration) {
+	c.parent, c.block, c.node.Item = parent, b, c
+	c.done = make(chan struct{})
+	b.mu.Lock()
+	if b.unwatch == nil {
+		b.unwatch = context.AfterFunc(b.ctx, b.End)
+	}
+	c.addLocked(d)
+	b.mu.Unlock()
+	c.endIfOver(d)
+}
+
+// Limit ends c after d, unless it ends before. 0 or less means no limit. c was
+// begun without one.
+func (c *Context) Limit(d time.Duration) {
+	c.block.mu.Lock()
+	if c.node.Remove() { // it has not ended
+		c.addLocked(d)
+	}
+	c.block.mu.Unlock()
+	c.endIfOver(d)
+}
+
+// endIfOver ends c if d, its timeout, is over. A timer would end it too, but
+// takes so long that a request with a timeout of a nanosecond would be sent.
+func (c *Context) endIfOver(d time.Duration) {
+	if d <= 0 || d >= time.Millisecond {
+		return
+	}
+	if at, ok := c.Deadline(); ok && !time.Now().Before(at) {
+		c.end(context.DeadlineExceeded)
+	}
+}
+
+// addLocked adds c to its block, to end after d. 0 or less means no limit.
+func (c *Context) addLocked(d time.Duration) {
+	b := c.block
+	if d <= 0 {
+		b.others.Push(&c.node)
+		return
+	}
+	c.deadline = time.Now().Add(d)
+	if b.usual.First() == nil {
+		b.time = d
+	}
+	if d != b.time {
+		b.others.Push(&c.node)
+		c.timer = time.AfterFunc(d, func() { c.end(context.DeadlineExceeded) })
+		return
+	}
+	b.usual.Push(&c.node)
+	if b.fires.IsZero() || c.deadline.Before(b.fires) {
+		b.startLocked(d, c.deadline)
+	}
+}
+
+// Cancel ends c as context.CancelFunc does. If its parent has ended before, c
+// ends with the error of the parent.
+func (c *Context) Cancel() { c.end(context.Canceled) }
+
+// end ends c with err, or if its parent has ended before, with the error of the
+// parent.
+func (c *Context) end(err error) {
+	itself := true
+	if why := c.parent.Err(); why != nil {
+		err, itself = why, false
+	}
+	b := c.block
+	b.mu.Lock()
+	c.node.Remove()
+	timer := c.timer
+	b.mu.Unlock()
+	if timer != nil {
+		timer.Stop()
+	}
+	c.mu.Lock()
+	if c.err != nil {
+		c.mu.Unlock()
+		return
+	}
+	c.err, c.itself = err, itself
+	close(c.done)
+	first := c.first
+	c.first = nil
+	var more []func()
+	for n := c.more.Pop(); n != nil; n = c.more.Pop() {
+		more = append(more, n.Item)
+	}
+	c.mu.Unlock()
+	if first != nil {
+		first()
+	}
+	for _, f := range more {
+		f()
+	}
+}
+
+// Deadline returns the deadline of c or that of its parent, whichever is
+// earlier.
+func (c *Context) Deadline() (time.Time, bool) {
+	deadline, ok := c.parent.Deadline()
+	c.block.mu.Lock()
+	defer c.block.mu.Unlock()
+	if !c.deadline.IsZero() && (!ok || c.deadline.Before(deadline)) {
+		return c.deadline, true
+	}
+	return deadline, ok
+}
+
+// Done returns a channel that is closed when c ends. If the context of the
+// block ends, that is a moment later, on another goroutine.
+func (c *Context) Done() <-chan struct{} { return c.done }
+
+// Err returns the error with which c has ended, or nil. It also ends c if its
+// parent has ended, without waiting for the goroutine that does so.
+func (c *Context) Err() error {
+	if c.parent.Err() != nil {
+		c.Cancel()
+	}
+	c.mu.Lock()
+	err := c.err
+	c.mu.Unlock()
+	return err
+}
+
+// Value returns the value of the parent for key.
+//
+// context.Cause asks for the [AncestorKey], and returns the cause of the
+// ancestor. If c has ended before it, the cause is c.Err, and c hides the
+// ancestor.
+func (c *Context) Value(key any) any {
+	if key == AncestorKey {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.itself {
+			return nil
+		}
+	}
+	return c.parent.Value(key)
+}
+
+// AfterFunc calls f once c has ended. Package context calls AfterFunc for each
+// context that is made from c, to cancel it: that is all that f does. stop
+// undoes AfterFunc, and reports whether f will not be called for that reason.
+func (c *Context) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		go f() // package context holds a lock that f needs
+		return func() bool { return false }
+	}
+	if !c.taken {
+		c.first, c.taken = f, true
+		return c.stopFirst
+	}
+	n := &fifo.Node[func()]{Item: f}
+	c.more.Push(n)
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return n.Remove()
+	}
+}
+
+// stopFirst undoes the first AfterFunc.
+func (c *Context) stopFirst() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stopped := c.first != nil
+	c.first = nil
+	return stopped
+}
