@@ -3,6 +3,7 @@ module github.com/abreast-go/abreast/examples
 go 1.26.0
 
 require (
+	github.com/DataDog/sketches-go v1.4.8
 	github.com/abreast-go/abreast v0.0.0
 	github.com/abreast-go/abreast/cmd/abreast v0.0.0
 	github.com/chromedp/cdproto v0.159.0
