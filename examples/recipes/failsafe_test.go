@@ -10,6 +10,7 @@ import (
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/failsafe-go/failsafe-go/failsafehttp"
+	"github.com/failsafe-go/failsafe-go/hedgepolicy"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/google/go-cmp/cmp"
 
@@ -102,4 +103,26 @@ func TestFailsafe_loserIsSuccess(t *testing.T) {
 
 func notCanceled(resp *http.Response, err error) bool {
 	return err != nil && !isCanceled(err) || err == nil && resp.StatusCode >= 500
+}
+
+// failsafehttp hedges a POST as it does a GET, and takes a 503 that comes first.
+func TestFailsafe_hedge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &slow{came: make(map[string]int)}
+		policy := hedgepolicy.NewWithDelay[*http.Response](10 * time.Millisecond)
+		c := client.Client{HTTP: &http.Client{Transport: failsafehttp.NewRoundTripper(testnet.New(t, server).Transport, policy)}}
+		c.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			resp, err := p.Post("http://h/?100ms,10ms:503", parallel.JSON(7)).Response()
+			if err != nil {
+				return err
+			}
+			if resp.StatusCode != http.StatusServiceUnavailable || len(server.all()) != 2 {
+				t.Errorf("status %d after %d requests; want 503 after 2", resp.StatusCode, len(server.all()))
+			}
+			if stats := p.Stats(); stats.Done != 1 {
+				t.Errorf("Stats() = %+v; want one request, since the policy is within its slot", stats)
+			}
+			return nil
+		})
+	})
 }
