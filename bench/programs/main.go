@@ -163,12 +163,20 @@ func (c *contender) run(l *list) error {
 	cmd := exec.Command(c.args[0], c.args[1:]...)
 	cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
 	start := time.Now()
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
-	c.wall = append(c.wall, time.Since(start).Seconds())
+	ended, peak := make(chan struct{}), make(chan float64)
+	go func() { peak <- peakMemory(cmd.Process.Pid, ended) }()
+	err := cmd.Wait()
+	took := time.Since(start)
+	close(ended)
+	c.peak = append(c.peak, <-peak/1e6)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	c.wall = append(c.wall, took.Seconds())
 	c.cpu = append(c.cpu, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
-	c.peak = append(c.peak, peakMemory(cmd.ProcessState)/1e6)
 	if c.files {
 		names, err := os.ReadDir(l.path("files"))
 		if err != nil || len(names) != l.n {
