@@ -218,20 +218,22 @@ func TestContext_afterDone(t *testing.T) {
 	})
 }
 
-// The deadline that a transport sees is that of the block's context or that of
-// Timeout, which starts after Wait. (The end of the request's own context
-// cancels the request, but its deadline is not among them.)
+// The deadline that a transport sees is that of the block's context, that of the
+// request's own, or that of Timeout, which starts after Wait.
 func TestContext_deadline(t *testing.T) {
 	const none = -time.Second
 	for name, tc := range map[string]struct {
-		timeout, caller, want time.Duration
+		timeout, caller, own, want time.Duration
 	}{
-		"the default":           {0, none, 31 * time.Second},
-		"Timeout":               {10 * time.Second, none, 11 * time.Second},
-		"no Timeout":            {none, none, none},
-		"the caller's":          {none, 7 * time.Second, 7 * time.Second},
-		"the caller's is first": {10 * time.Second, 7 * time.Second, 7 * time.Second},
-		"Timeout is first":      {3 * time.Second, 7 * time.Second, 4 * time.Second},
+		"the default":           {0, none, none, 31 * time.Second},
+		"Timeout":               {10 * time.Second, none, none, 11 * time.Second},
+		"no Timeout":            {none, none, none, none},
+		"the caller's":          {none, 7 * time.Second, none, 7 * time.Second},
+		"the caller's is first": {10 * time.Second, 7 * time.Second, none, 7 * time.Second},
+		"Timeout is first":      {3 * time.Second, 7 * time.Second, none, 4 * time.Second},
+		"its own":               {none, none, 7 * time.Second, 7 * time.Second},
+		"its own is first":      {10 * time.Second, 9 * time.Second, 7 * time.Second, 7 * time.Second},
+		"its own is last":       {3 * time.Second, 7 * time.Second, 9 * time.Second, 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -265,13 +267,26 @@ func TestContext_deadline(t *testing.T) {
 					caller, cancel = context.WithTimeout(caller, tc.caller)
 					defer cancel()
 				}
+				own, waits := t.Context(), tc.caller
+				if tc.own > 0 {
+					var cancel context.CancelFunc
+					own, cancel = context.WithTimeout(own, tc.own)
+					defer cancel()
+					if waits == none || tc.own < waits {
+						waits = tc.own
+					}
+				}
+				req, err := http.NewRequestWithContext(own, http.MethodGet, "http://h/", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
 				c.Parallel(caller, func(p *parallel.Parallel) error {
-					if _, err := p.Get("http://h/").Response(); err != nil {
+					if _, err := p.Do(req).Response(); err != nil {
 						t.Error(err)
 					}
 					return nil
 				})
-				want := map[string]time.Duration{"Wait": tc.caller, "RoundTrip": tc.want, "child": tc.want}
+				want := map[string]time.Duration{"Wait": waits, "RoundTrip": tc.want, "child": tc.want}
 				if tc.want == none {
 					want["child"] = time.Second + time.Hour
 				}

@@ -62,7 +62,6 @@ type Conns struct {
 	hop   *http.Request   // the hop that is being sent, until the request is done
 	to    target          // where hop goes
 	by    *http.Transport // that sends hop; nil if it is of another type, or not known
-	own   context.Context // the request's own, until the request is done; nil without one
 
 	wanted   bool // a connection to the target was wanted
 	got      bool // a connection was got
@@ -137,12 +136,10 @@ func (c *Conns) Watch(method, scheme string) {
 }
 
 // SetRequest tells c that req is about to be sent. The context of req is c, or
-// is made from c. own is the context that the user made the request with, or
-// nil. The end of own cancels c, but c does not have its deadline, which a dial
-// needs to know. The method Deadline of own must run no user code.
-func (c *Conns) SetRequest(req *http.Request, own context.Context) {
+// is made from c.
+func (c *Conns) SetRequest(req *http.Request) {
 	// Without the mutex: nobody else has c before req is sent.
-	c.first, c.hop, c.to, c.own = req, req, targetOf(req.URL), own
+	c.first, c.hop, c.to = req, req, targetOf(req.URL)
 }
 
 // Responded records that resp is the response of the request or of a hop. If
@@ -185,7 +182,7 @@ func (c *Conns) Release() {
 	c.Clock.Stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.owner, c.first, c.hop, c.own, c.by = nil, nil, nil, nil, nil
+	c.owner, c.first, c.hop, c.by = nil, nil, nil, nil
 	if c.opening != nil {
 		c.opening.failed = nil
 	}

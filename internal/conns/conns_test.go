@@ -54,7 +54,7 @@ func sends(t *testing.T, url string, addrs ...string) (c *Conns, dialed []*conn)
 	}
 	c.Watch(req.Method, req.URL.Scheme)
 	req = req.WithContext(c)
-	c.SetRequest(req, nil)
+	c.SetRequest(req)
 	for _, addr := range addrs {
 		raw := new(conn)
 		dialed = append(dialed, raw)

@@ -36,9 +36,8 @@ func DialContext(dial Dial) Dial {
 // dial calls dial for the request of c, or, if nested, for a request that a
 // dial for c sends itself.
 func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, nested bool) (net.Conn, error) {
-	// The dial has the deadline of the hop, or an earlier one that only the
-	// request has: that of its own context or of its Stall, since a dial is no
-	// progress. net/http drops the deadline, and without one, a net.Dialer
+	// The dial has the deadline of the hop, or that of the request's Stall if it
+	// is earlier, since a dial is no progress. net/http drops the deadline, and without one, a net.Dialer
 	// gives the first of two addresses more time than the request has.
 	c.mu.Lock()
 	if c.givenUp || c.hop == nil { // the request failed, or is done and somebody uses its context
@@ -51,14 +50,8 @@ func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, neste
 	}
 	hop, owner, to := c.hop.Context(), c.owner, c.to
 	deadline, limited := hop.Deadline()
-	sooner := func(at time.Time, ok bool) {
-		if ok && (!limited || at.Before(deadline)) {
-			deadline, limited = at, true
-		}
-	}
-	sooner(c.Clock.Deadline())
-	if c.own != nil {
-		sooner(c.own.Deadline())
+	if at, ok := c.Clock.Deadline(); ok && (!limited || at.Before(deadline)) {
+		deadline, limited = at, true
 	}
 	var cancel context.CancelFunc
 	if ctx = (&dialing{ctx, c}); limited {

@@ -67,7 +67,7 @@ func TestWatched_toldOnce(t *testing.T) {
 				}
 				c.Watch(req.Method, req.URL.Scheme)
 				req = req.WithContext(c)
-				c.SetRequest(req, nil)
+				c.SetRequest(req)
 				Hop(req, rt)
 
 				// As net/http and a DialContext call them.

@@ -143,7 +143,7 @@ func (x *Exchange) prepare(block context.Context, s *Settings, owner conns.Owner
 	x.startClock(s)
 	req := x.Ask.ToSend(x.conns)
 	x.conns.Watch(req.Method, req.URL.Scheme)
-	x.conns.SetRequest(req, x.Own)
+	x.conns.SetRequest(req)
 	if err := x.attach(req, &x.conns.Context); err != nil {
 		if last := x.uploads.last; last != nil && x.conns.Err() == nil {
 			*a = *last
@@ -222,7 +222,7 @@ func (x *Exchange) conclude(block context.Context, resp *http.Response, err erro
 func (x *Exchange) begin(block context.Context, s *Settings, a *Answer) error {
 	parent := block
 	if x.linked || x.stall(s) > 0 { // these end the request with a cause of their own
-		parent, x.cancelCause = context.WithCancelCause(block)
+		parent, x.cancelCause = context.WithCancelCause(x.withDeadline(block))
 	}
 	timeout, _ := x.timeout(s)
 	atOnce := timeout
@@ -375,6 +375,23 @@ func (x *Exchange) Deadline(ctx context.Context) (deadline time.Time, ok bool) {
 	}
 	return deadline, ok
 }
+
+// withDeadline returns block, or a context that shows the deadline of the
+// request's own context if that is earlier. Link arranges for its end.
+func (x *Exchange) withDeadline(block context.Context) context.Context {
+	if at, ok := x.Deadline(block); ok && x.linked {
+		return &until{block, at}
+	}
+	return block
+}
+
+// An until is a context that shows a deadline.
+type until struct {
+	context.Context
+	at time.Time
+}
+
+func (u *until) Deadline() (time.Time, bool) { return u.at, true }
 
 // End ends the request with the error why. It may be called from any goroutine,
 // any number of times, before Do and during it. The first error counts.
