@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -238,5 +239,24 @@ func TestRequest_noRequestOrBody(t *testing.T) {
 	}
 	if r := b.request("/").Request(); r.Body != nil || r.Context() != context.Background() {
 		t.Errorf("Request() has body %v and context %v; want nil and context.Background()", r.Body, r.Context())
+	}
+}
+
+// A handle that returned its result a few nanoseconds before its channel was
+// closed was not done.
+func TestDone_closedWhenResponseReturns(t *testing.T) {
+	var b block
+	for range 100_000 {
+		h := b.request("/")
+		done := h.Done()
+		b.Claim(h, 0, nil) // Response does not wait for a lock if the handle is claimed and done
+		go b.Complete(h, ask.Answer{Response: &http.Response{StatusCode: 200}})
+		runtime.Gosched()
+		h.Response()
+		select {
+		case <-done:
+		default:
+			t.Fatal("Response returned, and the handle is not done")
+		}
 	}
 }
