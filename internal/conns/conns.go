@@ -19,6 +19,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sourcegraph/conc/panics"
 
@@ -54,6 +55,8 @@ type Conns struct {
 	watcher Watcher      // of the request; nil without one, or if hooks call it
 	hooks   httptrace.ClientTrace
 	shakes  bool // hooks has those for TLS
+
+	kept atomic.Bool // no hook for a dial can be called now; set by keptLocked
 
 	mu sync.Mutex // guards the fields below
 
@@ -233,6 +236,7 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 		c.skipFieldsLocked()
 	}
 	c.secure = c.secure || c.to.scheme != "http"
+	c.keptLocked()
 }
 
 // Wanted says that the request that is sent with ctx waits for a connection.
@@ -240,7 +244,12 @@ func Wanted(ctx context.Context) { record(ctx, func(c *Conns) { c.wanted = true 
 
 // Gets says that the request that is sent with ctx is about to get a connection,
 // and that hooks are about to be added to those of ctx.
-func Gets(ctx context.Context) { record(ctx, func(c *Conns) { c.getting = true }) }
+func Gets(ctx context.Context) {
+	record(ctx, func(c *Conns) {
+		c.getting = true
+		c.keptLocked()
+	})
+}
 
 // Answered records that a hop of the request with the context ctx was answered
 // with the redirect resp, and therefore was sent.
@@ -304,6 +313,7 @@ func (c *Conns) getConn(addr string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.keptLocked()
 	c.getting = true
 	switch {
 	case c.to.is(addr):
@@ -325,6 +335,7 @@ func (c *Conns) gotConn(info httptrace.GotConnInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.got, c.getting = true, false
+	c.keptLocked()
 	o := c.opening
 	for conn := info.Conn; conn != nil && o != nil; {
 		if i := slices.Index(o.dialed, conn); i >= 0 {

@@ -72,12 +72,11 @@ func (c *Conns) skipFieldsLocked() {
 // for TLS: a net.Dialer finds its hooks by another key. But a user's
 // DialContext may call all, and so may a transport of another type.
 func (c *Conns) trace() *httptrace.ClientTrace {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	dials := c.by == nil || c.getting || c.secure && !c.shakes
-	if !dials || c.shakes && c.watcher == nil {
+	if c.kept.Load() || c.shakes && c.watcher == nil {
 		return &c.hooks
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.all == nil {
 		all := c.hooks
 		if !c.shakes {
@@ -92,6 +91,11 @@ func (c *Conns) trace() *httptrace.ClientTrace {
 		c.all = &all
 	}
 	return c.all
+}
+
+// keptLocked sets kept, after a change of what it depends on.
+func (c *Conns) keptLocked() {
+	c.kept.Store(c.by != nil && !c.getting && (!c.secure || c.shakes))
 }
 
 // hookTLS adds to h the hooks for TLS handshakes. They are two allocations.

@@ -10,6 +10,7 @@ package lifetime
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/abreast-go/abreast/internal/fifo"
@@ -112,17 +113,20 @@ func (b *Block) startLocked(d time.Duration, at time.Time) {
 type Context struct {
 	parent context.Context
 	block  *Block
-	done   chan struct{} // closed when err is set
+	done   chan struct{} // closed when it ends
 
 	// Guarded by block.mu.
 	node     fifo.Node[*Context] // in a queue of block, until the Context ends
 	deadline time.Time           // zero for none
 	timer    *time.Timer         // its own; nil if it has no timeout, or the usual one
 
+	// How it ended. Both are set under mu, over last.
+	err  error       // read only if over
+	over atomic.Bool // it has ended
+
 	mu sync.Mutex // guards the fields below
 
-	err    error // nil until it ends
-	itself bool  // it ended before parent
+	itself bool // it ended before parent
 
 	// What AfterFunc was called with. Most requests have one context that is
 	// made from theirs, by net/http.
@@ -210,11 +214,12 @@ func (c *Context) end(err error) {
 		timer.Stop()
 	}
 	c.mu.Lock()
-	if c.err != nil {
+	if c.over.Load() {
 		c.mu.Unlock()
 		return
 	}
 	c.err, c.itself = err, itself
+	c.over.Store(true)
 	close(c.done)
 	first := c.first
 	c.first = nil
@@ -250,13 +255,13 @@ func (c *Context) Done() <-chan struct{} { return c.done }
 // Err returns the error with which c has ended, or nil. It also ends c if its
 // parent has ended, without waiting for the goroutine that does so.
 func (c *Context) Err() error {
-	if c.parent.Err() != nil {
+	if !c.over.Load() {
+		if c.parent.Err() == nil {
+			return nil
+		}
 		c.Cancel()
 	}
-	c.mu.Lock()
-	err := c.err
-	c.mu.Unlock()
-	return err
+	return c.err
 }
 
 // Value returns the value of the parent for key.
@@ -265,7 +270,7 @@ func (c *Context) Err() error {
 // ancestor. If c has ended before it, the cause is c.Err, and c hides the
 // ancestor.
 func (c *Context) Value(key any) any {
-	if key == AncestorKey {
+	if key == AncestorKey && c.over.Load() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.itself {
@@ -281,7 +286,7 @@ func (c *Context) Value(key any) any {
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
+	if c.over.Load() {
 		go f() // package context holds a lock that f needs
 		return func() bool { return false }
 	}
