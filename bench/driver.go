@@ -38,6 +38,7 @@ const noisy = 0.05
 type report struct {
 	scenario scenario
 	scale    float64
+	pinned   bool
 	rounds   rounds
 	missing  map[string]string // why contenders have no outcome, by name
 }
@@ -45,7 +46,7 @@ type report struct {
 // measure runs a scenario. In each round, the baseline runs twice and every
 // other contender once, in random order.
 func (d *driver) measure(ctx context.Context, s scenario, who []contender) (report, error) {
-	r := report{scenario: s, scale: d.scale, rounds: make(rounds), missing: make(map[string]string)}
+	r := report{scenario: s, scale: d.scale, pinned: d.pinned, rounds: make(rounds), missing: make(map[string]string)}
 	runs := map[string]contender{handtuned.name: handtuned, again: handtuned}
 	for _, c := range who {
 		if !c.takesPart(s) {

@@ -37,6 +37,9 @@ func (r report) markdown() string {
 	if r.scale != 1 {
 		fmt.Fprintf(&b, ", at a scale of %v", r.scale)
 	}
+	if r.pinned {
+		b.WriteString(", pinned")
+	}
 	b.WriteString(".\n\n" + r.ratios())
 	if r.scenario.memory {
 		b.WriteString("\n" + r.inUseText() + "\n")
