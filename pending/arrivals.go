@@ -108,10 +108,10 @@ func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*r
 			a.changed.Signal()
 		}
 	}
+	h.home.Store(nil) // from here on the result can be read without a.mu
 	if h.done != nil {
 		close(h.done)
 	}
-	h.home.Store(nil) // from here on the result can be read without a.mu, and h is done
 	for l := range told.all {
 		if l.notify() {
 			decided = append(decided, l.race)

@@ -329,6 +329,9 @@ func (h *Pending) arrivals() *Arrivals {
 // wait claims h and waits until it is done.
 func (h *Pending) wait() {
 	if h.claimed.Load() && h.home.Load() == nil {
+		if h.done != nil {
+			<-h.done // finish may be about to close it
+		}
 		return
 	}
 	a := h.arrivals()
