@@ -46,7 +46,7 @@ func checkByHand(hc *http.Client, urls []string) (map[string]int, error) {
 	return statuses, nil
 }
 
-// checkAbreast is the same in a block.
+// checkAbreast does the same in a block.
 func checkAbreast(c *client.Client, urls []string) (map[string]int, error) {
 	statuses := make(map[string]int)
 	err := c.Parallel(context.Background(), func(p *parallel.Parallel) error {

@@ -199,7 +199,7 @@ func (h *halfBody) Read(b []byte) (int, error) {
 
 func (h *halfBody) Close() error { return nil }
 
-// abandonedHandler is the server with the same responses.
+// abandonedHandler responds to each path as still does.
 func abandonedHandler(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/never":

@@ -138,8 +138,7 @@ func TestContext_endsAsWithTimeout(t *testing.T) {
 	}
 }
 
-// The contexts of a block share a timer. Each ends at its own time, whatever
-// the others do.
+// The contexts of a block share a timer. None ends at the time of another.
 func TestBlock_eachAtItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(1, 2))
