@@ -28,14 +28,23 @@ const (
 
 var phaseNames = [phases]string{"queued", "pause", "held", "DNS", "dial", "TLS", "send", "wait", "body"}
 
-// A mark is the beginning of a phase, measured from when the request was made.
-type mark struct {
-	at    time.Duration
-	phase phase
-}
+// A mark is the beginning of a phase. Its lowest bits are the phase, and the
+// others the time since the request was made, in nanoseconds. A struct would
+// have twice its size.
+type mark int64
+
+const phaseBits = 4
+
+func markOf(at time.Duration, p phase) mark { return mark(at)<<phaseBits | mark(p) }
+
+func (m mark) at() time.Duration { return time.Duration(m >> phaseBits) }
+func (m mark) phase() phase      { return phase(m & (1<<phaseBits - 1)) }
 
 // An entry is what is known about one request. Its texts contain nothing that
 // must not be shown.
+//
+// A Recorder allocates an entry for each request, so it is small. A field that
+// few requests need is in the extra.
 type entry struct {
 	made   time.Time
 	took   time.Duration // until now, while it is in flight
@@ -44,23 +53,52 @@ type entry struct {
 	header []field
 	length int64 // of the request body; -1 if unknown
 	marks  []mark
-	failure
-
-	attempts []entry       // those before the last; their times begin with the attempt
-	since    time.Duration // when the last attempt began: when the one before it ended
+	*extra // never nil; see own
 
 	status   int // 0 without a response
 	proto    string
 	answered []field // the header of the response
-	landed   string  // the URL that redirects led to, if any
-	unpacked bool    // the transport decompressed the body
 	bytes    int64   // of the response body, after decompression
 
-	hops          int // the number of connections that the request got
-	reused        bool
-	local, remote net.Addr // addresses of the last of them
+	local, remote net.Addr // addresses of the last connection that the request got
+	hops          int32    // the number of its connections
+	end           end
+	reused        bool // the last connection
+	unpacked      bool // the transport decompressed the body
+}
+
+// An extra is the part of an entry that few requests have.
+type extra struct {
+	failure        // zero unless end says that the request failed
+	landed  string // the URL that redirects led to, if any
+
+	attempts []entry       // those before the last; their times begin with the attempt
+	since    time.Duration // when the last attempt began: when the one before it ended
 
 	sent, came kept // the beginnings of the two bodies
+}
+
+// noExtra is the extra of all entries that have none. Nothing is written to it.
+var noExtra = new(extra)
+
+// own returns the extra of e to write to, which it allocates if need be.
+func (e *entry) own() *extra {
+	if e.extra == noExtra {
+		e.extra = new(extra)
+	}
+	return e.extra
+}
+
+// copy returns a copy of e that changes of e do not affect.
+func (e *entry) copy() entry {
+	c := *e
+	c.marks = slices.Clone(e.marks)
+	if e.extra != noExtra {
+		x := *e.extra
+		x.attempts = slices.Clone(x.attempts)
+		c.extra = &x
+	}
+	return c
 }
 
 // maxAttempts is how many attempts before the last are kept.
@@ -68,13 +106,13 @@ const maxAttempts = 20
 
 // last returns the last attempt as an entry of its own.
 func (e *entry) last() entry {
-	last := *e
-	last.attempts, last.since = nil, 0
+	last := e.copy()
+	last.own().attempts, last.own().since = nil, 0
 	last.made, last.took = e.made.Add(e.since), e.took-e.since
 	last.marks = nil
 	for _, m := range e.marks {
-		if m.at >= e.since {
-			last.marks = append(last.marks, mark{m.at - e.since, m.phase})
+		if m.at() >= e.since {
+			last.marks = append(last.marks, markOf(m.at()-e.since, m.phase()))
 		}
 	}
 	return last
@@ -118,10 +156,10 @@ func (e *entry) spans() (spans []span) {
 	for i, m := range e.marks {
 		to := e.took
 		if i+1 < len(e.marks) {
-			to = min(to, e.marks[i+1].at)
+			to = min(to, e.marks[i+1].at())
 		}
-		if to > m.at {
-			spans = append(spans, span{m.phase, m.at, to})
+		if to > m.at() {
+			spans = append(spans, span{m.phase(), m.at(), to})
 		}
 	}
 	return spans

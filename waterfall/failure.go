@@ -11,9 +11,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A failure says how a request ended. If there was a response, only end is set.
+// A failure says why a request has no response.
 type failure struct {
-	end     end
 	kind    string // the kind of failure, in a few words
 	err     string // the text of the error
 	notSent bool
@@ -24,8 +23,8 @@ const otherKind = "failed"
 
 // failure describes err, the error of a request, and returns the response that
 // err contains, if any. It calls methods of err, which may be a user's code.
-func (rec *Recorder) failure(err error) (f failure, resp *http.Response) {
-	f.end, f.kind = endOf(err)
+func (rec *Recorder) failure(err error) (how end, f failure, resp *http.Response) {
+	how, f.kind = endOf(err)
 	f.notSent = errors.Is(err, pending.ErrNotSent)
 	var tooLarge *pending.BodyTooLargeError
 	if errors.As(err, &tooLarge) {
@@ -35,7 +34,7 @@ func (rec *Recorder) failure(err error) (f failure, resp *http.Response) {
 		err = wrapped.Err
 	}
 	f.err = rec.bounded(fail.Text(err.Error()))
-	return f, resp
+	return how, f, resp
 }
 
 // endOf returns how a request that failed with err ended, and the words for it.

@@ -14,16 +14,17 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// A record is the entry of a request that is still being written. It is a
-// [conns.Watcher] and an [attempts.Watcher], which are called on any goroutine.
+// A record is the entry of a request that is still being written. It is the
+// context that Observe returns. As a [conns.Watcher] and an [attempts.Watcher],
+// it is called on any goroutine.
 type record struct {
+	conns.Watched
 	rec    *Recorder
-	ctx    recorded           // what Observe returns
 	region func(ended string) // ends the region of runtime/trace; nil without one
 
 	mu        sync.Mutex // guards the fields below
 	entry     entry
-	room      [8]mark // for the marks of entry; most requests have no more
+	room      [6]mark // for the marks of entry: a request on a kept connection has no more
 	wanted    bool    // the transport has wanted a connection
 	connected bool    // and got one since it last wanted one
 	ended     bool    // what happens now belongs to a dial for another request
@@ -32,38 +33,33 @@ type record struct {
 // recordKey is the key of a record in the context of its request.
 type recordKey struct{ rec *Recorder }
 
-// A recorded is the context of a request that is recorded.
-type recorded struct {
-	conns.Watched
-	record *record
-}
-
-func (c *recorded) Value(key any) any {
+func (s *record) Value(key any) any {
 	switch key {
-	case recordKey{c.record.rec}, attempts.Key{}:
-		return c.record
+	case recordKey{s.rec}, attempts.Key{}:
+		return s
 	}
-	return c.Watched.Value(key)
+	return s.Watched.Value(key)
 }
 
 // Ended notes an attempt that is followed by another one: see
 // [attempts.Watcher].
 func (s *record) Ended(a attempts.Attempt) {
-	how, resp := s.outcome(a.Response, a.Err)
+	how, why, resp := s.outcome(a.Response, a.Err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := &s.entry
-	s.endLocked(a.Sent, a.Done, a.Received, how, resp)
-	at := e.took
-	if len(e.attempts) < maxAttempts {
-		e.attempts = append(e.attempts, e.last())
+	s.endLocked(a.Sent, a.Done, a.Received, how, why, resp)
+	x, at := e.own(), e.took
+	if len(x.attempts) < maxAttempts {
+		x.attempts = append(x.attempts, e.last())
 	}
-	e.since, e.took, e.bytes, e.failure = at, 0, 0, failure{}
-	e.status, e.proto, e.answered, e.landed, e.unpacked = 0, "", nil, "", false
+	x.since, x.failure, x.landed = at, failure{}, ""
+	e.took, e.bytes, e.end = 0, 0, inFlight
+	e.status, e.proto, e.answered, e.unpacked = 0, "", nil, false
 	e.hops, e.reused, e.local, e.remote = 0, false, nil, nil
 	s.wanted, s.connected = false, false
 	if len(e.marks) < maxMarks {
-		e.marks = append(e.marks, mark{at, pausing})
+		e.marks = append(e.marks, markOf(at, pausing))
 	}
 }
 
@@ -80,8 +76,8 @@ const maxMarks = 200
 // beginLocked begins a phase.
 func (s *record) beginLocked(p phase) {
 	marks := s.entry.marks
-	if len(marks) < maxMarks && marks[len(marks)-1].phase != p {
-		s.entry.marks = append(marks, mark{time.Since(s.entry.made), p})
+	if len(marks) < maxMarks && marks[len(marks)-1].phase() != p {
+		s.entry.marks = append(marks, markOf(time.Since(s.entry.made), p))
 	}
 }
 
@@ -145,7 +141,7 @@ func (s *record) GotConn(info httptrace.GotConnInfo) {
 func (s *record) WroteRequest(httptrace.WroteRequestInfo) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.entry.marks[len(s.entry.marks)-1].phase == sending { // the response may have begun already
+	if s.entry.marks[len(s.entry.marks)-1].phase() == sending { // the response may have begun already
 		s.beginLocked(waiting)
 	}
 }
@@ -159,10 +155,10 @@ func (s *record) GotFirstResponseByte() {
 
 // end notes how the request ended.
 func (s *record) end(o pending.Outcome) {
-	how, resp := s.outcome(o.Response, o.Err)
+	how, why, resp := s.outcome(o.Response, o.Err)
 	s.mu.Lock()
 	s.ended = true
-	s.endLocked(o.Sent, o.Done, o.Bytes, how, resp)
+	s.endLocked(o.Sent, o.Done, o.Bytes, how, why, resp)
 	if s.region == nil {
 		s.mu.Unlock()
 		return
@@ -174,20 +170,23 @@ func (s *record) end(o pending.Outcome) {
 
 // outcome returns how an attempt ended, and its response, which a failed one
 // may have as well. It is called without the lock: it calls methods of err.
-func (s *record) outcome(resp *http.Response, err error) (failure, *http.Response) {
+func (s *record) outcome(resp *http.Response, err error) (end, failure, *http.Response) {
 	if err != nil {
 		return s.rec.failure(err)
 	}
-	return failure{end: done}, resp
+	return done, failure{}, resp
 }
 
 // endLocked notes how an attempt ended, and, if it is the first, when it got
 // its slot. sent is zero if it got none.
-func (s *record) endLocked(sent, done time.Time, bytes int64, how failure, resp *http.Response) {
+func (s *record) endLocked(sent, done time.Time, bytes int64, how end, why failure, resp *http.Response) {
 	e := &s.entry
-	e.took, e.bytes, e.failure = done.Sub(e.made), bytes, how
+	e.took, e.bytes, e.end = done.Sub(e.made), bytes, how
+	if why != (failure{}) {
+		e.own().failure = why
+	}
 	if !sent.IsZero() && len(e.attempts) == 0 {
-		e.marks = slices.Insert(e.marks, 1, mark{max(0, sent.Sub(e.made)), s.unseenLocked(resp)})
+		e.marks = slices.Insert(e.marks, 1, markOf(max(0, sent.Sub(e.made)), s.unseenLocked(resp)))
 	}
 	s.answeredLocked(resp)
 }
@@ -212,7 +211,7 @@ func (s *record) answeredLocked(resp *http.Response) {
 	e.answered = s.rec.header(resp.Header)
 	e.unpacked = resp.Uncompressed
 	if r := resp.Request; r != nil && r.Response != nil {
-		e.landed = s.rec.address(r.URL)
+		e.own().landed = s.rec.address(r.URL)
 	}
 }
 
@@ -220,9 +219,7 @@ func (s *record) answeredLocked(resp *http.Response) {
 func (s *record) now() entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.entry
-	e.marks = slices.Clone(e.marks)
-	e.attempts = slices.Clone(e.attempts)
+	e := s.entry.copy()
 	if !s.ended {
 		e.took = time.Since(e.made)
 	}

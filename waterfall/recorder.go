@@ -59,9 +59,10 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 		url:    rec.address(r.URL),
 		header: rec.header(r.Header),
 		length: r.ContentLength,
+		extra:  noExtra,
 	}}
-	s.ctx.record, s.ctx.Watcher, s.ctx.Context = s, s, r.Context()
-	s.entry.marks = append(s.room[:0], mark{0, queued})
+	s.Watcher, s.Context = s, r.Context()
+	s.entry.marks = append(s.room[:0], markOf(0, queued))
 	if s.entry.method == "" {
 		s.entry.method = http.MethodGet
 	}
@@ -69,7 +70,7 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 	if trace.IsEnabled() {
 		s.region = rec.region(r.Context(), s.entry.method+" "+s.entry.url)
 	}
-	return &s.ctx, s.end
+	return s, s.end
 }
 
 // keep adds s, whose request is being made, to the records that are kept.

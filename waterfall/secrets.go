@@ -25,11 +25,12 @@ var credentials = []string{"Authorization", "Proxy-Authorization", "Cookie", "Se
 // header returns the part of h that is kept: no credentials, and at most
 // maxHeader bytes.
 func (rec *Recorder) header(h http.Header) []field {
-	var few [12]field // on the stack: most headers have no more
-	kept := few[:0]
+	if len(h) == 0 {
+		return nil
+	}
+	kept := make([]field, 0, len(h)) // most names have one value
 	for name, values := range h {
-		is := func(other string) bool { return strings.EqualFold(name, other) }
-		secret := slices.ContainsFunc(credentials, is) || slices.ContainsFunc(rec.Redact, is)
+		secret := named(name, credentials) || named(name, rec.Redact)
 		for _, value := range values {
 			f := field{name, hidden}
 			if !secret {
@@ -42,11 +43,21 @@ func (rec *Recorder) header(h http.Header) []field {
 	room := maxHeader
 	for i, f := range kept {
 		if room -= len(f.Name) + len(f.Value); room < 0 {
-			kept = kept[:i]
-			break
+			return slices.Clone(kept[:i]) // without the rest of the array
 		}
 	}
-	return slices.Clone(kept)
+	return kept
+}
+
+// named reports whether one of names is name, in any case. Names of headers are
+// ASCII.
+func named(name string, names []string) bool {
+	for _, n := range names {
+		if len(n) == len(name) && strings.EqualFold(n, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // address returns the part of a URL that is kept.

@@ -108,7 +108,7 @@ func (p *picture) bar(e *entry, cells int) string {
 	case e.broken():
 		bar[last] = broken
 	case bar[last] == ' ': // the request took no time at all
-		bar[last] = glyphs[e.marks[len(e.marks)-1].phase]
+		bar[last] = glyphs[e.marks[len(e.marks)-1].phase()]
 	}
 	return string(bar)
 }

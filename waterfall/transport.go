@@ -39,16 +39,21 @@ func (c *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 		return c.next.RoundTrip(req)
 	}
 	header := c.rec.header(req.Header)
+	var x *extra // of the entry; nil if no bodies are kept
 	s.mu.Lock()
-	s.entry.header, s.entry.sent, s.entry.came = header, kept{}, kept{}
+	s.entry.header = header
+	if c.rec.Bodies > 0 {
+		x = s.entry.own()
+		x.sent, x.came = kept{}, kept{}
+	}
 	s.mu.Unlock()
 
 	out := req
-	if c.rec.Bodies > 0 && req.Body != nil && req.Body != http.NoBody {
+	if x != nil && req.Body != nil && req.Body != http.NoBody {
 		// A shallow copy: a body may fill the map of the Trailer while it is
 		// read.
 		out = req.WithContext(req.Context())
-		out.Body = &tee{req.Body, s, &s.entry.sent}
+		out.Body = &tee{req.Body, s, &x.sent}
 		if open := req.GetBody; open != nil {
 			out.GetBody = func() (io.ReadCloser, error) {
 				body, err := open()
@@ -56,9 +61,9 @@ func (c *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 					return nil, err
 				}
 				s.mu.Lock()
-				s.entry.sent = kept{} // it is sent again
+				x.sent = kept{} // it is sent again
 				s.mu.Unlock()
-				return &tee{body, s, &s.entry.sent}, nil
+				return &tee{body, s, &x.sent}, nil
 			}
 		}
 	}
@@ -69,8 +74,8 @@ func (c *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	s.answeredLocked(resp)
 	s.mu.Unlock()
-	if c.rec.Bodies > 0 && resp.Body != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		resp.Body = &tee{resp.Body, s, &s.entry.came}
+	if x != nil && resp.Body != nil && resp.StatusCode != http.StatusSwitchingProtocols {
+		resp.Body = &tee{resp.Body, s, &x.came}
 	}
 	return resp, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http/httptrace"
-	"sync"
 	"sync/atomic"
 
 	"github.com/abreast-go/abreast/internal/lifetime"
@@ -36,9 +35,8 @@ type Watched struct {
 	context.Context
 	Watcher Watcher
 
-	once   sync.Once
-	hooked context.Context // Context with the hooks of Watcher; set by once
-	shared atomic.Bool     // somebody has looked up the hooks
+	hooked atomic.Pointer[context.Context] // Context with the hooks of Watcher; nil until withHooks
+	shared atomic.Bool                     // somebody has looked up the hooks
 }
 
 // watchedKey is the key of a Watched.
@@ -70,9 +68,9 @@ func (w *Watched) Value(k any) any {
 
 // withHooks returns w.Context with the hooks of the Watcher.
 func (w *Watched) withHooks() context.Context {
-	w.once.Do(func() {
+	if w.hooked.Load() == nil {
 		to := w.Watcher
-		w.hooked = httptrace.WithClientTrace(w.Context, &httptrace.ClientTrace{
+		hooked := httptrace.WithClientTrace(w.Context, &httptrace.ClientTrace{
 			GetConn:              to.GetConn,
 			DNSStart:             to.DNSStart,
 			DNSDone:              to.DNSDone,
@@ -84,8 +82,9 @@ func (w *Watched) withHooks() context.Context {
 			WroteRequest:         to.WroteRequest,
 			GotFirstResponseByte: to.GotFirstResponseByte,
 		})
-	})
-	return w.hooked
+		w.hooked.CompareAndSwap(nil, &hooked) // otherwise another goroutine came first
+	}
+	return *w.hooked.Load()
 }
 
 // traceKey is the key under which httptrace keeps the hooks in a context.

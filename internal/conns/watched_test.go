@@ -124,3 +124,18 @@ type roundTripper struct{}
 func (roundTripper) RoundTrip(*http.Request) (*http.Response, error) {
 	return nil, http.ErrNotSupported
 }
+
+// Whoever looks up the hooks gets the same ones, on any goroutine.
+func TestWatched_oneSetOfHooks(t *testing.T) {
+	ctx := &Watched{Context: t.Context(), Watcher: make(counter)}
+	found := make(chan *httptrace.ClientTrace)
+	for range 10 {
+		go func() { found <- httptrace.ContextClientTrace(ctx) }()
+	}
+	first := <-found
+	for range 9 {
+		if got := <-found; got != first || got == nil {
+			t.Errorf("ContextClientTrace() = %p, want %p", got, first)
+		}
+	}
+}
