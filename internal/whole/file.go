@@ -105,7 +105,7 @@ func createPart(name string, perm fs.FileMode) (*os.File, error) {
 	}
 	for tries := 0; ; tries++ {
 		part := fmt.Sprintf("%s%s.%016x.part", folder, base, rand.Uint64())
-		f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+		f, err := create(part, perm)
 		if errors.Is(err, fs.ErrExist) && tries < 100 {
 			continue
 		}
@@ -134,7 +134,7 @@ func (f *File) Keep(ended func() error) error {
 	if err := ended(); err != nil {
 		return err
 	}
-	if err := os.Rename(f.part.Name(), f.name); err != nil {
+	if err := rename(f.part.Name(), f.name); err != nil {
 		return err
 	}
 	f.done = true

@@ -112,3 +112,27 @@ func TestFile_notWanted(t *testing.T) {
 		t.Errorf("%q, %v are left, want nothing", left, err)
 	}
 }
+
+// The errors of the system are those of package os.
+func TestFile_systemErrors(t *testing.T) {
+	folder := t.TempDir()
+	taken, gone := filepath.Join(folder, "taken"), filepath.Join(folder, "gone", "f")
+	if err := os.WriteFile(taken, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{taken: fs.ErrExist, gone: fs.ErrNotExist} {
+		f, err := create(name, 0o666)
+		var path *fs.PathError
+		if !errors.As(err, &path) || path.Path != name || !errors.Is(err, want) {
+			t.Errorf("create(%q) = %v, %v; want a *fs.PathError that matches %v", name, f, err, want)
+		}
+	}
+	var link *os.LinkError
+	err := rename(taken, gone)
+	if !errors.As(err, &link) || link.Old != taken || link.New != gone || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("rename() = %v, want an *os.LinkError that matches fs.ErrNotExist", err)
+	}
+	if err := rename(taken, folder); err == nil {
+		t.Error("rename() to the name of a folder = nil, want an error")
+	}
+}
