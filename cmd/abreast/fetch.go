@@ -159,6 +159,9 @@ func (f *fetcher) isRepeatable(l *lines.Request) bool {
 // isLasting reports whether err is of a kind that another attempt would not
 // change: a host that does not exist, or a certificate that is not trusted.
 func isLasting(err error) bool {
+	if err == nil { // of almost all attempts
+		return false
+	}
 	var name *net.DNSError
 	var cert *tls.CertificateVerificationError
 	return errors.As(err, &name) && name.IsNotFound || errors.As(err, &cert) || errors.Is(err, http.ErrSchemeMismatch)
@@ -197,7 +200,9 @@ func (it *fetch) result(h *pending.Pending) *lines.Result {
 	o := it.outcome
 	o.Attempts -= it.starved
 	r := it.Result(o, it.began)
-	r.Error = it.fetcher.hinted(r.Error, o.Err)
+	if o.Err != nil {
+		r.Error = it.fetcher.hinted(r.Error, o.Err)
+	}
 	if r.Status == 0 {
 		r.Status = it.status
 	}
@@ -216,8 +221,7 @@ func (it *fetch) result(h *pending.Pending) *lines.Result {
 		}
 	}
 	body, err := h.Bytes()
-	var status *pending.StatusError
-	if errors.As(err, &status) {
+	if status, ok := err.(*pending.StatusError); ok {
 		body = status.Bytes()
 		r.Error = lines.Reason(withoutURL(status))
 	}
