@@ -64,7 +64,7 @@ func TestCluster_serverStops(t *testing.T) {
 	site := startSite(t, nil)
 	release := site.hold(300)
 	servers, nats := startCluster(t)
-	p := start(t, "-nats", nats, "-replicas", "3", "-workers", "2", "-limit", "20", "-batch", "100", "-ack-wait", "5s", "-")
+	p := start(t, "-nats", nats, "-replicas", "3", "-workers", "2", "-limit", "20", "-batch", "50", "-ack-wait", "5s", "-")
 	io.WriteString(p.stdin, site.list(urls))
 	p.stdin.Close()
 	first := p.result(t)
@@ -80,7 +80,7 @@ func TestCluster_serverStops(t *testing.T) {
 	release()
 	byNumber(t, urls, append(p.end(t, 0), first))
 	p.says(t, "lost           0", "twice          0")
-	if n := site.again(t, urls); n > 2*100 {
-		t.Errorf("%d URLs were fetched twice, want no more than the batches of two workers", n)
+	if n := site.again(t, urls); n > 2*2*50 {
+		t.Errorf("%d URLs were fetched twice, want no more than two batches of two workers", n)
 	}
 }

@@ -12,34 +12,34 @@ import (
 	"testing"
 )
 
-// kill -9 in the middle of a batch: some URLs are done, four are on their way,
-// and the others wait. The next worker fetches what is not done.
+// kill -9 in the middle of two batches: some URLs are done, four are on their
+// way, and the others wait. The next worker fetches what is not done.
 func TestWorker_killed(t *testing.T) {
 	t.Parallel()
-	const urls, done, limit, batch = 40, 5, 4, 20
+	const urls, done, limit, taken = 40, 5, 4, 2 * 10
 	site := startSite(t, nil)
 	site.hold(done)
 	e := startEngineProcess(t)
 	e.feed(t, site.list(urls), "-ack-wait", "2s")
-	w := e.work(t, "-limit", "4", "-batch", "20")
+	w := e.work(t, "-limit", "4", "-batch", "10")
 	asked(t, site, done+limit)
-	inQueue(t, e.job(t), urls-done, batch-done)
+	inQueue(t, e.job(t), urls-done, taken-done)
 	w.kill()
 	site.pass()
 	e.work(t)
 	c := e.collect(t)
 	byNumber(t, urls, c.end(t, 0))
 	c.says(t, "lost           0", "twice          0")
-	if n := site.again(t, urls); n < limit || n > batch {
-		t.Errorf("%d URLs were fetched twice, want the %d that were on their way, and no more than the batch of %d", n, limit, batch)
+	if n := site.again(t, urls); n != limit {
+		t.Errorf("%d URLs were fetched twice, want the %d that were on their way", n, limit)
 	}
 }
 
-// kill -9 of the engine, while a feed feeds it, a worker is in the middle of a
-// batch and a collector reads along. All of them go on when it is there again.
+// kill -9 of the engine, while a feed feeds it, a worker is in the middle of two
+// batches and a collector reads along. All of them go on when it is there again.
 func TestEngine_killedAndRestarted(t *testing.T) {
 	t.Parallel()
-	const urls, half, done, limit, batch = 300, 150, 20, 10, 50
+	const urls, half, done, limit, taken = 300, 150, 20, 10, 2 * 25
 	site := startSite(t, nil)
 	release := site.hold(done)
 	lines := strings.SplitAfter(site.list(urls), "\n")
@@ -48,11 +48,11 @@ func TestEngine_killedAndRestarted(t *testing.T) {
 	io.WriteString(feed.stdin, strings.Join(lines[:half], ""))
 	j := e.job(t)
 	inQueue(t, j, half, 0)
-	w := e.work(t, "-limit", "10", "-batch", "50")
+	w := e.work(t, "-limit", "10", "-batch", "25")
 	c := e.collect(t)
 	first := c.result(t)
 	asked(t, site, done+limit)
-	inQueue(t, j, half-done, batch-done)
+	inQueue(t, j, half-done, taken-done)
 	e.kill()
 	io.WriteString(feed.stdin, strings.Join(lines[half:], ""))
 	feed.stdin.Close()
@@ -62,8 +62,8 @@ func TestEngine_killedAndRestarted(t *testing.T) {
 	feed.end(t, 0)
 	byNumber(t, urls, append(c.end(t, 0), first))
 	c.says(t, "lost           0", "twice          0")
-	if n := site.again(t, urls); n > batch {
-		t.Errorf("%d URLs were fetched twice, want no more than the batch of %d", n, batch)
+	if n := site.again(t, urls); n > taken {
+		t.Errorf("%d URLs were fetched twice, want no more than the %d that were taken", n, taken)
 	}
 	w.Process.Signal(syscall.SIGTERM)
 	w.end(t, 0)

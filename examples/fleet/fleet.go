@@ -1,102 +1,129 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"sync"
-	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // fleet runs all parts: a feed and a collector in this process, worker
 // processes, an engine if there is no -nats, and the demo's upstream if there
 // is no list.
-func fleet(ctx context.Context, o options) (err error) {
+func fleet(ctx context.Context, o options) error {
 	if o.nats == "" {
-		var stop func()
-		if o.nats, stop, err = startEngine("127.0.0.1:0", o); err != nil {
+		return withEngine(loopback, o.store, func(url string) error {
+			o.nats = url
+			return fleet(ctx, o)
+		})
+	}
+	if o.file == "" {
+		d, err := startDemo(o)
+		if err != nil {
 			return err
 		}
-		defer stop()
+		defer d.count()
+		o.list = d.list()
 	}
-	var list io.Reader
-	var demo *demo
-	if o.file != "" {
-		list, err = openList(o.file)
-	} else if demo, err = startDemo(o); err == nil {
-		defer demo.Close()
-		list = demo.list()
-	}
-	if err != nil {
-		return err
-	}
-
-	j, err := openFeed(ctx, o)
+	j, err := open(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer j.conn.Close()
 	running, end := context.WithCancelCause(ctx)
-	wait, err := startWorkers(running, o, end)
-	defer wait()
-	defer end(nil)
-	if err != nil {
-		return err
-	}
-	go func() {
-		if err := j.feed(running, list); err != nil {
-			end(err)
-		}
-	}()
-	c := newCollector(os.Stdout)
-	err = c.collect(running, o)
-	if ctx.Err() == nil && running.Err() != nil {
-		err = context.Cause(running)
-	}
-	if demo != nil {
-		demo.count()
-		if got := c.failures.Load(); err == nil && got != demo.failures {
-			err = fmt.Errorf("%d failures, and %d were planted", got, demo.failures)
-		}
-	}
-	return err
-}
-
-// startWorkers starts worker processes, which stop when ctx is done. wait waits
-// until they have ended. If all of them end before, startWorkers calls fail.
-func startWorkers(ctx context.Context, o options, fail func(error)) (wait func(), err error) {
-	var left atomic.Int64
-	var all sync.WaitGroup
-	self, err := os.Executable()
-	if err != nil {
-		return all.Wait, err
-	}
-	left.Store(int64(o.workers))
+	var workers sync.WaitGroup
 	for range o.workers {
-		cmd := exec.CommandContext(ctx, self, o.workerArgs()...)
-		cmd.Stderr = os.Stderr
-		stdin, err := cmd.StdinPipe()
-		if err != nil {
-			return all.Wait, err
-		}
-		cmd.Cancel = stdin.Close // which also happens if this process dies
-		if err := cmd.Start(); err != nil {
-			return all.Wait, fmt.Errorf("starting a worker: %w", err)
-		}
-		fmt.Fprintln(os.Stderr, "worker         process", cmd.Process.Pid)
-		all.Go(func() {
-			err := cmd.Wait()
-			if ctx.Err() != nil {
-				return
-			}
-			complain("worker process %d has ended (%v); after -ack-wait, others get its URLs", cmd.Process.Pid, err)
-			if left.Add(-1) == 0 {
-				fail(errors.New("no worker is left"))
+		workers.Go(func() {
+			if err := runWorker(running, o); running.Err() == nil {
+				complain("a worker process has ended (%v); after -ack-wait, others get its URLs", err)
 			}
 		})
 	}
-	return all.Wait, nil
+	defer workers.Wait()
+	defer end(nil)
+	go func() {
+		workers.Wait()
+		end(errors.New("no worker is left"))
+	}()
+	go func() { // it may wait for input until this process ends
+		if err := j.feed(running, o.list); err != nil {
+			end(err)
+		}
+	}()
+	if err := j.collect(running); running.Err() == nil {
+		return err
+	}
+	return context.Cause(running)
 }
+
+// runWorker runs a worker process. It stops when ctx is done.
+func runWorker(ctx context.Context, o options) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, self, o.workerArgs()...)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	cmd.Cancel = stdin.Close // which also happens if this process dies
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, "worker         process", cmd.Process.Pid)
+	return cmd.Wait()
+}
+
+// serve runs -role serve.
+func serve(ctx context.Context, o options) error {
+	return withEngine(o.listen, o.store, func(url string) error {
+		fmt.Println(url)
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// withEngine runs a NATS server with JetStream in this process while fn runs. It
+// keeps the queue in a folder, or in a temporary one.
+func withEngine(address netip.AddrPort, folder string, fn func(url string) error) (err error) {
+	if folder == "" {
+		if folder, err = os.MkdirTemp("", "fleet-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(folder)
+	}
+	s, err := server.NewServer(&server.Options{
+		Host: address.Addr().String(), Port: cmp.Or(int(address.Port()), server.RANDOM_PORT),
+		JetStream: true, StoreDir: folder, NoSigs: true,
+	})
+	if err != nil {
+		return err
+	}
+	s.SetLogger(engineLog{}, false, false)
+	s.Start()
+	defer s.WaitForShutdown()
+	defer s.Shutdown()
+	if !s.ReadyForConnections(10 * time.Second) {
+		return fmt.Errorf("the engine did not start on %s with the folder %s", address, folder)
+	}
+	return fn(s.ClientURL())
+}
+
+// An engineLog prints the errors and warnings of an engine.
+type engineLog struct{}
+
+func (engineLog) Fatalf(f string, v ...any) { complain("engine: "+f, v...) }
+func (engineLog) Errorf(f string, v ...any) { complain("engine: "+f, v...) }
+func (engineLog) Warnf(f string, v ...any)  { complain("engine: "+f, v...) }
+func (engineLog) Noticef(string, ...any)    {}
+func (engineLog) Debugf(string, ...any)     {}
+func (engineLog) Tracef(string, ...any)     {}

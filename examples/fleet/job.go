@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,7 +22,7 @@ import (
 //     list: the number of its line, a space and the line. The message is
 //     removed when a worker acknowledges it.
 //   - NAME-results has the result of URL n under the subject NAME.result.n, and
-//     the number of URLs under NAME.total.
+//     the number of URLs under NAME.total, which is empty until it is known.
 type job struct {
 	name          string
 	conn          *nats.Conn
@@ -29,97 +31,117 @@ type job struct {
 	queue         jetstream.Consumer // of urls; all workers share it
 }
 
-const queueName = "workers"
-
 // maxLine is the length of the longest line, in bytes. A NATS message holds
 // 1 MB by default, and the client drops messages if more than 64 MB wait in it,
 // which is a batch of a thousand. Of a longer line only a part is fed; its
 // result is an error.
 const maxLine = 64 << 10
 
-// startup is how long the parts of a fleet wait for an engine at first.
-const startup = 10 * time.Second
-
-// connect connects to a job's engine. It waits for one that is not there yet,
-// but not forever, as the -nats URL may be wrong. If the connection is lost
-// later, it tries to connect again without a limit.
-func connect(ctx context.Context, o options, who string) (*job, error) {
+// open connects to a job's engine. It waits for one that is not there yet, but
+// not forever, as the -nats URL may be wrong. If the connection is lost later,
+// the client tries to connect again without a limit. A feed creates the job
+// unless it exists, and the others wait for that.
+func open(ctx context.Context, o options) (*job, error) {
 	gone := func(_ *nats.Conn, err error) {
 		if err != nil {
-			complain("%s: the engine is gone (%v); waiting for it", who, err)
+			complain("the engine is gone (%v); waiting for it", err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, startup)
+	conn, err := nats.Connect(o.nats, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.ReconnectWait(250*time.Millisecond), nats.DisconnectErrHandler(gone))
+	if err != nil {
+		return nil, errors.New("invalid -nats URL (details omitted: they may contain a password)")
+	}
+	connected, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	var conn *nats.Conn
-	for {
-		var err error
-		conn, err = nats.Connect(o.nats, nats.Name("fleet "+who), nats.MaxReconnects(-1),
-			nats.ReconnectWait(250*time.Millisecond), nats.DisconnectErrHandler(gone))
-		if err == nil {
-			break
-		}
-		if errors.As(err, new(*url.Error)) {
-			return nil, errors.New("invalid -nats URL (details omitted: they may contain a password)")
-		}
-		if errors.Is(err, nats.ErrAuthorization) || !pause(ctx, 200*time.Millisecond) {
-			return nil, fmt.Errorf("connecting to the -nats URL: %w", err)
-		}
+	if conn.FlushWithContext(connected) != nil {
+		return nil, fmt.Errorf("connecting to the -nats URL: %w", cmp.Or(conn.LastError(), nats.ErrNoServers))
 	}
-	js, err := jetstream.New(conn, jetstream.WithPublishAsyncTimeout(5*time.Second))
-	return &job{name: o.job, conn: conn, js: js}, err
+	j := &job{name: o.job, conn: conn}
+	j.js, err = jetstream.New(conn)
+	switch {
+	case err != nil:
+	case o.feeds():
+		err = j.create(ctx, o)
+	default:
+		err = retry(ctx, "waiting for the job "+j.name, j.find)
+	}
+	if err != nil {
+		conn.Close()
+	}
+	return j, err
 }
 
-// create creates the streams of a job unless they exist. Only a feed calls it.
-func (j *job) create(ctx context.Context, o options) (err error) {
-	j.urls, err = j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+// create creates a job unless it exists. The number of URLs becomes unknown,
+// even if it was known.
+func (j *job) create(ctx context.Context, o options) error {
+	_, urls := j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:      j.name + "-urls",
 		Subjects:  []string{j.name + ".url"},
 		Retention: jetstream.WorkQueuePolicy,
 		Replicas:  o.replicas,
 	})
-	if err == nil {
-		j.results, err = j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-			Name:              j.name + "-results",
-			Subjects:          []string{j.name + ".result.*", j.name + ".total"},
-			MaxMsgsPerSubject: 1, // a new total replaces the old; store prevents a second result
-			Duplicates:        o.ackWait,
-			Replicas:          o.replicas,
-		})
+	_, results := j.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:              j.name + "-results",
+		Subjects:          []string{j.name + ".result.*", j.name + ".total"},
+		MaxMsgsPerSubject: 1, // a new total replaces the old; store prevents a second result
+		Duplicates:        o.ackWait,
+		Replicas:          o.replicas,
+	})
+	// No MaxDeliver: the engine would leave a URL that exceeds it in the
+	// queue, without a result, forever. The workers count instead.
+	_, queue := j.js.CreateOrUpdateConsumer(ctx, j.name+"-urls", jetstream.ConsumerConfig{
+		Durable:       "workers",
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       o.ackWait,
+		MaxAckPending: -1,
+	})
+	_, total := j.js.Publish(ctx, j.name+".total", nil)
+	return cmp.Or(urls, results, queue, total, j.find(ctx))
+}
+
+func (j *job) find(ctx context.Context) (err error) {
+	if j.urls, err = j.js.Stream(ctx, j.name+"-urls"); err != nil {
+		return err
 	}
-	if err == nil {
-		// No MaxDeliver: the engine would leave a URL that exceeds it in the
-		// queue, without a result, forever. The workers count instead.
-		j.queue, err = j.urls.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-			Durable:       queueName,
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       o.ackWait,
-			MaxAckPending: -1,
-		})
+	if j.results, err = j.js.Stream(ctx, j.name+"-results"); err != nil {
+		return err
 	}
+	j.queue, err = j.urls.Consumer(ctx, "workers")
 	return err
 }
 
-// find waits until a feed has created the job.
-func (j *job) find(ctx context.Context) (err error) {
-	for {
-		if j.results, err = j.js.Stream(ctx, j.name+"-results"); err == nil {
-			j.urls, err = j.js.Stream(ctx, j.name+"-urls")
+// retry calls f until it returns nil or errOtherList, or ctx is done. Each call
+// has two seconds, as the engine's answer may be lost. If what is not empty,
+// retry prints the first error.
+func retry(ctx context.Context, what string, f func(context.Context) error) error {
+	for ; ; what = "" {
+		try, cancel := context.WithTimeout(ctx, 2*time.Second)
+		err := f(try)
+		cancel()
+		if err == nil || errors.Is(err, errOtherList) || ctx.Err() != nil {
+			return err
 		}
-		if err == nil {
-			j.queue, err = j.urls.Consumer(ctx, queueName)
-		}
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case !errors.Is(err, jetstream.ErrStreamNotFound) && !errors.Is(err, jetstream.ErrConsumerNotFound) &&
-			!errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("looking for the job %s: %w", j.name, err)
+		if what != "" {
+			complain("%s: %v; trying again", what, err)
 		}
 		pause(ctx, 200*time.Millisecond)
 	}
+}
+
+// pause waits for d or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// request returns the request of a message of the queue.
+func request(message []byte) *lines.Request {
+	number, line, _ := strings.Cut(string(message), " ")
+	n, _ := strconv.Atoi(number)
+	return lines.Parse(n, line, maxLine)
 }
 
 // A result is the result of one line. All of its texts are bounded by maxLine,
@@ -130,7 +152,14 @@ type result struct {
 	Worker string `json:"worker"`
 }
 
-func (j *job) resultSubject(n uint64) string { return fmt.Sprintf("%s.result.%d", j.name, n) }
+// result returns the result of URL n that is stored.
+func (j *job) result(ctx context.Context, n uint64) (r result, err error) {
+	m, err := j.results.GetLastMsgForSubject(ctx, fmt.Sprintf("%s.result.%d", j.name, n))
+	if err == nil {
+		err = json.Unmarshal(m.Data, &r)
+	}
+	return r, err
+}
 
 // store stores a result unless its URL has one, and tries until ctx is done. If
 // there is a result, store keeps that and returns nil.
@@ -144,25 +173,14 @@ func (j *job) store(ctx context.Context, n uint64, r result) error {
 	if err != nil {
 		return err
 	}
-	subject := j.resultSubject(n)
-	for {
-		try, cancel := context.WithTimeout(ctx, 2*time.Second)
-		_, err := j.js.Publish(try, subject, data,
-			jetstream.WithMsgID(subject), jetstream.WithExpectLastSequencePerSubject(0))
-		if outOfSequence(err) { // there is one, or another worker is storing one and may fail
-			_, err = j.results.GetLastMsgForSubject(try, subject)
+	subject := fmt.Sprintf("%s.result.%d", j.name, n)
+	return retry(ctx, "", func(ctx context.Context) error {
+		_, err := j.js.Publish(ctx, subject, data, jetstream.WithMsgID(subject), jetstream.WithExpectLastSequencePerSubject(0))
+		if err != nil { // there is one, or another worker is storing one and may fail
+			if _, missing := j.result(ctx, n); missing == nil {
+				return nil
+			}
 		}
-		cancel()
-		if err == nil || !pause(ctx, 200*time.Millisecond) {
-			return err
-		}
-	}
-}
-
-// outOfSequence reports whether the engine refused a message because of its
-// condition.
-func outOfSequence(err error) bool {
-	var refused *jetstream.APIError
-	return errors.As(err, &refused) && (refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
-		refused.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+		return err
+	})
 }

@@ -176,14 +176,11 @@ func (e *engine) job(t *testing.T) *job { return jobAt(t, e.url) }
 // jobAt is the job of an engine, for the test to look at.
 func jobAt(t *testing.T, url string) *job {
 	t.Helper()
-	j, err := connect(t.Context(), options{nats: url, job: "fleet"}, "test")
+	j, err := open(t.Context(), options{nats: url, job: "fleet", role: "collect"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(j.conn.Close)
-	if err := j.find(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return j
 }
 
@@ -448,7 +445,7 @@ func TestQueue_slowURLStaysWithWorker(t *testing.T) {
 	e := startEngineProcess(t)
 	e.feed(t, site.list(2), "-ack-wait", "1s")
 	release := site.hold(0)
-	e.work(t, "-batch", "1")
+	e.work(t, "-limit", "1", "-batch", "1")
 	asked(t, site, 1) // for /1
 	site.pass()
 	j := e.job(t)
@@ -457,7 +454,7 @@ func TestQueue_slowURLStaysWithWorker(t *testing.T) {
 			t.Fatalf("the next in the queue is %v, %v", m, err)
 		}
 	}
-	e.work(t, "-batch", "1")
+	e.work(t, "-limit", "1", "-batch", "1")
 	asked(t, site, 1) // for /2
 	release()
 	byNumber(t, 2, e.collect(t).end(t, 0))
@@ -495,14 +492,26 @@ func TestFeed_once(t *testing.T) {
 // jobWithin is a job whose engine runs in the test.
 func jobWithin(t testing.TB, o options) *job {
 	t.Helper()
-	var stop func()
-	var err error
-	o.job, o.replicas, o.store = "fleet", 1, t.TempDir()
-	if o.nats, stop, err = startEngine("127.0.0.1:0", o); err != nil {
+	started, stop, stopped := make(chan string), make(chan struct{}), make(chan error)
+	folder := t.TempDir()
+	go func() {
+		stopped <- withEngine(loopback, folder, func(url string) error {
+			started <- url
+			<-stop
+			return nil
+		})
+	}()
+	select {
+	case o.nats = <-started:
+	case err := <-stopped:
 		t.Fatal(err)
 	}
-	t.Cleanup(stop)
-	j, err := openFeed(t.Context(), o)
+	t.Cleanup(func() {
+		close(stop)
+		<-stopped
+	})
+	o.job, o.replicas = "fleet", 1
+	j, err := open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -544,13 +553,13 @@ func TestFeed_noTotalMeanwhile(t *testing.T) {
 	if m, err := j.results.GetLastMsgForSubject(t.Context(), "fleet.total"); err != nil || string(m.Data) != "2" {
 		t.Errorf("the total is %v, %v; want 2", m, err)
 	}
-	again, err := openFeed(t.Context(), options{nats: j.conn.ConnectedUrl(), job: "fleet", replicas: 1, ackWait: o.ackWait})
+	again, err := open(t.Context(), options{nats: j.conn.ConnectedUrl(), job: "fleet", replicas: 1, ackWait: o.ackWait})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer again.conn.Close()
-	if m, err := j.results.GetLastMsgForSubject(t.Context(), "fleet.total"); !errors.Is(err, jetstream.ErrMsgNotFound) {
-		t.Errorf("the total is %v, %v; want none", m, err)
+	if m, err := j.results.GetLastMsgForSubject(t.Context(), "fleet.total"); err != nil || len(m.Data) > 0 {
+		t.Errorf("the total is %v, %v; want an empty one", m, err)
 	}
 }
 
@@ -569,7 +578,7 @@ func TestResult_lateSecondRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return !ack.Duplicate && ack.Sequence > 2
+		return !ack.Duplicate && ack.Sequence > 3 // after the empty total, the result and the first probe
 	}, func() string { return "the engine never forgets an id" })
 	if err := j.store(t.Context(), 1, result{Worker: "second"}); err != nil {
 		t.Errorf("storing a second result: %v, want none: the URL has one", err)
@@ -578,7 +587,7 @@ func TestResult_lateSecondRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(m.Data), `"first"`) || m.Sequence != 1 {
+	if !strings.Contains(string(m.Data), `"first"`) || m.Sequence != 2 {
 		t.Errorf("the result is number %d, %s; want the first", m.Sequence, m.Data)
 	}
 	if got := m.Header.Get(jetstream.MsgIDHeader); got != "fleet.result.1" {
