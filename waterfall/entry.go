@@ -44,27 +44,30 @@ func (m mark) phase() phase      { return phase(m & (1<<phaseBits - 1)) }
 // must not be shown.
 //
 // A Recorder allocates an entry for each request, so it is small. A field that
-// few requests need is in the extra.
+// few requests need is in the extra. The fields that a hook needs are together:
+// when it is called, none of them may be in the cache of the processor.
 type entry struct {
-	made   time.Time
-	took   time.Duration // until now, while it is in flight
+	made  time.Time
+	marks []mark
+	room  [6]mark // for marks: a request on a kept connection has no more
+
+	hops          int32 // the number of connections that the request got
+	reused        bool  // the last of them
+	end           end
+	unpacked      bool     // the transport decompressed the body
+	local, remote net.Addr // addresses of the last connection
+
+	took     time.Duration // until now, while it is in flight
+	bytes    int64         // of the response body, after decompression
+	status   int           // 0 without a response
+	proto    string
+	answered []field // the header of the response
+	*extra           // never nil; see own
+
 	method string
 	url    string
 	header []field
 	length int64 // of the request body; -1 if unknown
-	marks  []mark
-	*extra // never nil; see own
-
-	status   int // 0 without a response
-	proto    string
-	answered []field // the header of the response
-	bytes    int64   // of the response body, after decompression
-
-	local, remote net.Addr // addresses of the last connection that the request got
-	hops          int32    // the number of its connections
-	end           end
-	reused        bool // the last connection
-	unpacked      bool // the transport decompressed the body
 }
 
 // An extra is the part of an entry that few requests have.

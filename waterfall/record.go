@@ -23,11 +23,10 @@ type record struct {
 	region func(ended string) // ends the region of runtime/trace; nil without one
 
 	mu        sync.Mutex // guards the fields below
+	wanted    bool       // the transport has wanted a connection
+	connected bool       // and got one since it last wanted one
+	ended     bool       // what happens now belongs to a dial for another request
 	entry     entry
-	room      [6]mark // for the marks of entry: a request on a kept connection has no more
-	wanted    bool    // the transport has wanted a connection
-	connected bool    // and got one since it last wanted one
-	ended     bool    // what happens now belongs to a dial for another request
 }
 
 // recordKey is the key of a record in the context of its request.

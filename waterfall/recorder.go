@@ -62,7 +62,7 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 		extra:  noExtra,
 	}}
 	s.Watcher, s.Context = s, r.Context()
-	s.entry.marks = append(s.room[:0], markOf(0, queued))
+	s.entry.marks = append(s.entry.room[:0], markOf(0, queued))
 	if s.entry.method == "" {
 		s.entry.method = http.MethodGet
 	}

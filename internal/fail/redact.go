@@ -29,6 +29,9 @@ const (
 // with a password. In https://user:8/secret@h it hides "8/secret".
 func URL(u *url.URL) string {
 	text := u.Redacted()
+	if harmless(text) {
+		return text
+	}
 	if strings.Contains(u.Host, "@") { // url.Parse returns no such URL
 		return BadURL(text)
 	}
@@ -119,8 +122,7 @@ func redact(text string, foreign bool) string {
 	if !foreign {
 		text = hideUnparsed(text)
 	}
-	// ContainsAny would make a set of characters for each header.
-	if strings.IndexByte(text, '@') < 0 && strings.IndexByte(text, '%') < 0 {
+	if harmless(text) {
 		return text
 	}
 	text = hide(text, foreign)
@@ -143,6 +145,12 @@ func redact(text string, foreign bool) string {
 		b.WriteString(text[start : start+n])
 		text = text[start+n:]
 	}
+}
+
+// harmless reports whether text has no "@", also no escaped one, and so no
+// password. ContainsAny would make a set of characters for each text.
+func harmless(text string) bool {
+	return strings.IndexByte(text, '@') < 0 && strings.IndexByte(text, '%') < 0
 }
 
 // hide returns text without the part between the first suspect ":" and the last
