@@ -96,6 +96,7 @@ func (e *entry) own() *extra {
 func (e *entry) copy() entry {
 	c := *e
 	c.marks = slices.Clone(e.marks)
+	c.header, c.answered = slices.Clone(e.header), slices.Clone(e.answered)
 	if e.extra != noExtra {
 		x := *e.extra
 		x.attempts = slices.Clone(x.attempts)

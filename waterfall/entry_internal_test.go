@@ -24,11 +24,14 @@ func TestMark(t *testing.T) {
 	}
 }
 
-// A larger record costs the next size class of the allocator for each request,
-// and beyond 512 bytes more than that.
+// A Recorder allocates a record for each request, and a row for each that it
+// keeps. Larger ones cost the next size class of the allocator.
 func TestRecord_size(t *testing.T) {
-	if size := unsafe.Sizeof(record{}); size > 352 {
-		t.Errorf("a record has %d bytes, want 352 at most", size)
+	if size := unsafe.Sizeof(record{}); size > 80 {
+		t.Errorf("a record has %d bytes, want 80 at most", size)
+	}
+	if size := unsafe.Sizeof(row{}); size > 304 {
+		t.Errorf("a row has %d bytes, want 304 at most", size)
 	}
 }
 

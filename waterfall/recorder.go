@@ -1,6 +1,7 @@
 package waterfall
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"runtime/trace"
@@ -38,7 +39,7 @@ type Recorder struct {
 	Bodies int
 
 	mu     sync.Mutex // guards the fields below
-	kept   []*record  // a ring, once it has Max
+	kept   []*row     // a ring, once it has Max
 	oldest int        // the index of the oldest in kept
 	tasks  tasks
 }
@@ -54,26 +55,24 @@ const defaultMax = 1000
 // If you have an observer of your own, call Observe from it and add your values
 // to the context that Observe returns.
 func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Outcome)) {
-	s := &record{rec: rec, entry: entry{
-		method: r.Method,
-		url:    rec.address(r.URL),
-		header: rec.header(r.Header),
-		length: r.ContentLength,
-		extra:  noExtra,
-	}}
+	s := &record{rec: rec}
 	s.Watcher, s.Context = s, r.Context()
-	s.entry.marks = append(s.entry.room[:0], markOf(0, queued))
-	if s.entry.method == "" {
-		s.entry.method = http.MethodGet
-	}
 	rec.keep(s)
+	e := &s.row.entry
+	e.method, e.url, e.length = cmp.Or(r.Method, http.MethodGet), rec.address(r.URL), r.ContentLength
+	e.header = rec.header(e.header, r.Header)
+	method, url := e.method, e.url
+	s.row.mu.Unlock()
 	if trace.IsEnabled() {
-		s.region = rec.region(r.Context(), s.entry.method+" "+s.entry.url)
+		s.region = rec.region(r.Context(), method+" "+url)
 	}
 	return s, s.end
 }
 
-// keep adds s, whose request is being made, to the records that are kept.
+// keep gives s, whose request is being made, a row in the ring, and locks it for
+// the caller, who fills its entry. If the ring is full, that is the row of the
+// oldest request. If the oldest request is not done, it keeps its row, which
+// leaves the ring.
 func (rec *Recorder) keep(s *record) {
 	most := rec.Max
 	if most <= 0 {
@@ -81,24 +80,45 @@ func (rec *Recorder) keep(s *record) {
 	}
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	s.entry.made = time.Now() // under the lock, so that the times are in order
+	place := rec.oldest
 	if len(rec.kept) < most {
-		rec.kept = append(rec.kept, s)
-		return
+		place = len(rec.kept)
+		rec.kept = append(rec.kept, nil)
+	} else {
+		rec.oldest = (rec.oldest + 1) % most
 	}
-	rec.kept[rec.oldest] = s
-	rec.oldest = (rec.oldest + 1) % most
+	w := rec.kept[place]
+	if w != nil {
+		w.mu.Lock()
+		if !w.ended {
+			w.mu.Unlock()
+			w = nil
+		}
+	}
+	if w == nil {
+		w = new(row)
+		w.mu.Lock()
+		rec.kept[place] = w
+	}
+	w.takeLocked(s, time.Now()) // under the lock, so that the times are in order
 }
 
 // entries returns what is known at this moment, in the order in which the
-// requests were made.
-func (rec *Recorder) entries() []entry {
+// requests were made. A request that is forgotten meanwhile is left out.
+func (rec *Recorder) entries() (entries []entry) {
+	var kept []*record
 	rec.mu.Lock()
-	kept := append(append([]*record(nil), rec.kept[rec.oldest:]...), rec.kept[:rec.oldest]...)
+	for _, w := range rec.kept[rec.oldest:] {
+		kept = append(kept, w.of)
+	}
+	for _, w := range rec.kept[:rec.oldest] {
+		kept = append(kept, w.of)
+	}
 	rec.mu.Unlock()
-	entries := make([]entry, len(kept))
-	for i, s := range kept {
-		entries[i] = s.now()
+	for _, s := range kept {
+		if e, ok := s.now(); ok {
+			entries = append(entries, e)
+		}
 	}
 	return entries
 }

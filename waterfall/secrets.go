@@ -23,12 +23,11 @@ const (
 var credentials = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie"}
 
 // header returns the part of h that is kept: no credentials, and at most
-// maxHeader bytes.
-func (rec *Recorder) header(h http.Header) []field {
-	if len(h) == 0 {
-		return nil
+// maxHeader bytes. It writes over kept, if that is large enough.
+func (rec *Recorder) header(kept []field, h http.Header) []field {
+	if kept = kept[:0]; cap(kept) < len(h) {
+		kept = make([]field, 0, len(h)) // most names have one value
 	}
-	kept := make([]field, 0, len(h)) // most names have one value
 	for name, values := range h {
 		secret := named(name, credentials) || named(name, rec.Redact)
 		for _, value := range values {

@@ -38,32 +38,34 @@ func (c *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return c.next.RoundTrip(req)
 	}
-	header := c.rec.header(req.Header)
+	w := s.lock()
+	if w == nil { // somebody sends a request of its own with the context of one that is done
+		return c.next.RoundTrip(req)
+	}
+	w.entry.header = c.rec.header(w.entry.header, req.Header)
 	var x *extra // of the entry; nil if no bodies are kept
-	s.mu.Lock()
-	s.entry.header = header
 	if c.rec.Bodies > 0 {
-		x = s.entry.own()
+		x = w.entry.own()
 		x.sent, x.came = kept{}, kept{}
 	}
-	s.mu.Unlock()
+	w.mu.Unlock()
 
 	out := req
 	if x != nil && req.Body != nil && req.Body != http.NoBody {
 		// A shallow copy: a body may fill the map of the Trailer while it is
 		// read.
 		out = req.WithContext(req.Context())
-		out.Body = &tee{req.Body, s, &x.sent}
+		out.Body = &tee{req.Body, c.rec, w, &x.sent}
 		if open := req.GetBody; open != nil {
 			out.GetBody = func() (io.ReadCloser, error) {
 				body, err := open()
 				if err != nil {
 					return nil, err
 				}
-				s.mu.Lock()
+				w.mu.Lock()
 				x.sent = kept{} // it is sent again
-				s.mu.Unlock()
-				return &tee{body, s, &x.sent}, nil
+				w.mu.Unlock()
+				return &tee{body, c.rec, w, &x.sent}, nil
 			}
 		}
 	}
@@ -71,11 +73,12 @@ func (c *recording) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || resp == nil {
 		return resp, err
 	}
-	s.mu.Lock()
-	s.answeredLocked(resp)
-	s.mu.Unlock()
+	if w := s.lock(); w != nil {
+		w.answeredLocked(resp)
+		w.mu.Unlock()
+	}
 	if x != nil && resp.Body != nil && resp.StatusCode != http.StatusSwitchingProtocols {
-		resp.Body = &tee{resp.Body, s, &x.came}
+		resp.Body = &tee{resp.Body, c.rec, w, &x.came}
 	}
 	return resp, nil
 }
@@ -89,15 +92,16 @@ type kept struct {
 // A tee is a body whose beginning is kept as it is read.
 type tee struct {
 	io.ReadCloser
-	record *record
-	kept   *kept // guarded by record.mu
+	rec  *Recorder
+	row  *row
+	kept *kept // guarded by row.mu; it is not that of another request, even if the row is
 }
 
 func (t *tee) Read(p []byte) (int, error) {
 	n, err := t.ReadCloser.Read(p)
-	t.record.mu.Lock()
-	defer t.record.mu.Unlock()
-	fits := max(0, min(n, t.record.rec.Bodies-len(t.kept.bytes)))
+	t.row.mu.Lock()
+	defer t.row.mu.Unlock()
+	fits := max(0, min(n, t.rec.Bodies-len(t.kept.bytes)))
 	t.kept.bytes = append(t.kept.bytes, p[:fits]...)
 	t.kept.more += int64(n - fits)
 	return n, err
