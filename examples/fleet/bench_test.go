@@ -10,7 +10,7 @@ import (
 
 // BenchmarkMessage is what a message costs, with the engine in the same
 // process: one by one, as a result is stored that nothing else happens beside,
-// and a thousand in one go, as a list is fed.
+// and a thousand of which the last is answered, as a list is fed.
 func BenchmarkMessage(b *testing.B) {
 	j := jobWithin(b, options{ackWait: time.Minute})
 	var stored, fed uint64
