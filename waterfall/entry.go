@@ -96,7 +96,7 @@ func (e *entry) own() *extra {
 func (e *entry) copy() entry {
 	c := *e
 	c.marks = slices.Clone(e.marks)
-	c.header, c.answered = slices.Clone(e.header), slices.Clone(e.answered)
+	c.header, c.answered = sorted(e.header), sorted(e.answered)
 	if e.extra != noExtra {
 		x := *e.extra
 		x.attempts = slices.Clone(x.attempts)
@@ -146,6 +146,13 @@ const brokenMeans = "failed, timed out, canceled"
 type field struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+func (f field) size() int { return len(f.Name) + len(f.Value) }
+
+// sorted returns a copy of a header, in the order of the names.
+func sorted(header []field) []field {
+	return slices.SortedStableFunc(slices.Values(header), func(a, b field) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // A span is a phase with its beginning and end, since the request was made.

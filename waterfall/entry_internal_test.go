@@ -2,8 +2,10 @@ package waterfall
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
@@ -32,6 +34,23 @@ func TestRecord_size(t *testing.T) {
 	}
 	if size := unsafe.Sizeof(row{}); size > 304 {
 		t.Errorf("a row has %d bytes, want 304 at most", size)
+	}
+}
+
+// Of a header that is too large, the first fields are kept, in the order of the
+// names.
+func TestHeader_cutInOrder(t *testing.T) {
+	large := make(http.Header)
+	var want []field
+	for i := range 100 {
+		f := field{fmt.Sprintf("X-%02d", i), strings.Repeat("v", 1<<10-4)}
+		large[f.Name] = []string{f.Value}
+		if i < maxHeader>>10 {
+			want = append(want, f)
+		}
+	}
+	if diff := cmp.Diff(want, new(Recorder).header(nil, large)); diff != "" {
+		t.Errorf("the part that is kept (-want +got):\n%s", diff)
 	}
 }
 

@@ -22,12 +22,13 @@ const (
 // credentials are the headers that are always redacted.
 var credentials = []string{"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie"}
 
-// header returns the part of h that is kept: no credentials, and at most
-// maxHeader bytes. It writes over kept, if that is large enough.
+// header returns the part of h that is kept, in any order: no credentials, and
+// at most maxHeader bytes. It writes over kept, if that is large enough.
 func (rec *Recorder) header(kept []field, h http.Header) []field {
 	if kept = kept[:0]; cap(kept) < len(h) {
 		kept = make([]field, 0, len(h)) // most names have one value
 	}
+	room := maxHeader
 	for name, values := range h {
 		secret := named(name, credentials) || named(name, rec.Redact)
 		for _, value := range values {
@@ -36,16 +37,15 @@ func (rec *Recorder) header(kept []field, h http.Header) []field {
 				f.Value = rec.clean(value)
 			}
 			kept = append(kept, f)
+			room -= f.size()
 		}
 	}
-	slices.SortStableFunc(kept, func(a, b field) int { return strings.Compare(a.Name, b.Name) })
-	room := maxHeader
-	for i, f := range kept {
-		if room -= len(f.Name) + len(f.Value); room < 0 {
-			return slices.Clone(kept[:i]) // without the rest of the array
-		}
+	if room >= 0 {
+		return kept
 	}
-	return kept
+	kept, room = sorted(kept), maxHeader
+	n := slices.IndexFunc(kept, func(f field) bool { room -= f.size(); return room < 0 })
+	return slices.Clone(kept[:n]) // without the rest of the array
 }
 
 // named reports whether one of names is name, in any case. Names of headers are
