@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -296,4 +297,32 @@ func TestContext_deadline(t *testing.T) {
 			})
 		})
 	}
+}
+
+// As with net/http, the hooks of httptrace in the context of a request are
+// called: those of its own context, or else those of the block's.
+func TestContext_httptrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		c := client.Client{HTTP: s.Client()}
+		got := make(map[string]int)
+		counts := func(whose string) context.Context {
+			return httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+				GotConn: func(httptrace.GotConnInfo) { got[whose]++ },
+			})
+		}
+		own, err := http.NewRequestWithContext(counts("own"), http.MethodGet, "http://h/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Parallel(counts("block"), func(p *parallel.Parallel) error {
+			p.Get("http://h/").Response()
+			p.Get("http://h/", parallel.Timeout(time.Second)).Response()
+			p.Do(own).Response()
+			return nil
+		})
+		if diff := cmp.Diff(map[string]int{"block": 2, "own": 1}, got); diff != "" {
+			t.Errorf("connections that each trace saw (-want +got):\n%s", diff)
+		}
+	})
 }

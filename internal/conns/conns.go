@@ -129,13 +129,14 @@ var defaultPorts = map[string]string{"http": "80", "https": "443", "socks5": "10
 func New(owner Owner) *Conns { return &Conns{owner: owner} }
 
 // Watch begins to track the connections of the request. c is then the context
-// to send it with. The request has this method, and a URL with this scheme.
-func (c *Conns) Watch(method, scheme string) {
-	ctx := context.Context(&c.Context)
-	if w := c.owner.Watched(); w != nil {
-		c.watcher, ctx = w.Watcher, w.Context
+// to send it with. The request has this method, and a URL with this scheme. The
+// hooks are those of its context, but for those of w, its Watched. w and hooks
+// may be nil.
+func (c *Conns) Watch(method, scheme string, w *Watched, hooks *httptrace.ClientTrace) {
+	if w != nil {
+		c.watcher = w.Watcher
 	}
-	c.setHooks(method, scheme, httptrace.ContextClientTrace(ctx))
+	c.setHooks(method, scheme, hooks)
 }
 
 // SetRequest tells c that req is about to be sent. The context of req is c, or

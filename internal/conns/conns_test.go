@@ -40,7 +40,7 @@ func (c *conn) Close() error { c.closed = true; return nil }
 // begin begins c, which ends with ctx.
 func begin(ctx context.Context, c *Conns, d time.Duration) {
 	block := new(lifetime.Block)
-	block.Watch(ctx)
+	block.Watch(ctx, ctx)
 	c.Begin(block, ctx, d)
 }
 
@@ -52,7 +52,7 @@ func sends(t *testing.T, url string, addrs ...string) (c *Conns, dialed []*conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Watch(req.Method, req.URL.Scheme)
+	c.Watch(req.Method, req.URL.Scheme, nil, nil)
 	req = req.WithContext(c)
 	c.SetRequest(req)
 	for _, addr := range addrs {

@@ -42,7 +42,7 @@ func TestWatch_callsHooksOfContext(t *testing.T) {
 			c := New(request{t})
 			begin(ctx, c, 0)
 			c.Clock = clock
-			c.Watch(method, "http")
+			c.Watch(method, "http", nil, httptrace.ContextClientTrace(ctx))
 			hooks := reflect.ValueOf(httptrace.ContextClientTrace(c)).Elem()
 			for i := range hooks.NumField() {
 				field := hooks.Type().Field(i)

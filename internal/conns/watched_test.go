@@ -65,7 +65,12 @@ func TestWatched_toldOnce(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.Watch(req.Method, req.URL.Scheme)
+				w := WatchedIn(ctx)
+				from := ctx
+				if w != nil {
+					from = w.Context
+				}
+				c.Watch(req.Method, req.URL.Scheme, w, httptrace.ContextClientTrace(from))
 				req = req.WithContext(c)
 				c.SetRequest(req)
 				Hop(req, rt)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync/atomic"
 	"time"
 
@@ -142,7 +143,7 @@ func (x *Exchange) prepare(block context.Context, s *Settings, owner conns.Owner
 	}
 	x.startClock(s)
 	req := x.Ask.ToSend(x.conns)
-	x.conns.Watch(req.Method, req.URL.Scheme)
+	x.watch(block, owner, req)
 	x.conns.SetRequest(req)
 	if err := x.attach(req, &x.conns.Context); err != nil {
 		if last := x.uploads.last; last != nil && x.conns.Err() == nil {
@@ -155,6 +156,18 @@ func (x *Exchange) prepare(block context.Context, s *Settings, owner conns.Owner
 		return nil
 	}
 	return req
+}
+
+// watch begins to track the connections of req.
+func (x *Exchange) watch(block context.Context, owner conns.Owner, req *http.Request) {
+	w, hooks := owner.Watched(), x.Guard.hooks
+	switch {
+	case w != nil:
+		hooks = httptrace.ContextClientTrace(w.Context)
+	case block != x.Guard.ctx: // block is made from it
+		hooks = httptrace.ContextClientTrace(block)
+	}
+	x.conns.Watch(req.Method, req.URL.Scheme, w, hooks)
 }
 
 // conclude sets a from what Send returned. It reads the body of a response. For

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"net/http"
+	"net/http/httptrace"
 	"runtime"
 	"sync"
 	"time"
@@ -42,6 +43,10 @@ import (
 type Guard struct {
 	requests lifetime.Block // the contexts of the block's requests
 
+	// Set by Protect.
+	ctx   context.Context        // of the block
+	hooks *httptrace.ClientTrace // those of ctx, which each request needs; nil without any
+
 	mu sync.Mutex // guards the fields below
 
 	panicked *panics.Recovered       // the first
@@ -56,8 +61,10 @@ func (g *Guard) Protect(ctx context.Context, users bool) context.Context {
 	if users && ctx != context.Background() {
 		ctx = g.Context(ctx)
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	g.requests.Watch(ctx)
+	from := ctx
+	ctx, cancel := context.WithCancelCause(from)
+	g.requests.Watch(ctx, from)
+	g.ctx, g.hooks = ctx, httptrace.ContextClientTrace(from)
 	g.mu.Lock()
 	g.cancel = cancel
 	cause := g.cause

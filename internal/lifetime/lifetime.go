@@ -9,6 +9,7 @@ package lifetime
 
 import (
 	"context"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +17,15 @@ import (
 	"github.com/abreast-go/abreast/internal/fifo"
 )
 
-// A Block ends the contexts of one block's requests. Call Watch before the
-// first Begin.
+// A Block ends the contexts of one block's requests. Call Watch before anything
+// else.
 type Block struct {
+	ctx     context.Context // set by Watch
+	unwatch func() bool     // undoes the AfterFunc of Watch; nil without one
+
 	mu sync.Mutex // guards the fields below
 
-	ctx     context.Context
-	unwatch func() bool // undoes the AfterFunc of ctx; nil until the first Begin
+	start time.Time // of the first request with a timeout; the times below are since then
 
 	// Most requests of a block have the same timeout. Their deadlines come in
 	// the order in which their timeouts start, so a queue and a timer are
@@ -31,31 +34,37 @@ type Block struct {
 	usual fifo.Queue[*Context] // those with the same timeout, in order of their deadlines
 	time  time.Duration        // that timeout
 	timer *time.Timer          // nil until there is a timeout
-	fires time.Time            // when timer fires; zero if it does not run
+	fires time.Duration        // when timer fires; 0 if it does not run
 
 	others fifo.Queue[*Context] // with another timeout, or without one
 }
 
-// Watch sets the context of the block.
-func (b *Block) Watch(ctx context.Context) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// Watch sets the context of the block, which ends when the context from does,
+// or before. When from ends, End is called.
+//
+// Watch does not call AfterFunc of the block's own context. Package context
+// would make a channel and a map for it, which nobody else needs.
+func (b *Block) Watch(ctx, from context.Context) {
 	b.ctx = ctx
+	if from.Done() != nil {
+		b.unwatch = context.AfterFunc(from, b.End)
+	}
 }
 
-// Unwatch ends the watching of the block's context, which the caller is about
-// to end. Otherwise that would start a goroutine.
+// Unwatch undoes Watch, before the caller ends the context of the block. The
+// caller then calls End itself.
 func (b *Block) Unwatch() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if b.unwatch != nil {
 		b.unwatch()
 	}
 }
 
 // End ends the contexts of all requests, and stops the timer. The context of
-// the block has ended.
+// the block has ended, or is about to.
 func (b *Block) End() {
+	if b.ctx.Err() == nil {
+		<-b.ctx.Done() // a request that begins before that is ended below
+	}
 	b.mu.Lock()
 	var all []*Context
 	for _, q := range [...]*fifo.Queue[*Context]{&b.usual, &b.others} {
@@ -65,7 +74,7 @@ func (b *Block) End() {
 	}
 	if b.timer != nil {
 		b.timer.Stop()
-		b.fires = time.Time{}
+		b.fires = 0
 	}
 	b.mu.Unlock()
 	for _, c := range all {
@@ -78,11 +87,11 @@ func (b *Block) End() {
 func (b *Block) expire() {
 	b.mu.Lock()
 	var late []*Context
-	now := time.Now()
-	b.fires = time.Time{}
+	now := time.Since(b.start)
+	b.fires = 0
 	for n := b.usual.First(); n != nil; n = b.usual.First() {
-		if rest := n.Item.deadline.Sub(now); rest > 0 {
-			b.startLocked(rest, n.Item.deadline)
+		if n.Item.ends > now {
+			b.startLocked(n.Item.ends-now, n.Item.ends)
 			break
 		}
 		n.Remove()
@@ -94,8 +103,23 @@ func (b *Block) expire() {
 	}
 }
 
+// afterLocked returns the time that d is after now, as a time since b.start.
+// One reading of the clock that is relative takes half as long as time.Now,
+// which reads two clocks.
+func (b *Block) afterLocked(d time.Duration) time.Duration {
+	if b.start.IsZero() {
+		b.start = time.Now()
+		return d
+	}
+	at := time.Since(b.start) + d
+	if at < d { // overflow
+		return math.MaxInt64
+	}
+	return at
+}
+
 // startLocked lets the timer fire after d, at the time at.
-func (b *Block) startLocked(d time.Duration, at time.Time) {
+func (b *Block) startLocked(d, at time.Duration) {
 	b.fires = at
 	if b.timer == nil {
 		b.timer = time.AfterFunc(d, b.expire)
@@ -116,9 +140,9 @@ type Context struct {
 	done   chan struct{} // closed when it ends
 
 	// Guarded by block.mu.
-	node     fifo.Node[*Context] // in a queue of block, until the Context ends
-	deadline time.Time           // zero for none
-	timer    *time.Timer         // its own; nil if it has no timeout, or the usual one
+	node  fifo.Node[*Context] // in a queue of block, until the Context ends
+	ends  time.Duration       // its deadline, since block.start; 0 for none
+	timer *time.Timer         // its own; nil if it has no timeout, or the usual one
 
 	// How it ended. Both are set under mu, over last.
 	err  error       // read only if over
@@ -142,9 +166,6 @@ func (c *Context) Begin(b *Block, parent context.Context, d time.Duration) {
 	c.parent, c.block, c.node.Item = parent, b, c
 	c.done = make(chan struct{})
 	b.mu.Lock()
-	if b.unwatch == nil {
-		b.unwatch = context.AfterFunc(b.ctx, b.End)
-	}
 	c.addLocked(d)
 	b.mu.Unlock()
 	c.endIfOver(d)
@@ -179,7 +200,7 @@ func (c *Context) addLocked(d time.Duration) {
 		b.others.Push(&c.node)
 		return
 	}
-	c.deadline = time.Now().Add(d)
+	c.ends = b.afterLocked(d)
 	if b.usual.First() == nil {
 		b.time = d
 	}
@@ -189,8 +210,8 @@ func (c *Context) addLocked(d time.Duration) {
 		return
 	}
 	b.usual.Push(&c.node)
-	if b.fires.IsZero() || c.deadline.Before(b.fires) {
-		b.startLocked(d, c.deadline)
+	if b.fires == 0 || c.ends < b.fires {
+		b.startLocked(d, c.ends)
 	}
 }
 
@@ -242,8 +263,11 @@ func (c *Context) Deadline() (time.Time, bool) {
 	deadline, ok := c.parent.Deadline()
 	c.block.mu.Lock()
 	defer c.block.mu.Unlock()
-	if !c.deadline.IsZero() && (!ok || c.deadline.Before(deadline)) {
-		return c.deadline, true
+	if c.ends == 0 {
+		return deadline, ok
+	}
+	if at := c.block.start.Add(c.ends); !ok || at.Before(deadline) {
+		return at, true
 	}
 	return deadline, ok
 }

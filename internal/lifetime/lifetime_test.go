@@ -18,7 +18,7 @@ type key struct{}
 // d is larger than 0.
 func begun(ctx context.Context, d time.Duration) *Context {
 	b := new(Block)
-	b.Watch(ctx)
+	b.Watch(ctx, ctx)
 	c := new(Context)
 	c.Begin(b, ctx, d)
 	return c
@@ -144,7 +144,7 @@ func TestBlock_eachAtItsTime(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(1, 2))
 		ctx, end := context.WithCancel(t.Context())
 		b := new(Block)
-		b.Watch(ctx)
+		b.Watch(ctx, ctx)
 		var wg sync.WaitGroup
 		for range 500 {
 			timeout := []time.Duration{0, 5 * time.Second, 5 * time.Second, 5 * time.Second, 2 * time.Second}[rnd.IntN(5)]
@@ -177,7 +177,7 @@ func TestBlock_eachAtItsTime(t *testing.T) {
 		b.Unwatch()
 		end()
 		b.End()
-		if b.usual.Len() != 0 || b.others.Len() != 0 || !b.fires.IsZero() {
+		if b.usual.Len() != 0 || b.others.Len() != 0 || b.fires != 0 {
 			t.Errorf("a block that has ended keeps %d and %d contexts, and its timer fires at %v", b.usual.Len(), b.others.Len(), b.fires)
 		}
 	})
@@ -186,7 +186,7 @@ func TestBlock_eachAtItsTime(t *testing.T) {
 func TestBlock_shorterTimeoutAfterLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(Block)
-		b.Watch(t.Context())
+		b.Watch(t.Context(), t.Context())
 		start := time.Now()
 		for _, timeout := range []time.Duration{time.Minute, time.Second, time.Hour} {
 			c := new(Context)
@@ -224,7 +224,7 @@ func TestBlock_endsContextsAfterTheirParents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		b := new(Block)
-		b.Watch(ctx)
+		b.Watch(ctx, ctx)
 		parent, endParent := context.WithCancelCause(t.Context()) // in truth, made from ctx
 		c := new(Context)
 		c.Begin(b, parent, 0)
@@ -249,7 +249,7 @@ func TestContext_nanosecondIsOverAtOnce(t *testing.T) {
 func TestContext_beginsAfterBlockEnded(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	b := new(Block)
-	b.Watch(ctx)
+	b.Watch(ctx, ctx)
 	b.Unwatch()
 	end()
 	b.End()
@@ -310,7 +310,7 @@ func (c counting) AfterFunc(f func()) func() bool {
 func TestContext_concurrentUse(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	b := new(Block)
-	b.Watch(ctx)
+	b.Watch(ctx, ctx)
 	var wg sync.WaitGroup
 	for range 100 {
 		c := new(Context)
