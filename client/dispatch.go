@@ -7,14 +7,13 @@ import (
 	"github.com/abreast-go/abreast/internal/hops"
 )
 
-// A dispatcher is a copy of the user's http.Client, with a hopTransport around
-// the user's transport. http.Client follows the redirects. The hopTransport
-// applies this client's rules about what is sent where. A block has one
-// dispatcher.
+// A dispatcher sends the requests of a block. It is a copy of the user's
+// http.Client, with a hopTransport around the user's transport. http.Client
+// follows the redirects. The hopTransport applies this client's rules about what
+// is sent where.
 type dispatcher struct {
-	client http.Client
-	hops   hopTransport // the transport of client
-	plain  bool         // client has no Jar
+	client http.Client // of which following returns a copy
+	hops   hopTransport
 }
 
 // dispatcher returns a dispatcher with the settings of c. base is c.BaseURL.
@@ -25,8 +24,7 @@ func (c *Client) dispatcher(base base) *dispatcher {
 	}
 	hc := &d.client
 	hc.Timeout = 0 // the block applies it: see Config.HTTPTimeout
-	d.plain = hc.Jar == nil
-	d.hops = hopTransport{next: hc.Transport, header: c.Header, auth: c.Auth, base: base}
+	d.hops = hopTransport{next: hc.Transport, header: c.Header, auth: c.Auth, base: base, check: hc.CheckRedirect}
 	if d.hops.next == nil {
 		d.hops.next, d.hops.shared = shared(), true
 	}
@@ -34,13 +32,19 @@ func (c *Client) dispatcher(base base) *dispatcher {
 	if _, ok := d.hops.next.(*http.Transport); !ok && !reflect.ValueOf(d.hops.next).Comparable() {
 		d.hops.id = &d.hops // no key for the gate: it is then one per block
 	}
-	hc.Transport = &d.hops
 	if hc.Jar != nil {
 		d.hops.jar = hc.Jar
 		hc.Jar = storing{hc.Jar}
 	}
-	hc.CheckRedirect = d.hops.checkRedirect(hc.CheckRedirect)
 	return d
+}
+
+// following returns an http.Client that follows redirects. It sends its first
+// hop through first.
+func (d *dispatcher) following(first http.RoundTripper) *http.Client {
+	hc := d.client
+	hc.Transport, hc.CheckRedirect = first, d.hops.checkRedirect
+	return &hc
 }
 
 // Do sends req and follows redirects, as the Do of the http.Client does.
@@ -54,8 +58,8 @@ func (c *Client) dispatcher(base base) *dispatcher {
 // req is sent for a block. Do stays on the stack while net/http sends it, so
 // it has few variables of its own: see worker in package parallel.
 func (d *dispatcher) Do(req *http.Request) (*http.Response, error) {
-	if !d.plain || req.URL.User != nil {
-		return d.client.Do(withTrail(req))
+	if d.hops.jar != nil || req.URL.User != nil {
+		return d.following(&d.hops).Do(withTrail(req))
 	}
 	resp, err := d.hops.RoundTrip(req)
 	if err == nil && resp.StatusCode/100 != 3 && resp.Body != nil {
@@ -75,9 +79,7 @@ func (d *dispatcher) goOn(req *http.Request, resp *http.Response, err error) (*h
 	if resp != nil {
 		resp.Request = req
 	}
-	hc := d.client
-	hc.Transport = &replay{resp: resp, err: err, next: &d.hops}
-	return hc.Do(req)
+	return d.following(&replay{resp: resp, err: err, next: &d.hops}).Do(req)
 }
 
 // A replay is the transport for a request whose first hop Do has sent itself.

@@ -26,6 +26,8 @@ type hopTransport struct {
 	jar    http.CookieJar            // of Client.HTTP, or nil
 	base   base                      // Client.BaseURL
 
+	check func(*http.Request, []*http.Request) error // CheckRedirect of Client.HTTP, or nil
+
 	shared bool // next is the shared transport
 	id     any  // the gate's key for next: next itself, if it is comparable
 }
@@ -110,28 +112,27 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// checkRedirect returns a CheckRedirect for http.Client. For each hop that a
+// checkRedirect is the CheckRedirect of http.Client. For each hop that a
 // redirect leads to, it first gives the hop the credentials that it may have,
-// removes all others, and then calls next, the user's CheckRedirect or nil.
-// What next adds is kept.
-func (h *hopTransport) checkRedirect(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
-	if next == nil {
-		next = tenRedirects
+// removes all others, and then calls the user's CheckRedirect. What that adds
+// is kept.
+func (h *hopTransport) checkRedirect(req *http.Request, via []*http.Request) error {
+	resp, trail := req.Response, trailTo(req)
+	origin.Mend(req.URL)
+	inheritFragment(req)
+	h.settleCredentials(req, via[0])
+	h.cleanReferer(req, via[0])
+	check := h.check
+	if check == nil {
+		check = tenRedirects
 	}
-	return func(req *http.Request, via []*http.Request) error {
-		resp, trail := req.Response, trailTo(req)
+	err := check(req, via)
+	req.Response = resp // check may have replaced all of req, and its context
+	if req.URL != nil {
 		origin.Mend(req.URL)
-		inheritFragment(req)
-		h.settleCredentials(req, via[0])
-		h.cleanReferer(req, via[0])
-		err := next(req, via)
-		req.Response = resp // next may have replaced all of req, and its context
-		if req.URL != nil {
-			origin.Mend(req.URL)
-			trail.left = trail.left || origin.Of(req.URL) != trail.home
-		}
-		return err
+		trail.left = trail.left || origin.Of(req.URL) != trail.home
 	}
+	return err
 }
 
 // tenRedirects returns an error after ten redirects, as net/http does by
