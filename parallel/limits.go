@@ -57,9 +57,9 @@ func (l *Limits) Stats() Stats {
 	return l.stats
 }
 
-// newQueue returns the queue of a block with the context ctx that shares l.
-func (l *Limits) newQueue(ctx context.Context, cfg Config) *queue {
-	q := &queue{limits: l, mu: &l.mu}
+// share opens q for a block with the context ctx that shares l.
+func (l *Limits) share(q *queue, ctx context.Context, cfg Config) {
+	q.limits, q.mu = l, &l.mu
 	var all []*holding // the innermost first
 	for c, _ := ctx.Value(heldKey{l}).(*heldContext); c != nil; c, _ = c.Context.Value(heldKey{l}).(*heldContext) {
 		all = append(all, c.held)
@@ -74,7 +74,6 @@ func (l *Limits) newQueue(ctx context.Context, cfg Config) *queue {
 		}
 	}
 	q.slots = l.group.New(cfg.Limit, cfg.HostLimit, lender)
-	return q
 }
 
 // A holding leads from the contexts of a request to its entry in the queue. A

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
-
-	"github.com/sourcegraph/conc"
+	"runtime"
 
 	"github.com/abreast-go/abreast/internal/exchange"
 	"github.com/abreast-go/abreast/internal/fifo"
@@ -41,8 +40,9 @@ type Parallel struct {
 	ctx      context.Context
 
 	guard   *exchange.Guard
-	handles pending.Arrivals
-	tasks   conc.WaitGroup // what the end of the block waits for; its Go is called under queue.mu before ended is set, or by a task
+	handles *pending.Arrivals
+	left    *pending.Left // what handles.End returned; nobody reads it
+	tasks   tasks
 
 	// Guarded by queue.mu.
 	ended   bool                 // no more tasks are started
@@ -80,19 +80,24 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 	if fn == nil {
 		panic("abreast: Parallel needs a function, and was given nil")
 	}
-	p := newBlock(ctx, nil, cfg.settings(), nil)
-	p.queue = newQueue(p.ctx, cfg)
+	b := new(struct { // one allocation
+		Parallel
+		own queue
+	})
+	p := &b.Parallel
+	p.open(ctx, nil, cfg.settings(), &b.own)
+	b.own.open(p.ctx, cfg)
 	err := p.run(func() error { return fn(p) })
 	p.guard.Raise()
 	return err
 }
 
-// newBlock returns a block with the context ctx. outer is the block that it is
-// opened within, or nil.
-func newBlock(ctx context.Context, outer *Parallel, s settings, q *queue) *Parallel {
-	p := &Parallel{settings: s, queue: q, outer: outer, caller: ctx, guard: new(exchange.Guard)}
+// open opens p, a zero Parallel, as a block with the context ctx. outer is the
+// block that it is opened within, or nil.
+func (p *Parallel) open(ctx context.Context, outer *Parallel, s settings, q *queue) {
+	p.settings, p.queue, p.outer, p.caller = s, q, outer, ctx
+	p.guard, p.handles = new(exchange.Guard), new(pending.Arrivals)
 	p.ctx = p.guard.Protect(ctx, outer == nil)
-	return p
 }
 
 // run calls fn, and ends the block however fn ends.
@@ -111,13 +116,13 @@ func (p *Parallel) leave() {
 	}
 	p.guard.End(ErrEnded)
 	p.abandonWaiting(true)
-	if r := p.tasks.WaitAndRecover(); r != nil {
+	if r := p.tasks.wait(); r != nil {
 		p.guard.Caught(r)
 	}
 	if p.outer == nil {
 		p.queue.stop()
 	}
-	p.handles.End(ErrEnded)
+	p.left = p.handles.End(ErrEnded)
 }
 
 // abandonWaiting removes the block's requests from the queue and fails them. If
@@ -162,16 +167,26 @@ func (p *Parallel) mustBeOpen() {
 // returns their errors as they stop. After the block has ended, Next returns
 // the results that are still unclaimed.
 func (p *Parallel) Next() (*http.Response, error) {
-	h := p.handles.Next()
+	h := p.next()
 	if h == nil {
 		return nil, ErrNonePending
 	}
 	return h.Response()
 }
 
+// next claims and returns the handle whose result Next is to return, or nil.
+func (p *Parallel) next() *pending.Pending {
+	if p.handles == nil { // p is zero
+		return nil
+	}
+	h := p.handles.Next()
+	runtime.KeepAlive(p) // with left
+	return h
+}
+
 // HasPending reports whether any handle is unclaimed, and thus whether Next has
 // a result to return or to wait for. It does not block.
-func (p *Parallel) HasPending() bool { return p.handles.Has() }
+func (p *Parallel) HasPending() bool { return p.handles != nil && p.handles.Has() }
 
 // Arrivals yields the unclaimed handles, each when it is done, in order of
 // completion: the results of Next, with the handle to tell which request is
@@ -183,7 +198,7 @@ func (p *Parallel) HasPending() bool { return p.handles.Has() }
 // loop cancels nothing.
 func (p *Parallel) Arrivals() iter.Seq[*pending.Pending] {
 	return func(yield func(*pending.Pending) bool) {
-		for h := p.handles.Next(); h != nil; h = p.handles.Next() {
+		for h := p.next(); h != nil; h = p.next() {
 			if !yield(h) {
 				return
 			}

@@ -27,15 +27,14 @@ type queue struct {
 	ownSlots slots.Queue[*sending] // used without limits
 }
 
-// newQueue returns the queue of a block with the context ctx.
-func newQueue(ctx context.Context, cfg Config) *queue {
+// open opens q, a zero queue, for a block with the context ctx.
+func (q *queue) open(ctx context.Context, cfg Config) {
 	if cfg.Shared != nil {
-		return cfg.Shared.newQueue(ctx, cfg)
+		cfg.Shared.share(q, ctx, cfg)
+		return
 	}
-	q := new(queue)
 	q.mu, q.slots = &q.ownMu, &q.ownSlots
 	q.slots.Init(cfg.Limit, cfg.HostLimit, cfg.Wait != nil) // Wait may pause a host
-	return q
 }
 
 // hostOf returns the host and port of a URL, as HostLimit counts them.

@@ -92,12 +92,16 @@ func TestHandle_retainsNoOtherRequest(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			var timers []*time.Timer // among so many, the runtime keeps a stopped timer
 			var kept any
 			var other weak.Pointer[pending.Pending]
 			parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
 				h := p.Get("http://h/other")
 				<-h.Done() // it stays unclaimed
 				other = weak.Make(h)
+				for range 1000 {
+					timers = append(timers, time.AfterFunc(time.Hour, func() {}))
+				}
 				kept = test.keep(p)
 				return nil
 			})
@@ -105,6 +109,9 @@ func TestHandle_retainsNoOtherRequest(t *testing.T) {
 				t.Error("another request of the block is kept alive")
 			}
 			runtime.KeepAlive(kept)
+			for _, timer := range timers {
+				timer.Stop()
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package parallel
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
@@ -38,7 +39,7 @@ type sending struct {
 	state  state
 	entry  slots.Entry[*sending] // in the queue
 	listed fifo.Node[*sending]   // in p.waiting, while it has no slot
-	timer  *time.Timer           // until After or a pause is over
+	delay  *delay                // until After or a pause is over
 }
 
 // enqueue puts s in the queue, now or after its delay. An error means that the
@@ -77,13 +78,34 @@ func (s *sending) endedLocked() error {
 // waitLocked lists s as waiting for a slot, and calls add, which adds it to the
 // queue, at once or after a delay. The caller then gives out slots and calls
 // watchBlockLocked.
-func (s *sending) waitLocked(delay time.Duration, add func(*slots.Queue[*sending], *slots.Entry[*sending])) {
+func (s *sending) waitLocked(d time.Duration, add func(*slots.Queue[*sending], *slots.Entry[*sending])) {
 	s.p.waiting.Push(&s.listed)
-	if delay <= 0 {
+	if d <= 0 {
 		add(s.p.queue.slots, &s.entry)
 		return
 	}
-	s.timer = time.AfterFunc(delay, func() {
+	s.delay = after(d, s, add)
+}
+
+// A delay is the time until a request is added to the queue.
+type delay struct {
+	timer *time.Timer
+
+	// nil once the timer is stopped. The runtime may keep a timer for long after
+	// that, and the timer what its function refers to.
+	of atomic.Pointer[sending]
+}
+
+// after returns a delay of d, and then calls add for s, unless s does not wait
+// any more.
+func after(d time.Duration, s *sending, add func(*slots.Queue[*sending], *slots.Entry[*sending])) *delay {
+	wait := new(delay)
+	wait.of.Store(s)
+	wait.timer = time.AfterFunc(d, func() {
+		s := wait.of.Load()
+		if s == nil {
+			return
+		}
 		s.p.queue.mu.Lock()
 		defer s.p.queue.mu.Unlock()
 		if s.listed.Queued() {
@@ -91,6 +113,12 @@ func (s *sending) waitLocked(delay time.Duration, add func(*slots.Queue[*sending
 			s.p.queue.dispatchLocked()
 		}
 	})
+	return wait
+}
+
+func (d *delay) stop() {
+	d.timer.Stop()
+	d.of.Store(nil)
 }
 
 // watchBlockLocked begins to watch the block's context if s has to wait, unless
@@ -107,8 +135,8 @@ func (s *sending) watchBlockLocked() {
 // unqueueLocked takes s, which is no longer listed, out of the queue.
 func (s *sending) unqueueLocked() {
 	s.p.queue.slots.Remove(&s.entry)
-	if s.timer != nil {
-		s.timer.Stop()
+	if s.delay != nil {
+		s.delay.stop()
 	}
 }
 

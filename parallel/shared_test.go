@@ -380,6 +380,35 @@ func TestLimits_blockWithinCallback(t *testing.T) {
 	}
 }
 
+// A block that is opened with the context of a request that is done runs on the
+// slot of the request around it.
+func TestLimits_contextOfDoneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newCrowd(time.Second)
+		plain := client.Client{HTTP: testnet.New(t, s).Client(), Shared: parallel.NewLimits(1, 0)}
+		get := func(c *client.Client, ctx context.Context) (resp *http.Response, err error) {
+			err = c.Parallel(ctx, func(p *parallel.Parallel) error {
+				resp, err = p.Get("http://h/").Response()
+				return err
+			})
+			return resp, err
+		}
+		outer := plain
+		outer.Auth = func(r *http.Request) error {
+			resp, err := get(&plain, r.Context())
+			if err == nil {
+				_, err = get(&plain, context.WithoutCancel(resp.Request.Context()))
+			}
+			return err
+		}
+		start := time.Now()
+		_, err := get(&outer, t.Context())
+		if d := time.Since(start); err != nil || d != 3*time.Second || s.most != 1 {
+			t.Errorf("%v after %v, with %d at a time; want 3s and 1", err, d, s.most)
+		}
+	})
+}
+
 // A request that ran on the slot of another was not counted once that one was
 // done.
 func TestLimits_lentSlotStaysCounted(t *testing.T) {

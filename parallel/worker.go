@@ -32,6 +32,7 @@ type worker struct {
 	catcher panics.Catcher
 	buf     exchange.Buffer
 	start   func() // run, which is allocated once
+	tasks   *tasks // of the block
 }
 
 // A step is what the worker is doing. It is set before each thing that runs
@@ -55,8 +56,8 @@ func (s *sending) workLocked() {
 		w = new(worker)
 		w.start = w.run
 	}
-	w.s = s
-	s.p.tasks.Go(w.start)
+	w.s, w.tasks = s, &s.p.tasks
+	w.tasks.goWorker(w.start)
 }
 
 // longBody is the length of a body after which the worker yields before its
@@ -69,6 +70,7 @@ const longBody = 2 << 20
 // run sends requests until the queue has no more for this block. It is on the
 // stack while net/http sends a request, and has no variables for that reason.
 func (w *worker) run() {
+	defer w.tasks.running.Done()
 	defer w.cutShort()
 	for w.s != nil {
 		w.begin()
@@ -203,7 +205,7 @@ func (w *worker) complete() (next *sending) {
 // complete. Each runs even if the one before it ends the goroutine again.
 func (w *worker) cutShort() {
 	if w.s == nil {
-		w.buf = exchange.Buffer{} // a block keeps it no longer than it sends requests
+		w.buf, w.tasks = exchange.Buffer{}, nil // a block keeps it no longer than it sends requests
 		workers.Put(w)
 		return
 	}

@@ -3,7 +3,6 @@ package pending
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 	"weak"
 
 	"github.com/abreast-go/abreast/internal/ask"
@@ -14,48 +13,35 @@ import (
 // end of the handles of one block. It makes handles, completes them, and keeps
 // those that are done and unclaimed in order of completion.
 //
+// A program may keep a handle for a long time, and the handle keeps its
+// Arrivals. That must not keep the other results of the block alive. So an
+// Arrivals must not be a part of a larger object, and when the block ends, it
+// hands over the results that are left: see End.
+//
 // The zero Arrivals is ready to use. Its methods are safe for use by multiple
 // goroutines.
 type Arrivals struct {
 	mu sync.Mutex // guards the fields below
 
-	unclaimed int               // number of handles that are unclaimed, done or not
-	arrived   arrived           // handles that are done and unclaimed
-	changed   *sync.Cond        // arrived grew, or unclaimed fell to zero; made by the first Next that waits
-	races     fifo.Queue[*race] // races of this block that are not done
-	self      *ref              // shared by all handles; made with the first
-	ended     error             // the error of a Race that is not done when the block ends; nil before
+	unclaimed int                // number of handles that are unclaimed, done or not
+	arrived   arrived            // handles that are done and unclaimed, but for those of left
+	left      weak.Pointer[Left] // what End returned
+	changed   *sync.Cond         // arrived grew, or unclaimed fell to zero; made by the first Next that waits
+	races     fifo.Queue[*race]  // races of this block that are not done
+	ended     error              // the error of a Race that is not done when the block ends; nil before
 }
 
-// A ref leads from a handle that is done to its Arrivals. The pointer is weak,
-// because a program may keep a handle for a long time, which must not keep the
-// other results of the block alive.
-//
-// A handle needs its Arrivals after it is done in two cases. It may be
-// unclaimed: then claiming it must remove it there, as long as the block can
-// still be asked for its Next. And a Race belongs to the block of its first
-// racer, which may be done.
-//
-// Until a handle is done, its field home has the Arrivals. Whoever will
-// complete the handle refers to the Arrivals as well, so home keeps nothing
-// alive that would otherwise be freed.
-type ref struct {
-	at    weak.Pointer[Arrivals]
-	ended atomic.Value // the ended of the Arrivals, once it is set
-}
+// Left has the handles that were done and unclaimed when their block ended. The
+// mutex of their Arrivals guards it.
+type Left struct{ arrived }
 
 // Make returns a new handle, for the request that what describes. The handle
 // owns what. Until it is done, its Cancel calls c, which must lead to a call of
 // Complete. c may be nil.
 func (a *Arrivals) Make(what ask.Ask, c canceler) *Pending {
-	h := &Pending{asked: what, cancel: c}
-	h.home.Store(a)
+	h := &Pending{home: a, asked: what, cancel: c}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.self == nil {
-		a.self = &ref{at: weak.Make(a)}
-	}
-	h.ref = a.self
 	a.unclaimed++
 	return h
 }
@@ -92,7 +78,7 @@ func (a *Arrivals) Complete(h *Pending, with ask.Answer) bool {
 func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*race) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if h.home.Load() == nil {
+	if h.over.Load() {
 		return false, nil
 	}
 	h.resp, h.err, h.notSent = with.Response, with.Err, with.NotSent
@@ -108,7 +94,7 @@ func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*r
 			a.changed.Signal()
 		}
 	}
-	h.home.Store(nil) // from here on the result can be read without a.mu
+	h.over.Store(true) // from here on the result can be read without a.mu
 	if h.done != nil {
 		close(h.done)
 	}
@@ -126,17 +112,27 @@ func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*r
 func (a *Arrivals) Next() *Pending {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.arrived.live == 0 && a.unclaimed > 0 {
+	for {
+		h := a.firstLocked()
+		if h != nil {
+			a.claimLocked(h)
+		}
+		if h != nil || a.unclaimed == 0 {
+			return h
+		}
 		if a.changed == nil {
 			a.changed = sync.NewCond(&a.mu)
 		}
 		a.changed.Wait()
 	}
-	h := a.arrived.first()
-	if h != nil {
-		a.claimLocked(h)
+}
+
+// firstLocked returns the handle that arrived first, or nil if there is none.
+func (a *Arrivals) firstLocked() *Pending {
+	if left := a.left.Value(); left != nil && left.live > 0 {
+		return left.first()
 	}
-	return h
+	return a.arrived.first()
 }
 
 // Has reports whether a handle is unclaimed, done or not.
@@ -149,11 +145,17 @@ func (a *Arrivals) Has() bool {
 // End marks the block as ended. A Race of the block may still be open, because
 // it has racers in other blocks. Such a Race cancels them and completes with
 // err. So does a Race that is made later and has no winner.
-func (a *Arrivals) End(err error) {
+//
+// End returns the handles that are done and unclaimed, or nil if there are
+// none. The caller keeps them for as long as it may call Next: from here on the
+// pointer that the Arrivals has to them is weak.
+func (a *Arrivals) End(err error) (left *Left) {
 	a.mu.Lock()
 	a.ended = err
-	if a.self != nil {
-		a.self.ended.Store(err)
+	if a.arrived.live > 0 {
+		left = &Left{arrived{handles: slices.Clone(a.arrived.handles), start: a.arrived.start, live: a.arrived.live}}
+		a.left = weak.Make(left)
+		a.arrived = arrived{}
 	}
 	var open []*race
 	for n := a.races.Pop(); n != nil; n = a.races.Pop() {
@@ -161,6 +163,7 @@ func (a *Arrivals) End(err error) {
 	}
 	a.mu.Unlock()
 	endRaces(open, err)
+	return left
 }
 
 // claimLocked claims h. The caller holds a.mu.
@@ -169,8 +172,10 @@ func (a *Arrivals) claimLocked(h *Pending) {
 		return
 	}
 	h.claimed.Store(true)
-	if h.home.Load() == nil {
-		a.arrived.remove(h)
+	if h.over.Load() && !a.arrived.remove(h) {
+		if left := a.left.Value(); left != nil {
+			left.remove(h)
+		}
 	}
 	a.unclaimed--
 	if a.unclaimed == 0 && a.changed != nil {
@@ -191,18 +196,25 @@ func (*Arrivals) Claim(h *Pending, n int, tell func(n int)) {
 // would keep them alive (so a fifo.Queue does not fit). All operations take
 // constant time, amortized over the pushes.
 type arrived struct {
-	handles []*Pending // nil where one was removed
-	start   int        // all handles before it were removed
-	live    int        // number of handles that are not nil
+	handles []*Pending  // nil where one was removed
+	start   int         // all handles before it were removed
+	live    int         // number of handles that are not nil
+	few     [4]*Pending // the first array of handles: most blocks have few that wait here
 }
 
 func (l *arrived) push(h *Pending) {
+	if l.handles == nil {
+		l.handles = l.few[:0]
+	}
 	if len(l.handles) == cap(l.handles) && l.live <= len(l.handles)/2 {
 		l.compact()
 	}
 	h.place = len(l.handles)
 	l.handles = append(l.handles, h)
 	l.live++
+	if h.place == len(l.few) { // append has copied few
+		clear(l.few[:])
+	}
 }
 
 // compact moves the handles to the front.
@@ -219,12 +231,17 @@ func (l *arrived) compact() {
 	l.handles, l.start = l.handles[:n], 0
 }
 
-func (l *arrived) remove(h *Pending) {
+// remove removes h, and reports whether it was there.
+func (l *arrived) remove(h *Pending) bool {
+	if h.place >= len(l.handles) || l.handles[h.place] != h {
+		return false
+	}
 	l.handles[h.place] = nil
 	l.live--
 	if l.live == 0 {
 		l.handles, l.start = l.handles[:0], 0
 	}
+	return true
 }
 
 // first returns the oldest handle, or nil if there is none.

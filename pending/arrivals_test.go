@@ -3,10 +3,12 @@ package pending_test
 import (
 	"fmt"
 	"net/http"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -220,4 +222,27 @@ func TestClaim_notifies(t *testing.T) {
 	if diff := cmp.Diff([]int{2, 3, 1, 11}, told); diff != "" {
 		t.Errorf("calls of tell (-want +got):\n%s", diff)
 	}
+}
+
+// Promise 4: a handle keeps no other handle of its block that is claimed.
+func TestArrivals_keepNoClaimedHandle(t *testing.T) {
+	var b block
+	var claimed []weak.Pointer[pending.Pending]
+	kept := b.responded("/kept", 200, "")
+	for range 10 {
+		b.responded("/", 200, "")
+	}
+	for h := b.Next(); h != nil; h = b.Next() {
+		if h != kept {
+			claimed = append(claimed, weak.Make(h))
+		}
+	}
+	runtime.GC()
+	for i, h := range claimed {
+		if h.Value() != nil {
+			t.Errorf("handle %d is kept", i)
+		}
+	}
+	runtime.KeepAlive(&b)
+	runtime.KeepAlive(kept)
 }

@@ -26,7 +26,15 @@ import (
 // with context.Canceled, as in a real block.
 type block struct {
 	pending.Arrivals
+	left     *pending.Left // what End returned
 	canceled []string
+}
+
+// End does what the end of a real block does.
+func (b *block) End(err error) {
+	if left := b.Arrivals.End(err); left != nil {
+		b.left = left
+	}
 }
 
 // Make returns the handle of a request. Cancel of the handle calls cancel. Both

@@ -23,15 +23,16 @@ import (
 // use by multiple goroutines. A nil or zero Pending is done, with an error that
 // says so.
 type Pending struct {
-	// home is the block's Arrivals until the handle is done, and nil from then
-	// on. It becomes nil under home.mu, after the result was written. A
-	// goroutine that loads nil may therefore read the result, and done, without
-	// the lock.
-	home  atomic.Pointer[Arrivals]
-	ref   *ref    // to home; nil for a handle of no block
-	asked ask.Ask // not written to once the handle is made
+	// Not written to once the handle is made.
+	home  *Arrivals // of the block; nil for a handle of no block
+	asked ask.Ask
 
-	// The result. Written before home is nil, never after.
+	// over says that the handle is done. It is set under home.mu, after the
+	// result was written. A goroutine that loads true may therefore read the
+	// result, and done, without the lock.
+	over atomic.Bool
+
+	// The result. Written before over is set, never after.
 	resp    *http.Response // without its body
 	body    []byte
 	err     error
@@ -39,7 +40,7 @@ type Pending struct {
 
 	raced atomic.Bool // a race is among listeners; never false again
 
-	// Guarded by the mu of the block's Arrivals.
+	// Guarded by home.mu.
 	claimed   atomic.Bool   // true may be read without the lock, and is final
 	place     int           // among the arrived, if it is done and unclaimed
 	done      chan struct{} // closed when done; made when first asked for
@@ -103,12 +104,13 @@ var none = failed(errors.New("nil or zero *Pending: handles come from the method
 func failed(err error) *Pending {
 	h := &Pending{err: err}
 	h.claimed.Store(true)
+	h.over.Store(true)
 	return h
 }
 
 // orNone returns h, or none if h is nil or zero.
 func (h *Pending) orNone() *Pending {
-	if h == nil || h.ref == nil && h.err == nil {
+	if h == nil || h.home == nil && h.err == nil {
 		return none
 	}
 	return h
@@ -268,22 +270,21 @@ func (h *Pending) Request() *http.Request {
 // winner, and its losers may still be stopping.
 func (h *Pending) Done() <-chan struct{} {
 	h = h.orNone()
-	home := h.home.Load()
-	if home == nil {
+	if h.over.Load() {
 		if h.done == nil {
 			return closed
 		}
 		return h.done
 	}
-	home.mu.Lock()
-	defer home.mu.Unlock()
+	h.home.mu.Lock()
+	defer h.home.mu.Unlock()
 	return h.doneLocked()
 }
 
 // doneLocked does what Done does. The caller holds home.mu.
 func (h *Pending) doneLocked() <-chan struct{} {
 	if h.done == nil {
-		if h.home.Load() == nil {
+		if h.over.Load() {
 			return closed
 		}
 		h.done = make(chan struct{})
@@ -308,54 +309,39 @@ func (h *Pending) Cancel() {
 
 // canceler returns the canceler of h, or nil if h is done.
 func (h *Pending) canceler() canceler {
-	home := h.home.Load()
-	if home == nil {
+	if h.over.Load() {
 		return nil
 	}
-	home.mu.Lock()
-	defer home.mu.Unlock()
+	h.home.mu.Lock()
+	defer h.home.mu.Unlock()
 	return h.cancel
-}
-
-// arrivals returns the Arrivals that h belongs to. It returns nil if h belongs
-// to none, or if h is done and its Arrivals was garbage collected.
-func (h *Pending) arrivals() *Arrivals {
-	if home := h.home.Load(); home != nil || h.ref == nil {
-		return home
-	}
-	return h.ref.at.Value()
 }
 
 // wait claims h and waits until it is done.
 func (h *Pending) wait() {
-	if h.claimed.Load() && h.home.Load() == nil {
+	if h.claimed.Load() && h.over.Load() {
 		if h.done != nil {
 			<-h.done // finish may be about to close it
 		}
 		return
 	}
-	a := h.arrivals()
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	a.claimLocked(h)
+	h.home.mu.Lock()
+	h.home.claimLocked(h)
 	done := h.doneLocked()
-	a.mu.Unlock()
+	h.home.mu.Unlock()
 	<-done
 }
 
 // listen claims h and adds l to its listeners. If h is done, it notifies l at
 // once, and reports whether l's race is to be completed.
 func (h *Pending) listen(l listener) bool {
-	a := h.arrivals()
-	if a == nil {
+	if h.home == nil {
 		return l.notify()
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.claimLocked(h)
-	if h.home.Load() == nil {
+	h.home.mu.Lock()
+	defer h.home.mu.Unlock()
+	h.home.claimLocked(h)
+	if h.over.Load() {
 		return l.notify()
 	}
 	if l.race != nil {
@@ -367,11 +353,10 @@ func (h *Pending) listen(l listener) bool {
 
 // listening returns the listeners of h, or none if h is done.
 func (h *Pending) listening() listeners {
-	home := h.home.Load()
-	if home == nil {
+	if h.over.Load() {
 		return listeners{}
 	}
-	home.mu.Lock()
-	defer home.mu.Unlock()
+	h.home.mu.Lock()
+	defer h.home.mu.Unlock()
 	return h.listeners // a copy: listeners that are added later are not in it
 }

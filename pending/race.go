@@ -58,16 +58,12 @@ func Race(hs ...*Pending) *Pending {
 	if len(hs) == 0 {
 		return failed(errors.New("Race called with no handles"))
 	}
-	r := &race{racers: make([]*Pending, len(hs)), home: new(Arrivals), open: len(hs), errs: make([]racerError, len(hs))}
+	r := &race{racers: make([]*Pending, len(hs)), open: len(hs), errs: make([]racerError, len(hs))}
 	for i, h := range hs {
 		r.racers[i] = h.orNone()
 	}
-	if ref := r.racers[0].ref; ref != nil {
-		if home := ref.at.Value(); home != nil {
-			r.home = home
-		} else if err, ok := ref.ended.Load().(error); ok { // garbage collected after its end
-			r.home.ended = err
-		}
+	if r.home = r.racers[0].home; r.home == nil {
+		r.home = new(Arrivals)
 	}
 	r.handle = r.home.Make(r.racers[0].asked, r)
 	r.place.Item = r
