@@ -95,7 +95,9 @@ func (c *Conns) trace() *httptrace.ClientTrace {
 
 // keptLocked sets kept, after a change of what it depends on.
 func (c *Conns) keptLocked() {
-	c.kept.Store(c.by != nil && !c.getting && (!c.secure || c.shakes))
+	if kept := c.by != nil && !c.getting && (!c.secure || c.shakes); kept != c.kept.Load() {
+		c.kept.Store(kept)
+	}
 }
 
 // hookTLS adds to h the hooks for TLS handshakes. They are two allocations.

@@ -151,11 +151,11 @@ type Context struct {
 	mu sync.Mutex // guards the fields below
 
 	itself bool // it ended before parent
+	taken  bool // first was set
 
 	// What AfterFunc was called with. Most requests have one context that is
 	// made from theirs, by net/http.
 	first func()             // nil if there was none yet, or after it was stopped
-	taken bool               // first was set
 	more  fifo.Queue[func()] // all others
 }
 
