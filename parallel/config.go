@@ -93,7 +93,7 @@ type settings struct {
 }
 
 // settings returns the settings of c, with Send set. A limit that is off is 0.
-func (c Config) settings() settings {
+func (c *Config) settings() settings {
 	s := settings{
 		Settings: exchange.Settings{
 			Send: c.Send, Wait: c.Wait, Timeout: max(c.Timeout, 0), HTTPTimeout: c.HTTPTimeout,

@@ -78,8 +78,8 @@ func Go[T any](p *Parallel, fn func(*Parallel) (T, error)) *pending.Pending {
 // function calls fn at once, on a goroutine of the block, with a block within
 // this one. It returns a handle for the answer of fn.
 func (p *Parallel) function(fn func(*Parallel) ask.Answer) *pending.Pending {
-	inner := new(Parallel)
-	inner.open(p.ctx, p, p.settings, p.queue)
+	inner := &Parallel{settings: p.settings}
+	inner.open(p.ctx, p, p.queue)
 	h := p.handles.Make(ask.Ask{}, function{inner})
 	p.queue.mu.Lock()
 	ended := p.ended

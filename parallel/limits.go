@@ -58,7 +58,7 @@ func (l *Limits) Stats() Stats {
 }
 
 // share opens q for a block with the context ctx that shares l.
-func (l *Limits) share(q *queue, ctx context.Context, cfg Config) {
+func (l *Limits) share(q *queue, ctx context.Context, cfg *Config) {
 	q.limits, q.mu = l, &l.mu
 	var all []*holding // the innermost first
 	for c, _ := ctx.Value(heldKey{l}).(*heldContext); c != nil; c, _ = c.Context.Value(heldKey{l}).(*heldContext) {

@@ -85,17 +85,18 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 		own queue
 	})
 	p := &b.Parallel
-	p.open(ctx, nil, cfg.settings(), &b.own)
-	b.own.open(p.ctx, cfg)
+	p.settings = cfg.settings()
+	p.open(ctx, nil, &b.own)
+	b.own.open(p.ctx, &cfg)
 	err := p.run(func() error { return fn(p) })
 	p.guard.Raise()
 	return err
 }
 
-// open opens p, a zero Parallel, as a block with the context ctx. outer is the
-// block that it is opened within, or nil.
-func (p *Parallel) open(ctx context.Context, outer *Parallel, s settings, q *queue) {
-	p.settings, p.queue, p.outer, p.caller = s, q, outer, ctx
+// open opens p, which has only its settings, as a block with the context ctx.
+// outer is the block that it is opened within, or nil.
+func (p *Parallel) open(ctx context.Context, outer *Parallel, q *queue) {
+	p.queue, p.outer, p.caller = q, outer, ctx
 	p.guard, p.handles = new(exchange.Guard), new(pending.Arrivals)
 	p.ctx = p.guard.Protect(ctx, outer == nil)
 }

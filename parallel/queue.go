@@ -28,7 +28,7 @@ type queue struct {
 }
 
 // open opens q, a zero queue, for a block with the context ctx.
-func (q *queue) open(ctx context.Context, cfg Config) {
+func (q *queue) open(ctx context.Context, cfg *Config) {
 	if cfg.Shared != nil {
 		cfg.Shared.share(q, ctx, cfg)
 		return
@@ -64,40 +64,37 @@ const (
 // moveLocked changes the state of s, and counts it in its block and in the
 // blocks around it. Nothing else changes a state or the Stats.
 func (s *sending) moveLocked(to state) {
-	var c Stats
-	for _, change := range [...]struct {
-		state state
-		by    int
-	}{{s.state, -1}, {to, +1}} {
-		switch change.state {
-		case queued:
-			c.Queued += change.by
-		case inFlight:
-			c.InFlight += change.by
-		case failed:
-			c.Failed += change.by
-			fallthrough
-		case succeeded:
-			c.Done += change.by
-		}
-	}
+	from := s.state
 	s.state = to
 	if s.held != nil && (to == succeeded || to == failed) {
 		s.held.entry = nil
 	}
 	for p := s.p; p != nil; p = p.outer {
-		p.stats.add(c)
+		p.stats.move(from, to)
 	}
 	if l := s.p.queue.limits; l != nil {
-		l.stats.add(c)
+		l.stats.move(from, to)
 	}
 }
 
-func (s *Stats) add(c Stats) {
-	s.Queued += c.Queued
-	s.InFlight += c.InFlight
-	s.Done += c.Done
-	s.Failed += c.Failed
+// move counts a request whose state changes.
+func (s *Stats) move(from, to state) {
+	s.count(from, -1)
+	s.count(to, +1)
+}
+
+func (s *Stats) count(in state, by int) {
+	switch in {
+	case queued:
+		s.Queued += by
+	case inFlight:
+		s.InFlight += by
+	case failed:
+		s.Failed += by
+		s.Done += by
+	case succeeded:
+		s.Done += by
+	}
 }
 
 // dispatchLocked starts a goroutine for each request that may have a slot.

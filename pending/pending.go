@@ -32,16 +32,16 @@ type Pending struct {
 	// result, and done, without the lock.
 	over atomic.Bool
 
+	raced   atomic.Bool // a race is among listeners; never false again
+	claimed atomic.Bool // set under home.mu; never false again
+
 	// The result. Written before over is set, never after.
+	notSent bool           // err matches ErrNotSent
 	resp    *http.Response // without its body
 	body    []byte
 	err     error
-	notSent bool // err matches ErrNotSent
-
-	raced atomic.Bool // a race is among listeners; never false again
 
 	// Guarded by home.mu.
-	claimed   atomic.Bool   // true may be read without the lock, and is final
 	place     int           // among the arrived, if it is done and unclaimed
 	done      chan struct{} // closed when done; made when first asked for
 	cancel    canceler      // nil once done
@@ -74,23 +74,26 @@ func (l listener) notify() bool {
 // the first costs no allocation.
 type listeners struct {
 	first  listener
-	others []listener
+	others *[]listener // nil for none: a pointer, since each handle has one
 }
 
 func (ls *listeners) add(l listener) {
 	if ls.first.isZero() {
 		ls.first = l
-	} else {
-		ls.others = append(ls.others, l)
+		return
 	}
+	if ls.others == nil {
+		ls.others = new([]listener)
+	}
+	*ls.others = append(*ls.others, l)
 }
 
 // all yields the listeners, in the order in which they were added.
 func (ls *listeners) all(yield func(listener) bool) {
-	if ls.first.isZero() || !yield(ls.first) {
+	if ls.first.isZero() || !yield(ls.first) || ls.others == nil {
 		return
 	}
-	for _, l := range ls.others {
+	for _, l := range *ls.others {
 		if !yield(l) {
 			return
 		}
@@ -358,5 +361,10 @@ func (h *Pending) listening() listeners {
 	}
 	h.home.mu.Lock()
 	defer h.home.mu.Unlock()
-	return h.listeners // a copy: listeners that are added later are not in it
+	ls := h.listeners // a copy: listeners that are added later are not in it
+	if ls.others != nil {
+		others := *ls.others
+		ls.others = &others
+	}
+	return ls
 }

@@ -201,14 +201,14 @@ type key struct{}
 // httptrace.WithClientTrace would allocate a context for the hooks.
 func (c *Conns) Value(k any) any {
 	switch k {
+	case traceKey:
+		return c.trace()
 	case key{}:
 		return c
 	case hops.Key{}:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return c.owner
-	case traceKey:
-		return c.trace()
 	}
 	return c.Context.Value(k)
 }
@@ -217,15 +217,18 @@ func (c *Conns) Value(k any) any {
 // its proxy is known, so that a connection to the proxy counts as one that is
 // wanted for hop.
 func Hop(hop *http.Request, rt http.RoundTripper) {
-	c, ok := hop.Context().Value(key{}).(*Conns)
-	if !ok || hop.URL == nil {
+	c := in(hop.Context())
+	if c == nil || hop.URL == nil {
 		return
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.hop == nil { // the request is done
-		return
+	if c.hop != nil { // the request is not done
+		c.hopLocked(hop, rt)
 	}
+	c.mu.Unlock()
+}
+
+func (c *Conns) hopLocked(hop *http.Request, rt http.RoundTripper) {
 	first := !c.client
 	c.client = true
 	if !first || hop.URL != c.first.URL { // otherwise SetRequest has set it
@@ -238,6 +241,15 @@ func Hop(hop *http.Request, rt http.RoundTripper) {
 	}
 	c.secure = c.secure || c.to.scheme != "http"
 	c.keptLocked()
+}
+
+// in returns the Conns of the request that is sent with ctx, or nil.
+func in(ctx context.Context) *Conns {
+	c, ok := ctx.(*Conns)
+	if !ok {
+		c, _ = ctx.Value(key{}).(*Conns)
+	}
+	return c
 }
 
 // Wanted says that the request that is sent with ctx waits for a connection.
@@ -255,7 +267,7 @@ func Gets(ctx context.Context) {
 // Answered records that a hop of the request with the context ctx was answered
 // with the redirect resp, and therefore was sent.
 func Answered(ctx context.Context, resp *http.Response) {
-	if c, ok := ctx.Value(key{}).(*Conns); ok {
+	if c := in(ctx); c != nil {
 		c.mu.Lock()
 		c.answered = true
 		c.mu.Unlock()
@@ -270,7 +282,7 @@ func Failed(ctx context.Context) { record(ctx, func(c *Conns) { c.broke = true }
 // record calls set, under the lock, with the Conns of the request that is sent
 // with ctx, if it has one.
 func record(ctx context.Context, set func(*Conns)) {
-	if c, ok := ctx.Value(key{}).(*Conns); ok {
+	if c := in(ctx); c != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		set(c)
@@ -289,9 +301,9 @@ func (c *Conns) TransportFailed() bool {
 // Unwatched returns a context that ends as ctx does, without the tracking of a
 // request's connections: for a callback that may send requests of its own.
 func Unwatched(ctx context.Context) context.Context {
-	c, ok := ctx.Value(key{}).(*Conns)
+	c := in(ctx)
 	switch {
-	case !ok:
+	case c == nil:
 		return ctx
 	case ctx == context.Context(c):
 		return &c.Context
@@ -313,19 +325,18 @@ func (c *Conns) getConn(addr string) {
 		c.watcher.GetConn(addr)
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	defer c.keptLocked()
 	c.getting = true
-	switch {
-	case c.to.is(addr):
+	if c.to.is(addr) {
 		c.wanted = true
-	default:
+	} else {
 		c.secure = true // perhaps, with a proxy
 		o := c.openingLocked()
 		if len(o.others) < 4 && !slices.Contains(o.others, addr) {
 			o.others = append(o.others, addr)
 		}
 	}
+	c.keptLocked()
+	c.mu.Unlock()
 }
 
 func (c *Conns) gotConn(info httptrace.GotConnInfo) {
@@ -334,14 +345,21 @@ func (c *Conns) gotConn(info httptrace.GotConnInfo) {
 		c.watcher.GotConn(info)
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.got, c.getting = true, false
 	c.keptLocked()
-	o := c.opening
-	for conn := info.Conn; conn != nil && o != nil; {
+	if c.opening != nil {
+		c.opening.usedLocked(info.Conn)
+	}
+	c.mu.Unlock()
+}
+
+// usedLocked removes used, which is known to be in use, from the connections
+// that were dialed.
+func (o *opening) usedLocked(used net.Conn) {
+	for conn := used; conn != nil; {
 		if i := slices.Index(o.dialed, conn); i >= 0 {
 			o.dialed = slices.Delete(o.dialed, i, i+1)
-			if _, ok := info.Conn.(*tls.Conn); ok {
+			if _, ok := used.(*tls.Conn); ok {
 				o.started--
 				o.finished--
 			}

@@ -164,7 +164,7 @@ func (x *Exchange) watch(block context.Context, owner conns.Owner, req *http.Req
 	switch {
 	case w != nil:
 		hooks = httptrace.ContextClientTrace(w.Context)
-	case block != x.Guard.ctx: // block is made from it
+	case !x.Guard.requests.Is(block): // block is made from it
 		hooks = httptrace.ContextClientTrace(block)
 	}
 	x.conns.Watch(req.Method, req.URL.Scheme, w, hooks)
@@ -256,10 +256,11 @@ func (x *Exchange) begin(block context.Context, s *Settings, a *Answer) error {
 		}
 		ctx.Limit(timeout)
 	}
-	if ranOut(ctx, block) { // a Timeout of a nanosecond
+	ended := x.Ended(ctx)
+	if ended != nil && ranOut(ctx, block) { // a Timeout of a nanosecond
 		return x.outOfTime(s)
 	}
-	return x.Ended(ctx)
+	return ended
 }
 
 // timeout returns the time for the request, and the name of the setting that it

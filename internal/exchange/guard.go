@@ -43,9 +43,9 @@ import (
 type Guard struct {
 	requests lifetime.Block // the contexts of the block's requests
 
-	// Set by Protect.
-	ctx   context.Context        // of the block
-	hooks *httptrace.ClientTrace // those of ctx, which each request needs; nil without any
+	// hooks are those of the block's context, which each request needs. nil
+	// without any. Set by Protect.
+	hooks *httptrace.ClientTrace
 
 	mu sync.Mutex // guards the fields below
 
@@ -64,7 +64,7 @@ func (g *Guard) Protect(ctx context.Context, users bool) context.Context {
 	from := ctx
 	ctx, cancel := context.WithCancelCause(from)
 	g.requests.Watch(ctx, from)
-	g.ctx, g.hooks = ctx, httptrace.ContextClientTrace(from)
+	g.hooks = httptrace.ContextClientTrace(from)
 	g.mu.Lock()
 	g.cancel = cancel
 	cause := g.cause
@@ -184,8 +184,11 @@ func (g *Guard) Raise() {
 // ended. So it does if a method ends the goroutine, since nobody knows who
 // waited for it.
 func (g *Guard) Context(ctx context.Context) context.Context {
-	c := &guardedContext{ctx: ctx, guard: g}
-	g.Run(func() { c.deadline, c.hasDeadline = ctx.Deadline() }, g.End)
+	c := &guardedContext{ctx: ctx, guard: g, done: over}
+	g.Run(func() {
+		c.deadline, c.hasDeadline = ctx.Deadline()
+		c.done = ctx.Done()
+	}, g.End)
 	return c
 }
 
@@ -193,8 +196,10 @@ type guardedContext struct {
 	ctx   context.Context
 	guard *Guard
 
-	deadline    time.Time // of ctx, which is asked once: each request asks for it
+	// Of ctx, which is asked once.
+	deadline    time.Time
 	hasDeadline bool
+	done        <-chan struct{}
 }
 
 // over is the Done of a context whose method does not return.
@@ -206,11 +211,7 @@ var over = func() <-chan struct{} {
 
 func (c *guardedContext) Deadline() (time.Time, bool) { return c.deadline, c.hasDeadline }
 
-func (c *guardedContext) Done() <-chan struct{} {
-	done := over
-	c.guard.Run(func() { done = c.ctx.Done() }, c.guard.End)
-	return done
-}
+func (c *guardedContext) Done() <-chan struct{} { return c.done }
 
 // Err returns an error once Done is closed, even if the user's context returns
 // nil: package context panics without one.
@@ -219,7 +220,7 @@ func (c *guardedContext) Err() error {
 	c.guard.Run(func() { err = c.ctx.Err() }, c.guard.End)
 	if err == nil {
 		select {
-		case <-c.Done():
+		case <-c.done:
 			return context.Canceled
 		default:
 		}

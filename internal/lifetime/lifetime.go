@@ -51,6 +51,9 @@ func (b *Block) Watch(ctx, from context.Context) {
 	}
 }
 
+// Is reports whether ctx is the context of the block.
+func (b *Block) Is(ctx context.Context) bool { return ctx == b.ctx }
+
 // Unwatch undoes Watch, before the caller ends the context of the block. The
 // caller then calls End itself.
 func (b *Block) Unwatch() {
@@ -309,14 +312,15 @@ func (c *Context) Value(key any) any {
 // undoes AfterFunc, and reports whether f will not be called for that reason.
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
+	if !c.taken && !c.over.Load() {
+		c.first, c.taken = f, true
+		c.mu.Unlock()
+		return c.stopFirst
+	}
 	defer c.mu.Unlock()
 	if c.over.Load() {
 		go f() // package context holds a lock that f needs
 		return func() bool { return false }
-	}
-	if !c.taken {
-		c.first, c.taken = f, true
-		return c.stopFirst
 	}
 	n := &fifo.Node[func()]{Item: f}
 	c.more.Push(n)
@@ -330,8 +334,8 @@ func (c *Context) AfterFunc(f func()) (stop func() bool) {
 // stopFirst undoes the first AfterFunc.
 func (c *Context) stopFirst() bool {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	stopped := c.first != nil
 	c.first = nil
+	c.mu.Unlock()
 	return stopped
 }

@@ -18,16 +18,17 @@ import (
 // net/url escapes the rest of the path. Mend does not change the host: see
 // [Dialed].
 func Mend(u *url.URL) bool {
-	was := *u
-	u.RawQuery = escape(u.RawQuery)
-	u.Opaque = escape(u.Opaque)
+	query, opaque := escape(u.RawQuery), escape(u.Opaque)
+	mended := query != u.RawQuery || opaque != u.Opaque
+	u.RawQuery, u.Opaque = query, opaque
 	if u.Host != "" && u.Path != "" && u.Path[0] != '/' && u.Path != "*" {
+		mended = true
 		u.Path = "/" + u.Path
 		if u.RawPath != "" {
 			u.RawPath = "/" + u.RawPath
 		}
 	}
-	return *u != was
+	return mended
 }
 
 // WithoutEmptyPort returns host without a ":" at its end.
