@@ -74,7 +74,7 @@ type Conns struct {
 	client   bool // package client sends the hops
 	broke    bool // the transport failed, as package client says
 	givenUp  bool // the request failed
-	fields   bool // WroteHeaderField is a hook of c alone
+	fields   bool // WroteHeaderField must be hooked, and is not in hooks
 	getting  bool // a connection was wanted, and was not got yet
 	secure   bool // a connection may have a TLS handshake
 
@@ -237,7 +237,7 @@ func (c *Conns) hopLocked(hop *http.Request, rt http.RoundTripper) {
 	c.hop = hop
 	c.by, _ = rt.(*http.Transport)
 	if first && c.by != nil {
-		c.skipFieldsLocked()
+		c.fields = false // WroteHeaders is enough: see fits
 	}
 	c.secure = c.secure || c.to.scheme != "http"
 	c.keptLocked()

@@ -27,9 +27,10 @@ func (c *Conns) setHooks(method, scheme string, old *httptrace.ClientTrace) {
 		// header.
 		c.wrote = true
 	default:
-		c.fields = h.WroteHeaderField == nil
-		h.WroteHeaderField = then2(c.wroteHeaderField, h.WroteHeaderField)
 		h.WroteHeaders = then(c.wroteHeaders, h.WroteHeaders)
+		if c.fields = h.WroteHeaderField == nil; !c.fields {
+			h.WroteHeaderField = then2(c.wroteHeaderField, h.WroteHeaderField)
+		}
 	}
 	if w := c.watcher; w != nil {
 		h.WroteRequest = then1(w.WroteRequest, h.WroteRequest)
@@ -53,16 +54,6 @@ func (c *Conns) setHooks(method, scheme string, old *httptrace.ClientTrace) {
 	}
 }
 
-// skipFieldsLocked removes the hook that is called for each field of a header,
-// with a slice that is allocated for it. It is called before the first hop is
-// sent. The hook that is called after all fields is enough if the transport
-// writes nothing before: see fits.
-func (c *Conns) skipFieldsLocked() {
-	if c.fields {
-		c.hooks.WroteHeaderField = nil
-	}
-}
-
 // trace returns the hooks of c for someone who looks them up in its context.
 //
 // The hooks for a dial are left out while none of them can be called, so that a
@@ -71,14 +62,23 @@ func (c *Conns) skipFieldsLocked() {
 // dial even after the request has got another connection. It calls only those
 // for TLS: a net.Dialer finds its hooks by another key. But a user's
 // DialContext may call all, and so may a transport of another type.
+//
+// The hook for each field of a header is left out once it is known that the
+// transport is an *http.Transport. net/http allocates a slice for each call.
 func (c *Conns) trace() *httptrace.ClientTrace {
-	if c.kept.Load() || c.shakes && c.watcher == nil {
+	if c.kept.Load() {
 		return &c.hooks
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.shakes && c.watcher == nil && !c.fields {
+		return &c.hooks
+	}
 	if c.all == nil {
 		all := c.hooks
+		if c.fields {
+			all.WroteHeaderField = c.wroteHeaderField
+		}
 		if !c.shakes {
 			c.hookTLS(&all)
 		}
