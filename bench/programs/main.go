@@ -1,7 +1,7 @@
 // Command programs compares the program abreast with curl -Z, wget2 and aria2c, where
 // they are installed: one list of small URLs of a server on loopback, 100 at a time, to
-// nowhere and to files. All of them run in turn, for several rounds; the medians are
-// reported. With -million it runs abreast alone over a million URLs, and reports its
+// nowhere and to files. All of them run in turn, for several rounds. The medians are
+// reported, and the shortest and longest time. With -million it runs abreast alone over a million URLs, and reports its
 // memory.
 //
 //	go run -C bench ./programs
@@ -70,11 +70,12 @@ func run(dir string, n, rounds int, million bool) error {
 			}
 		}
 	}
-	fmt.Printf("%d URLs, %d bytes each, 100 at a time; median of %d rounds\n\n", n, bodyLength, rounds)
+	fmt.Printf("%d URLs, %d bytes each, 100 at a time; median (least to most) of %d rounds\n\n", n, bodyLength, rounds)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "program\twall\tCPU\tpeak memory")
 	for _, c := range all {
-		fmt.Fprintf(w, "%s\t%.2f s\t%.2f s\t%.0f MB\n", c.name, median(c.wall), median(c.cpu), median(c.peak))
+		wall := median(c.wall) // which sorts them
+		fmt.Fprintf(w, "%s\t%.2f s (%.2f to %.2f)\t%.2f s\t%.0f MB\n", c.name, wall, c.wall[0], c.wall[len(c.wall)-1], median(c.cpu), median(c.peak))
 	}
 	return w.Flush()
 }
@@ -186,6 +187,7 @@ func (c *contender) run(l *list) error {
 	return nil
 }
 
+// median sorts all and returns the one in the middle.
 func median(all []float64) float64 {
 	slices.Sort(all)
 	return all[len(all)/2]
