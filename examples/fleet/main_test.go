@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -542,6 +543,53 @@ func TestFeed_putTwice(t *testing.T) {
 	}
 }
 
+// Two feeds of one list send the same messages at the same time.
+func TestFeed_putAtOnce(t *testing.T) {
+	t.Parallel()
+	j := jobWithin(t, options{ackWait: time.Minute})
+	var urls []string
+	for i := range 1000 {
+		urls = append(urls, fmt.Sprint(i+1))
+	}
+	var feeds sync.WaitGroup
+	for range 2 {
+		other := jobAt(t, j.conn.ConnectedUrl())
+		feeds.Go(func() {
+			if err := other.put(t.Context(), 1, urls); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	feeds.Wait()
+	batch, err := j.queue.FetchNoWait(2 * len(urls))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for m := range batch.Messages() {
+		got = append(got, string(m.Data()))
+	}
+	if diff := cmp.Diff(urls, got); diff != "" {
+		t.Errorf("the queue (-want +got):\n%s", diff)
+	}
+}
+
+// If the engine refuses a message, put does not return before it is stored.
+func TestFeed_putRefused(t *testing.T) {
+	t.Parallel()
+	j := jobWithin(t, options{ackWait: time.Minute})
+	full := j.urls.CachedInfo().Config
+	full.MaxMsgs, full.Discard = 3, jetstream.DiscardNew
+	if _, err := j.js.UpdateStream(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := j.put(ctx, 1, []string{"1", "2", "3", "4", "5"}); err == nil {
+		t.Error("put returns nil, and the engine has refused two of five messages")
+	}
+}
+
 // While a longer list is fed, a collector must not use the old total.
 func TestFeed_noTotalMeanwhile(t *testing.T) {
 	t.Parallel()
@@ -631,6 +679,22 @@ func TestCollect_seesSecondResult(t *testing.T) {
 	release()
 	byNumber(t, 2, append(c.end(t, 1), first))
 	c.says(t, "twice          1", "more than one result")
+}
+
+// A job whose queue is empty may have results that were not read.
+func TestCollect_unreadResults(t *testing.T) {
+	t.Parallel()
+	j := jobWithin(t, options{ackWait: time.Minute})
+	for n := range uint64(2) {
+		if err := j.store(t.Context(), n+1, result{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for read, want := range []bool{false, false, true} {
+		if got := j.isIdle(t.Context(), uint64(read)); got != want {
+			t.Errorf("isIdle = %t after %d of 2 results, want %t", got, read, want)
+		}
+	}
 }
 
 // A URL that left the queue without a result is reported as lost.
