@@ -264,6 +264,48 @@ func TestRetry_canceledMeanwhile(t *testing.T) {
 	}
 }
 
+// A request whose block was canceled while Retry was asked, and then ended,
+// failed with ErrEnded in place of what had canceled the block.
+func TestRetry_blockEndsMeanwhile(t *testing.T) {
+	cause := errors.New("the caller's")
+	for name, test := range map[string]struct {
+		cancel func(p *parallel.Parallel, caller context.CancelCauseFunc) // nil for nothing
+		want   string
+	}{
+		"canceled by the caller": {func(_ *parallel.Parallel, caller context.CancelCauseFunc) { caller(cause) }, "the caller's"},
+		"canceled by a panic": {func(p *parallel.Parallel, _ context.CancelCauseFunc) {
+			<-p.Go(func(*parallel.Parallel) (*http.Response, error) { panic("in Go") }).Done()
+		}, "in Go"},
+		"not canceled": {want: parallel.ErrEnded.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				c := client.Client{HTTP: testnet.New(t, newFlaky(9, 0)).Client(), Retry: func(parallel.Attempt) (time.Duration, bool) {
+					time.Sleep(time.Second) // the block has ended
+					return 0, true
+				}}
+				var h *pending.Pending
+				depart(func() error {
+					return c.Parallel(ctx, func(p *parallel.Parallel) error {
+						h = p.Get("http://h/")
+						synctest.Wait()
+						if test.cancel != nil {
+							test.cancel(p, cancel)
+						}
+						return nil
+					})
+				})
+				_, err := h.Response()
+				if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), test.want) || errors.Is(err, parallel.ErrEnded) != (test.cancel == nil) {
+					t.Errorf("Response() error = %v; want one that says %q, and matches ErrEnded if nothing canceled the block", err, test.want)
+				}
+			})
+		})
+	}
+}
+
 // Retry is not asked about what another attempt can't mend.
 func TestRetry_notCalled(t *testing.T) {
 	errUser := errors.New("of user code")
@@ -527,8 +569,10 @@ func TestRetry_panics(t *testing.T) {
 				if raised != test.raised {
 					t.Errorf("the block raised %v; want %v", raised, test.raised)
 				}
-				if _, err := h.Response(); err == nil {
-					t.Error("the request succeeded")
+				_, err := h.Response()
+				var recovered *panics.ErrRecovered
+				if err == nil || errors.As(err, &recovered) != (test.raised != nil) {
+					t.Errorf("Response() error = %v; want the panic, if there was one", err)
 				}
 			})
 		})

@@ -53,6 +53,9 @@ func (s *sending) enqueue() error {
 	}
 	p.queue.mu.Lock()
 	defer p.queue.mu.Unlock()
+	if p.ended {
+		return ErrEnded
+	}
 	if err := s.endedLocked(); err != nil {
 		return err
 	}
@@ -63,12 +66,9 @@ func (s *sending) enqueue() error {
 	return nil
 }
 
-// endedLocked returns the error of a request that must not be queued: its block
-// has ended, or its context, or it was canceled. It returns nil otherwise.
+// endedLocked returns the error of a request that must not be queued: the
+// context of its block has ended, or it was canceled. It returns nil otherwise.
 func (s *sending) endedLocked() error {
-	if s.p.ended {
-		return ErrEnded
-	}
 	if s.p.ctx.Err() != nil {
 		return exchange.EndOf(s.p.ctx)
 	}
