@@ -317,3 +317,54 @@ func TestLater_tinyAndEndless(t *testing.T) {
 		})
 	})
 }
+
+// Promises 28 and 29: a hop that waited for a place of the Limits called Wait
+// although its host had been set aside meanwhile.
+func TestLater_whileHopWaitsInLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := testnet.New(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/redirect":
+				http.Redirect(w, r, "http://b/hop", http.StatusFound)
+			case "/slow":
+				time.Sleep(2 * time.Second)
+			}
+		}))
+		start := time.Now()
+		other := client.Client{HTTP: s.Client(), Shared: parallel.NewLimits(0, 2)}
+		c := other
+		var mu sync.Mutex
+		got := make(map[string][]time.Duration) // when Wait was called for each path
+		c.Wait = func(r *http.Request) error {
+			mu.Lock()
+			got[r.URL.Path] = append(got[r.URL.Path], time.Since(start))
+			calls := len(got[r.URL.Path])
+			mu.Unlock()
+			if r.URL.Path == "/aside" && calls == 1 {
+				time.Sleep(time.Second)
+				return parallel.Later(10 * time.Second)
+			}
+			return nil
+		}
+		other.Parallel(t.Context(), func(p *parallel.Parallel) error {
+			slow := p.Get("http://b/slow")
+			synctest.Wait() // it has one of the two places at b
+			err := c.Parallel(p.Context(), func(p *parallel.Parallel) error {
+				aside := p.Get("http://b/aside")
+				synctest.Wait() // it has the other
+				hop := p.Get("http://a/redirect")
+				_, err := pending.All(hop, aside)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			_, err = slow.Response()
+			return err
+		})
+		want := map[string][]time.Duration{"/redirect": {0}, "/aside": {0, 11 * time.Second}, "/hop": {11 * time.Second}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("calls of Wait after the start (-want +got):\n%s", diff)
+		}
+	})
+}
