@@ -157,7 +157,8 @@ func inheritFragment(req *http.Request) {
 
 // cleanReferer removes from the Referer that net/http has set what must not be
 // sent: a fragment (RFC 9110, section 10.1.3) and the zone of an IPv6 address
-// (RFC 6874). A Referer that the caller set stays as it is. If req may have the
+// (RFC 6874). Of a URL that may have a password outside its userinfo, it keeps
+// the origin. A Referer that the caller set stays as it is. If req may have the
 // client's Header and that has a Referer, cleanReferer removes net/http's,
 // which would otherwise take precedence. first is the first hop.
 func (h *hopTransport) cleanReferer(req, first *http.Request) {
@@ -169,7 +170,11 @@ func (h *hopTransport) cleanReferer(req, first *http.Request) {
 		return
 	}
 	from := *req.Response.Request.URL
-	from.User, from.Fragment, from.RawFragment = nil, "", ""
+	from.User = nil
+	if fail.URL(&from) != from.String() { // nothing may tell so any more without the fragment
+		from = url.URL{Scheme: from.Scheme, Host: from.Host, Path: "/"}
+	}
+	from.Fragment, from.RawFragment = "", ""
 	from.Host = origin.WithoutZone(from.Host)
 	req.Header.Set("Referer", from.String())
 }
