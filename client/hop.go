@@ -157,10 +157,10 @@ func inheritFragment(req *http.Request) {
 
 // cleanReferer removes from the Referer that net/http has set what must not be
 // sent: a fragment (RFC 9110, section 10.1.3) and the zone of an IPv6 address
-// (RFC 6874). Of a URL that may have a password outside its userinfo, it keeps
-// the origin. A Referer that the caller set stays as it is. If req may have the
-// client's Header and that has a Referer, cleanReferer removes net/http's,
-// which would otherwise take precedence. first is the first hop.
+// (RFC 6874). If the fragment shows that the URL may have a password, it keeps
+// the origin alone. A Referer that the caller set stays as it is. If req may
+// have the client's Header and that has a Referer, cleanReferer removes
+// net/http's, which would otherwise take precedence. first is the first hop.
 func (h *hopTransport) cleanReferer(req, first *http.Request) {
 	if len(req.Header["Referer"]) == 0 || hasHeader(first.Header, "Referer") {
 		return
@@ -171,7 +171,7 @@ func (h *hopTransport) cleanReferer(req, first *http.Request) {
 	}
 	from := *req.Response.Request.URL
 	from.User = nil
-	if fail.URL(&from) != from.String() { // nothing may tell so any more without the fragment
+	if from.Fragment != "" && fail.URL(&from) != from.String() { // without it, nothing may tell so any more
 		from = url.URL{Scheme: from.Scheme, Host: from.Host, Path: "/"}
 	}
 	from.Fragment, from.RawFragment = "", ""
