@@ -116,6 +116,7 @@ func after(d time.Duration, s *sending, add func(*slots.Queue[*sending], *slots.
 	return wait
 }
 
+// stop ends d early, and lets go of the request.
 func (d *delay) stop() {
 	d.timer.Stop()
 	d.of.Store(nil)

@@ -26,15 +26,15 @@ func recorded(rec *Recorder, url string, value string) *record {
 	return ctx.(*record)
 }
 
-// answered is the outcome of a request with one header in its response.
+// answered returns an outcome with one header in its response.
 func answered(value string) pending.Outcome {
 	return pending.Outcome{
 		Sent: time.Now(), Done: time.Now(), Response: &http.Response{StatusCode: 200, Header: http.Header{"X-Of": {value}}},
 	}
 }
 
-// A row that is used again belongs to its new request alone, whatever the old
-// one is told.
+// A row that is used again belongs to its new request alone. Late events of the
+// old one change nothing.
 func TestRow_belongsToOneRequest(t *testing.T) {
 	first := func(rec *Recorder) *record {
 		s := recorded(rec, "http://h.test/first", "first")

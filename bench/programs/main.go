@@ -1,8 +1,8 @@
 // Command programs compares the program abreast with curl -Z, wget2 and aria2c, where
 // they are installed: one list of small URLs of a server on loopback, 100 at a time, to
 // nowhere and to files. All of them run in turn, for several rounds. The medians are
-// reported, and the shortest and longest time. With -million it runs abreast alone over a million URLs, and reports its
-// memory.
+// reported, and the shortest and longest time. With -million it runs abreast alone over
+// a million URLs, and reports its memory.
 //
 //	go run -C bench ./programs
 //	go run -C bench ./programs -million

@@ -530,15 +530,21 @@ func TestFeed_putTwice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var got []string
-	batch, err := j.queue.FetchNoWait(100)
+	wantQueued(t, j, urls)
+}
+
+// wantQueued checks the lines on the queue of j. It takes them.
+func wantQueued(t *testing.T, j *job, want []string) {
+	t.Helper()
+	batch, err := j.queue.FetchNoWait(100 + 2*len(want))
 	if err != nil {
 		t.Fatal(err)
 	}
+	var got []string
 	for m := range batch.Messages() {
 		got = append(got, string(m.Data()))
 	}
-	if diff := cmp.Diff(urls, got); diff != "" {
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the queue (-want +got):\n%s", diff)
 	}
 }
@@ -561,17 +567,7 @@ func TestFeed_putAtOnce(t *testing.T) {
 		})
 	}
 	feeds.Wait()
-	batch, err := j.queue.FetchNoWait(2 * len(urls))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for m := range batch.Messages() {
-		got = append(got, string(m.Data()))
-	}
-	if diff := cmp.Diff(urls, got); diff != "" {
-		t.Errorf("the queue (-want +got):\n%s", diff)
-	}
+	wantQueued(t, j, urls)
 }
 
 // If the engine refuses a message, put does not return before it is stored.

@@ -37,8 +37,9 @@ func DialContext(dial Dial) Dial {
 // dial for c sends itself.
 func (c *Conns) dial(ctx context.Context, dial Dial, network, addr string, nested bool) (net.Conn, error) {
 	// The dial has the deadline of the hop, or that of the request's Stall if it
-	// is earlier, since a dial is no progress. net/http drops the deadline, and without one, a net.Dialer
-	// gives the first of two addresses more time than the request has.
+	// is earlier, since a dial is no progress. net/http drops the deadline, and
+	// without one, a net.Dialer gives the first of two addresses more time than
+	// the request has.
 	c.mu.Lock()
 	if c.givenUp || c.hop == nil { // the request failed, or is done and somebody uses its context
 		late := c.givenUp
