@@ -241,29 +241,21 @@ func (q *queue) stop() {
 
 // hop moves s, which holds a slot, to another host, and waits for its place
 // there. It returns early, with ctx.Err, if ctx ends.
-//
-// A hop that waits for a place of the Limits has one of its queue already. If
-// the host is set aside meanwhile, it gives up both, and waits again.
 func (q *queue) hop(ctx context.Context, s *sending, host string) error {
-	for aside := true; aside; {
-		q.mu.Lock()
-		waiting := q.slots.Hop(&s.entry, host)
-		q.dispatchLocked()
-		q.mu.Unlock()
-		if waiting == nil {
-			return nil
-		}
-		select {
-		case <-waiting.Turn:
-		case <-ctx.Done():
-			q.mu.Lock()
-			defer q.mu.Unlock()
-			q.slots.Leave(waiting)
-			return ctx.Err()
-		}
-		q.mu.Lock()
-		aside = q.pauses[host] != nil
-		q.mu.Unlock()
+	q.mu.Lock()
+	waiting := q.slots.Hop(&s.entry, host)
+	q.dispatchLocked()
+	q.mu.Unlock()
+	if waiting == nil {
+		return nil
 	}
-	return nil
+	select {
+	case <-waiting.Turn:
+		return nil
+	case <-ctx.Done():
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.slots.Leave(waiting)
+	return ctx.Err()
 }

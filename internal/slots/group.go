@@ -1,6 +1,10 @@
 package slots
 
-import "github.com/abreast-go/abreast/internal/fifo"
+import (
+	"slices"
+
+	"github.com/abreast-go/abreast/internal/fifo"
+)
 
 // A Group limits the slots of several queues together. Queues that have an
 // entry which may have a slot take turns, one entry at a time.
@@ -244,6 +248,30 @@ func (g *Group[T]) arrive(w *Hop[T]) bool {
 	c.hops.Push(&w.node)
 	g.admit(c)
 	return w.entry.share.at != nil
+}
+
+// sendBack returns the hops to h that wait for a place of the group to the line
+// of h, before all others there. They give up their places of the queue.
+func (g *Group[T]) sendBack(h *host[T]) {
+	c := g.hosts[h.name]
+	if c == nil {
+		return
+	}
+	var back []*Hop[T]
+	for range c.hops.Len() {
+		w := c.hops.Pop().Item
+		if w.host == h {
+			back = append(back, w)
+		} else {
+			c.hops.Push(&w.node)
+		}
+	}
+	for _, w := range slices.Backward(back) {
+		w.entry.at = nil
+		h.inFlight--
+		h.hops.PushFront(&w.node)
+	}
+	g.admit(c)
 }
 
 // admit gives places at c to the hops that wait, even places that are kept for

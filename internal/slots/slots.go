@@ -225,6 +225,9 @@ func (q *Queue[T]) Leave(w *Hop[T]) {
 func (q *Queue[T]) Pause(name string) {
 	h := q.host(name)
 	h.paused = true
+	if q.member != nil {
+		q.member.group.sendBack(h)
+	}
 	q.update(h)
 }
 
