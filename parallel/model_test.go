@@ -1345,7 +1345,8 @@ func (w *world) checkRequest(r *record) error {
 	case r.outcome.Attempts > 1 && !w.program.retries:
 		bad("%d attempts without a Retry", r.outcome.Attempts)
 	}
-	if _, deadline := r.b.p.Context().Deadline(); err == nil && !deadline && !r.mayCancel && !w.program.network && w.program.retries &&
+	byOwn := r.spec.own != 0 && !r.completed.Before(r.made.Add(r.spec.own))
+	if _, deadline := r.b.p.Context().Deadline(); err == nil && !deadline && !r.mayCancel && !byOwn && !w.program.network && w.program.retries &&
 		(r.b.endedAt.IsZero() || r.completed.Before(r.b.endedAt)) && !r.upload && r.began != 1+min(r.spec.fails, r.spec.again) {
 		bad("it was sent %d times", r.began)
 	}
@@ -1401,7 +1402,6 @@ func (w *world) checkRequest(r *record) error {
 		bad("the error does not name the request: %v", err)
 	}
 	byBlock := !ended.IsZero() && !r.completed.Before(ended)
-	byOwn := r.spec.own != 0 && !r.completed.Before(r.made.Add(r.spec.own))
 	switch {
 	case errors.Is(err, context.Canceled):
 		if !byBlock && !byOwn && !r.mayCancel {
