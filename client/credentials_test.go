@@ -409,6 +409,7 @@ func TestReferer(t *testing.T) {
 		"userinfo":                          {hops: []string{"http://user:secret@h/a", "http://h/b"}, want: []string{"", "http://h/a"}},
 		"all":                               {hops: []string{"https://u:p@[fe80::1%25en%200]/a#x", "https://h/b"}, want: []string{"", "https://[fe80::1]/a"}},
 		"a password in a broken URL":        {hops: []string{"http://h/user:secret#@0", "http://h/b"}, want: []string{"", "http://h/"}},
+		"a password without its colon":      {hops: []string{"http://h/a", "/user:x/../secret@0", "http://h/b"}, want: []string{"", "http://h/a", "http://h/"}},
 		"to http":                           {hops: []string{"https://h/a", "http://h/b"}, want: []string{"", ""}},
 		"the request's own":                 {hops: []string{"http://h/a", "http://h/b"}, opt: own, want: []string{"http://own/#x", "http://own/#x"}},
 		"the client's":                      {hops: []string{"http://h/a", "http://h/b", "http://o/c", "http://h/d"}, header: "http://client/", want: []string{"http://client/", "http://client/", "http://h/b", "http://o/c"}},

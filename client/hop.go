@@ -157,8 +157,8 @@ func inheritFragment(req *http.Request) {
 
 // cleanReferer removes from the Referer that net/http has set what must not be
 // sent: a fragment (RFC 9110, section 10.1.3) and the zone of an IPv6 address
-// (RFC 6874). If the fragment shows that the URL may have a password, it keeps
-// the origin alone. A Referer that the caller set stays as it is. If req may
+// (RFC 6874). If the URL may have a password, and only its fragment or an earlier
+// URL shows that, cleanReferer keeps the origin alone. A Referer that the caller set stays as it is. If req may
 // have the client's Header and that has a Referer, cleanReferer removes
 // net/http's, which would otherwise take precedence. first is the first hop.
 func (h *hopTransport) cleanReferer(req, first *http.Request) {
@@ -169,9 +169,11 @@ func (h *hopTransport) cleanReferer(req, first *http.Request) {
 		req.Header.Del("Referer")
 		return
 	}
-	from := *req.Response.Request.URL
+	before := req.Response.Request
+	from := *before.URL
 	from.User = nil
-	if from.Fragment != "" && fail.URL(&from) != from.String() { // without it, nothing may tell so any more
+	byFragment := from.Fragment != "" && fail.URL(&from) != from.String()
+	if byFragment || fail.Landed(before) != fail.URL(before.URL) {
 		from = url.URL{Scheme: from.Scheme, Host: from.Host, Path: "/"}
 	}
 	from.Fragment, from.RawFragment = "", ""

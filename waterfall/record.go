@@ -268,7 +268,7 @@ func (w *row) answeredLocked(resp *http.Response) {
 	e.answered = rec.header(e.answered, resp.Header)
 	e.unpacked = resp.Uncompressed
 	if r := resp.Request; r != nil && r.Response != nil {
-		e.own().landed = rec.address(r.URL)
+		e.own().landed = rec.address(r)
 	}
 }
 

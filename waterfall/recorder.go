@@ -59,7 +59,7 @@ func (rec *Recorder) Observe(r *http.Request) (context.Context, func(pending.Out
 	s.Watcher, s.Context = s, r.Context()
 	rec.keep(s)
 	e := &s.row.entry
-	e.method, e.url, e.length = cmp.Or(r.Method, http.MethodGet), rec.address(r.URL), r.ContentLength
+	e.method, e.url, e.length = cmp.Or(r.Method, http.MethodGet), rec.address(r), r.ContentLength
 	e.header = rec.header(e.header, r.Header)
 	method, url := e.method, e.url
 	s.row.mu.Unlock()

@@ -2,7 +2,6 @@ package waterfall
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -59,12 +58,13 @@ func named(name string, names []string) bool {
 	return false
 }
 
-// address returns the part of a URL that is kept.
-func (rec *Recorder) address(u *url.URL) string {
+// address returns the part of r's URL that is kept.
+func (rec *Recorder) address(r *http.Request) string {
+	u := r.URL
 	if u == nil {
 		return ""
 	}
-	text := fail.URL(u)
+	text := fail.Landed(r)
 	if u.User != nil && text == u.Redacted() {
 		shown := *u
 		shown.User = nil

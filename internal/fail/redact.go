@@ -2,6 +2,7 @@ package fail
 
 import (
 	"errors"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -36,6 +37,27 @@ func URL(u *url.URL) string {
 		return BadURL(text)
 	}
 	return hide(text, true)
+}
+
+// Landed returns what URL does for the URL of r, to which redirects may have
+// led. On the way, a URL can lose the ":" before a password: a ".." in a
+// Location removes the part of a path that precedes it, and a fragment is
+// inherited without the path that preceded it. If that may have happened,
+// Landed hides everything before the last "@".
+func Landed(r *http.Request) string {
+	text := URL(r.URL)
+	if harmless(text) {
+		return text
+	}
+	for ; r.Response != nil && r.Response.Request != nil; r = r.Response.Request {
+		location, from := r.Response.Header.Get("Location"), r.Response.Request.URL
+		removed := strings.Contains(location, "..") && Value(location) != location
+		inherited := from.Fragment != "" && !strings.Contains(location, "#") && URL(from) != from.Redacted()
+		if removed || inherited {
+			return BadURL(text)
+		}
+	}
+	return text
 }
 
 // BadURL returns raw, which cannot be parsed as a URL, without anything that

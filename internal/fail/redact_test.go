@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -179,6 +180,42 @@ func TestURL(t *testing.T) {
 	byHand := &url.URL{Scheme: "http", Host: "user:secret@h", Path: "/"}
 	if got := fail.URL(byHand); strings.Contains(got, "secret") {
 		t.Errorf("URL of one with userinfo in its host = %q", got)
+	}
+}
+
+// On a redirect, a URL may lose the ":" that tells of a password.
+func TestLanded(t *testing.T) {
+	for want, hops := range map[string][]string{
+		"https://user:***@h":           {"https://user:/secret@h"},
+		"https://h/@a/b@2#x":           {"https://h/@a/x#top", "./c/../b@2", "#x", "/@a/b@2"},
+		"https://h/c#me@example.org":   {"https://h/u:b", "c#me@example.org"},
+		"https://***@x":                {"https://h/", "/a/user:b/../secret@x"},
+		"https://***@x/c":              {"https://h/", "/a/user:b/../secret@x/b", "c"},
+		"https://***@y":                {"https://h/", "https://h/me/user:b/..#secret@y"},
+		"https://***%40z":              {"https://h/user:#secret%40z", "/b", "c"},
+		"https://h/me@example.org#top": {"https://h/user:b#top", "/me@example.org"},
+	} {
+		var r *http.Request
+		for i, hop := range hops {
+			u, err := url.Parse(hop)
+			if i > 0 {
+				u, err = r.URL.Parse(hop)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := &http.Request{URL: u}
+			if i > 0 {
+				if !strings.Contains(hop, "#") {
+					u.Fragment, u.RawFragment = r.URL.Fragment, r.URL.RawFragment
+				}
+				next.Response = &http.Response{Header: http.Header{"Location": {hop}}, Request: r}
+			}
+			r = next
+		}
+		if diff := cmp.Diff(want, fail.Landed(r)); diff != "" {
+			t.Errorf("Landed(%q) (-want +got):\n%s", hops, diff)
+		}
 	}
 }
 

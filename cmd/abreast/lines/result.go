@@ -74,12 +74,25 @@ func (r *Request) Shown() string {
 	return Shown(r.URL)
 }
 
-// finalURL returns the URL of the response if redirects led to it.
+// finalURL returns the URL of the response if redirects led to it. On the way, a
+// URL can lose the colon before a password: a ".." in a Location removes a part
+// of the path, and a fragment is inherited. So if any URL on the way may have a
+// password, finalURL hides all before the last "@".
 func finalURL(resp *http.Response) string {
-	if resp.Request == nil || resp.Request.Response == nil {
+	r := resp.Request
+	if r == nil || r.Response == nil {
 		return ""
 	}
-	return Shown(resp.Request.URL.Redacted())
+	text := Shown(r.URL.Redacted())
+	at := max(strings.LastIndexByte(text, '@'), lastEscapedAt(text))
+	for ; at >= 0 && r.Response != nil && r.Response.Request != nil; r = r.Response.Request {
+		for _, on := range []string{r.Response.Header.Get("Location"), r.Response.Request.URL.Redacted()} {
+			if Shown(on) != on {
+				return scheme.FindString(text) + hidden + text[at:]
+			}
+		}
+	}
+	return text
 }
 
 // SetBody adds a body to the result: as JSON if it is JSON, as text if it is

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/abreast-go/abreast/cmd/abreast/lines"
+	"github.com/abreast-go/abreast/pending"
 )
 
 // https://user:/secret@h is valid, and its host is "user": its password was
@@ -124,5 +127,31 @@ func TestPrintable(t *testing.T) {
 	const text, want = "a\n\x1b]0;x\x07\u0085 é\xff", `a\u000a\u001b]0;x\u0007\u0085 é` + string(utf8.RuneError)
 	if got := lines.Printable(text); got != want {
 		t.Errorf("Printable(%q) = %q; want %q", text, got, want)
+	}
+}
+
+// A redirect may remove the colon that tells of a password.
+func TestFinalURL(t *testing.T) {
+	for location, want := range map[string]string{
+		"/me@example.org":              "https://h/me@example.org",
+		"../@a/b@2":                    "https://h/@a/b@2",
+		"/a/user:b/../secret@x":        "https://***@x",
+		"/me/user:b/..#secret%40x":     "https://***%40x",
+		"https://user:secret@h/a/../b": "https://***@h/b",
+	} {
+		first, err := http.NewRequest(http.MethodGet, "https://h/a", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := first.URL.Parse(location)
+		if err != nil {
+			t.Fatal(err)
+		}
+		redirect := &http.Response{Header: http.Header{"Location": {location}}, Request: first}
+		resp := &http.Response{StatusCode: http.StatusOK, Request: &http.Request{URL: u, Response: redirect}}
+		r := lines.Parse(1, "https://h/a", 100)
+		if got := r.Result(pending.Outcome{Response: resp}, time.Time{}); got.FinalURL != want {
+			t.Errorf("Location %q: final_url = %q, want %q", location, got.FinalURL, want)
+		}
 	}
 }
