@@ -80,7 +80,7 @@ func Go[T any](p *Parallel, fn func(*Parallel) (T, error)) *pending.Pending {
 func (p *Parallel) function(fn func(*Parallel) ask.Answer) *pending.Pending {
 	inner := &Parallel{settings: p.settings}
 	inner.open(p.ctx, p, p.queue)
-	h := p.handles.Make(ask.Ask{}, function{inner})
+	h := p.handles.Make(ask.Ask{}, function{inner}, &p.left)
 	p.queue.mu.Lock()
 	ended := p.ended
 	if !ended {
@@ -108,7 +108,7 @@ func (f function) Withdraw() bool {
 
 // refused returns a handle that failed with err and matches pending.ErrNotSent.
 func (p *Parallel) refused(err error) *pending.Pending {
-	h := p.handles.Make(ask.Ask{}, nil)
+	h := p.handles.Make(ask.Ask{}, nil, &p.left)
 	p.handles.Complete(h, ask.Answer{Err: fail.Mark(err, true), NotSent: true})
 	return h
 }

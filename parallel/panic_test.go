@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/sourcegraph/conc"
 	"github.com/sourcegraph/conc/panics"
@@ -546,6 +547,74 @@ func TestGoexit_neverSent(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Promises 6, 17 and 25: if user code ends the goroutine while a request that
+// was never sent is completed, what is left to do is done: its body is closed,
+// its observer is told, and its own context keeps nothing of the block.
+func TestGoexit_whileNeverSent(t *testing.T) {
+	for name, exits := range map[string]struct {
+		body func(closed *int) io.Reader
+		why  error
+	}{
+		"in the body's Close":            {func(closed *int) io.Reader { return &exitsInClose{strings.NewReader(""), closed} }, errRefused},
+		"in a method of the block's end": {func(closed *int) io.Reader { return &countsCloses{strings.NewReader(""), closed} }, &hostileError{cause: io.EOF, do: runtime.Goexit}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			own, cancelOwn := context.WithCancel(t.Context())
+			defer cancelOwn()
+			told, closed := 0, 0
+			var value weak.Pointer[[1 << 10]byte]
+			func() {
+				big := new([1 << 10]byte)
+				value = weak.Make(big)
+				ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), valueKey{}, big))
+				cfg := parallel.Config{
+					Send: func(*http.Request) (*http.Response, error) { return nil, errRefused },
+					Observe: func(*http.Request) (context.Context, func(pending.Outcome)) {
+						return nil, func(pending.Outcome) { told++ }
+					},
+				}
+				parallel.Run(ctx, cfg, func(p *parallel.Parallel) error {
+					r, err := http.NewRequestWithContext(own, http.MethodPost, "http://h/", exits.body(&closed))
+					if err != nil {
+						t.Fatal(err)
+					}
+					h := p.Do(r, parallel.After(time.Hour))
+					cancel(exits.why)
+					failure(t, h)
+					return nil
+				})
+			}()
+			if told != 1 || closed != 1 {
+				t.Errorf("the observer was told %d times, and the body closed %d times, want 1 and 1", told, closed)
+			}
+			if !collected(func() bool { return value.Value() == nil }) {
+				t.Error("the request's own context keeps the block")
+			}
+			runtime.KeepAlive(own)
+		})
+	}
+}
+
+// countsCloses is a body that counts the calls of its Close.
+type countsCloses struct {
+	io.Reader
+	closed *int
+}
+
+func (c *countsCloses) Close() error {
+	*c.closed++
+	return nil
+}
+
+// exitsInClose is a body whose Close ends the goroutine.
+type exitsInClose countsCloses
+
+func (c *exitsInClose) Close() error {
+	*c.closed++
+	runtime.Goexit()
+	return nil
 }
 
 // Promises 6 and 17: a request may have several bodies, here its own, and one

@@ -41,7 +41,7 @@ type Parallel struct {
 
 	guard   *exchange.Guard
 	handles *pending.Arrivals
-	left    *pending.Left // what handles.End returned; nobody reads it
+	left    pending.Left // of handles, which alone uses it
 	tasks   tasks
 
 	// Guarded by queue.mu.
@@ -87,8 +87,10 @@ func Run(ctx context.Context, cfg Config, fn func(*Parallel) error) error {
 	p := &b.Parallel
 	p.settings = cfg.settings()
 	p.open(ctx, nil, &b.own)
-	b.own.open(p.ctx, &cfg)
-	err := p.run(func() error { return fn(p) })
+	err := p.run(func() error {
+		b.own.open(p.ctx, &cfg)
+		return fn(p)
+	})
 	p.guard.Raise()
 	return err
 }
@@ -123,7 +125,7 @@ func (p *Parallel) leave() {
 	if p.outer == nil {
 		p.queue.stop()
 	}
-	p.left = p.handles.End(ErrEnded)
+	p.handles.End(ErrEnded, &p.left)
 }
 
 // abandonWaiting removes the block's requests from the queue and fails them. If

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/abreast-go/abreast/internal/exchange"
@@ -192,6 +193,7 @@ func (q *queue) returnLocked(s *sending, x *exchange.Exchange, pause time.Durati
 type pause struct {
 	until time.Time
 	timer *time.Timer
+	of    atomic.Pointer[queue] // nil once the timer is stopped: see delay
 }
 
 // pauseLocked sets a host aside for d, or until the end of its pause if that is
@@ -204,7 +206,14 @@ func (q *queue) pauseLocked(host string, d time.Duration) {
 		if q.pauses == nil {
 			q.pauses = make(map[string]*pause)
 		}
-		q.pauses[host] = &pause{until, time.AfterFunc(d, func() { q.resume(host) })}
+		p = &pause{until: until}
+		p.of.Store(q)
+		p.timer = time.AfterFunc(d, func() {
+			if q := p.of.Load(); q != nil {
+				q.resume(host)
+			}
+		})
+		q.pauses[host] = p
 		q.slots.Pause(host)
 	case until.After(p.until):
 		p.until = until // resume looks at it
@@ -234,6 +243,7 @@ func (q *queue) stop() {
 	defer q.mu.Unlock()
 	for host, p := range q.pauses {
 		p.timer.Stop()
+		p.of.Store(nil)
 		q.slots.Resume(host)
 	}
 	q.pauses = nil

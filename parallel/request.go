@@ -193,7 +193,7 @@ func (s *sending) makeHandle(err error) *pending.Pending {
 			err = failed
 		}
 	}
-	s.handle = s.p.handles.Make(s.Ask.Ask, s)
+	s.handle = s.p.handles.Make(s.Ask.Ask, s, &s.p.left)
 	if err == nil {
 		err = s.enqueue()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +17,20 @@ import (
 // A handle, a response or an error that a program keeps does not keep other
 // requests of its block alive.
 func TestHandle_retainsNoOtherRequest(t *testing.T) {
-	cfg := parallel.Config{Send: func(r *http.Request) (*http.Response, error) {
-		if r.URL.Path == "/fails" {
-			return nil, errRefused
-		}
-		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
-	}}
+	cfg := parallel.Config{
+		Send: func(r *http.Request) (*http.Response, error) {
+			if r.URL.Path == "/fails" {
+				return nil, errRefused
+			}
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+		},
+		Wait: func(r *http.Request) error {
+			if r.URL.Host == "paused" {
+				return parallel.Later(time.Hour)
+			}
+			return nil
+		},
+	}
 	tests := []struct {
 		name string
 		keep func(p *parallel.Parallel) any
@@ -76,6 +85,13 @@ func TestHandle_retainsNoOtherRequest(t *testing.T) {
 			<-h.Done()
 			return h
 		}},
+		{"the timer of a pause", func(p *parallel.Parallel) any {
+			p.Get("http://paused/")
+			for p.Stats().Queued == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			return nil
+		}},
 		{"a context", func(p *parallel.Parallel) any { return p.Context() }},
 		{"a response", func(p *parallel.Parallel) any {
 			resp, _ := p.Get("http://h/").Response()
@@ -103,6 +119,9 @@ func TestHandle_retainsNoOtherRequest(t *testing.T) {
 					timers = append(timers, time.AfterFunc(time.Hour, func() {}))
 				}
 				kept = test.keep(p)
+				for range 1000 {
+					timers = append(timers, time.AfterFunc(2*time.Hour, func() {}))
+				}
 				return nil
 			})
 			if !collected(func() bool { return other.Value() == nil }) {
@@ -114,6 +133,101 @@ func TestHandle_retainsNoOtherRequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A handle of a block that has ended does not keep what is made later.
+func TestHandle_retainsNothingMadeLater(t *testing.T) {
+	cfg := parallel.Config{Send: func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+	}}
+	for name, later := range map[string]func(p *parallel.Parallel, h *pending.Pending) *pending.Pending{
+		"a request": func(p *parallel.Parallel, _ *pending.Pending) *pending.Pending { return p.Get("http://h/") },
+		"a Race":    func(_ *parallel.Parallel, h *pending.Pending) *pending.Pending { return pending.Race(h) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var kept *pending.Pending
+			var made weak.Pointer[pending.Pending]
+			func() {
+				var block *parallel.Parallel
+				parallel.Run(t.Context(), cfg, func(p *parallel.Parallel) error {
+					block, kept = p, p.Get("http://h/")
+					_, err := kept.Response()
+					return err
+				})
+				h := later(block, kept)
+				<-h.Done()
+				made = weak.Make(h)
+			}()
+			if !collected(func() bool { return made.Value() == nil }) {
+				t.Error("it is kept alive")
+			}
+			runtime.KeepAlive(kept)
+		})
+	}
+}
+
+// A request may begin after its block has ended. Its timeout then keeps nothing.
+func TestBlock_retainsNoContext(t *testing.T) {
+	cfg := parallel.Config{Timeout: time.Hour, Send: func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+	}}
+	var values []weak.Pointer[[1 << 10]byte]
+	for range 300 {
+		func() {
+			value := new([1 << 10]byte)
+			values = append(values, weak.Make(value))
+			parallel.Run(context.WithValue(t.Context(), valueKey{}, value), cfg, func(p *parallel.Parallel) error {
+				p.Get("http://h/")
+				return nil
+			})
+		}()
+	}
+	kept := func(w weak.Pointer[[1 << 10]byte]) bool { return w.Value() != nil }
+	if !collected(func() bool { return !slices.ContainsFunc(values, kept) }) {
+		t.Error("contexts of blocks that have ended are kept alive")
+	}
+}
+
+type valueKey struct{}
+
+// If a method of the caller's context ends the goroutine before the block has
+// begun, the context keeps nothing of the block.
+func TestRun_goexitInValue(t *testing.T) {
+	long, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for name, skip := range map[string]int{"the first Value": 0, "the second": 1, "the third": 2, "the fourth": 3} {
+		t.Run(name, func(t *testing.T) {
+			var value weak.Pointer[[1 << 10]byte]
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				big := new([1 << 10]byte)
+				value = weak.Make(big)
+				ctx := &exitsInValue{Context: context.WithValue(long, valueKey{}, big), skip: skip}
+				parallel.Run(ctx, parallel.Config{Shared: parallel.NewLimits(1, 1)}, func(p *parallel.Parallel) error { return nil })
+			}()
+			<-done
+			if !collected(func() bool { return value.Value() == nil }) {
+				t.Error("the caller's context keeps the block")
+			}
+		})
+	}
+	runtime.KeepAlive(long)
+}
+
+// exitsInValue is a context whose Value ends the goroutine once, after some
+// calls.
+type exitsInValue struct {
+	context.Context
+	skip int
+}
+
+func (c *exitsInValue) Value(key any) any {
+	c.skip--
+	if c.skip == -1 {
+		runtime.Goexit()
+	}
+	return c.Context.Value(key)
 }
 
 // collected reports whether gone reports true after a collection. A goroutine

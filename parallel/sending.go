@@ -175,7 +175,8 @@ func (s *sending) withdraw(why error) *exchange.Exchange {
 }
 
 // abandon completes s with an error. s is not sent, or not sent again, and is
-// in no queue.
+// in no queue. Each step is done even if user code in the one before it ends the
+// goroutine.
 func (s *sending) abandon(err error) {
 	var a exchange.Answer
 	defer func() {
@@ -184,9 +185,9 @@ func (s *sending) abandon(err error) {
 		s.p.queue.mu.Unlock()
 		s.p.handles.Complete(s.handle, a.Answer)
 	}()
+	defer s.finish(&a)
+	defer s.Close(&a)
 	s.Refuse(&a, err)
-	s.Close(&a)
-	s.finish(&a)
 }
 
 // abandon completes all of left, on a goroutine of the block. If an observer

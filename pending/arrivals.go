@@ -24,24 +24,33 @@ type Arrivals struct {
 	mu sync.Mutex // guards the fields below
 
 	unclaimed int                // number of handles that are unclaimed, done or not
-	arrived   arrived            // handles that are done and unclaimed, but for those of left
-	left      weak.Pointer[Left] // what End returned
+	arrived   arrived            // handles that are done and unclaimed, until the block ends
+	left      weak.Pointer[Left] // the same from then on; nil if there are none
 	changed   *sync.Cond         // arrived grew, or unclaimed fell to zero; made by the first Next that waits
 	races     fifo.Queue[*race]  // races of this block that are not done
 	ended     error              // the error of a Race that is not done when the block ends; nil before
 }
 
-// Left has the handles that were done and unclaimed when their block ended. The
-// mutex of their Arrivals guards it.
+// Left has the handles of a block that has ended, those that are done and
+// unclaimed. The mutex of their Arrivals guards it. The zero Left has none.
 type Left struct{ arrived }
 
 // Make returns a new handle, for the request that what describes. The handle
 // owns what. Until it is done, its Cancel calls c, which must lead to a call of
-// Complete. c may be nil.
-func (a *Arrivals) Make(what ask.Ask, c canceler) *Pending {
+// Complete. c may be nil. left is what End is called with. It is nil for a Race,
+// which does not know its block: if the block ended with nothing left, Next
+// does not yield the Race.
+func (a *Arrivals) Make(what ask.Ask, c canceler, left *Left) *Pending {
 	h := &Pending{home: a, asked: what, cancel: c}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.ended != nil && a.left.Value() == nil {
+		if left == nil {
+			h.claimed.Store(true)
+			return h
+		}
+		a.left = weak.Make(left)
+	}
 	a.unclaimed++
 	return h
 }
@@ -89,10 +98,7 @@ func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*r
 	told := h.listeners
 	h.cancel, h.listeners = nil, listeners{}
 	if !h.claimed.Load() {
-		a.arrived.push(h)
-		if a.changed != nil {
-			a.changed.Signal()
-		}
+		a.arriveLocked(h)
 	}
 	h.over.Store(true) // from here on the result can be read without a.mu
 	if h.done != nil {
@@ -104,6 +110,18 @@ func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*r
 		}
 	}
 	return true, decided
+}
+
+// arriveLocked makes h, which is done, available to Next.
+func (a *Arrivals) arriveLocked(h *Pending) {
+	if a.ended == nil {
+		a.arrived.push(h)
+	} else if left := a.left.Value(); left != nil {
+		left.push(h)
+	} // otherwise nobody has the block, to call Next
+	if a.changed != nil {
+		a.changed.Signal()
+	}
 }
 
 // Next claims and returns the unclaimed handle that completed first. It blocks
@@ -129,7 +147,7 @@ func (a *Arrivals) Next() *Pending {
 
 // firstLocked returns the handle that arrived first, or nil if there is none.
 func (a *Arrivals) firstLocked() *Pending {
-	if left := a.left.Value(); left != nil && left.live > 0 {
+	if left := a.left.Value(); left != nil {
 		return left.first()
 	}
 	return a.arrived.first()
@@ -146,24 +164,23 @@ func (a *Arrivals) Has() bool {
 // it has racers in other blocks. Such a Race cancels them and completes with
 // err. So does a Race that is made later and has no winner.
 //
-// End returns the handles that are done and unclaimed, or nil if there are
-// none. The caller keeps them for as long as it may call Next: from here on the
-// pointer that the Arrivals has to them is weak.
-func (a *Arrivals) End(err error) (left *Left) {
+// End puts the handles that are done and unclaimed into left, and those that
+// will be. The caller keeps left for as long as it may call Next: the pointer
+// that the Arrivals has to it is weak.
+func (a *Arrivals) End(err error, left *Left) {
 	a.mu.Lock()
 	a.ended = err
-	if a.arrived.live > 0 {
-		left = &Left{arrived{handles: slices.Clone(a.arrived.handles), start: a.arrived.start, live: a.arrived.live}}
+	if a.unclaimed > 0 { // a weak pointer takes time to make
+		left.arrived = arrived{handles: slices.Clone(a.arrived.handles), start: a.arrived.start, live: a.arrived.live}
 		a.left = weak.Make(left)
-		a.arrived = arrived{}
 	}
+	a.arrived = arrived{}
 	var open []*race
 	for n := a.races.Pop(); n != nil; n = a.races.Pop() {
 		open = append(open, n.Item)
 	}
 	a.mu.Unlock()
 	endRaces(open, err)
-	return left
 }
 
 // claimLocked claims h. The caller holds a.mu.

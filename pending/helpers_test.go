@@ -26,24 +26,20 @@ import (
 // with context.Canceled, as in a real block.
 type block struct {
 	pending.Arrivals
-	left     *pending.Left // what End returned
+	left     pending.Left
 	canceled []string
 }
 
 // End does what the end of a real block does.
-func (b *block) End(err error) {
-	if left := b.Arrivals.End(err); left != nil {
-		b.left = left
-	}
-}
+func (b *block) End(err error) { b.Arrivals.End(err, &b.left) }
 
 // Make returns the handle of a request. Cancel of the handle calls cancel. Both
 // arguments may be nil.
 func (b *block) Make(req *http.Request, cancel func()) *pending.Pending {
 	if cancel == nil {
-		return b.Arrivals.Make(ask.Of(req), nil)
+		return b.Arrivals.Make(ask.Of(req), nil, &b.left)
 	}
-	return b.Arrivals.Make(ask.Of(req), canceler(cancel))
+	return b.Arrivals.Make(ask.Of(req), canceler(cancel), &b.left)
 }
 
 type canceler func()

@@ -32,7 +32,8 @@ import (
 // error if it finds nothing. [As] returns the result of the winner.
 //
 // The handle is like any other. It belongs to the block of its first racer,
-// whose Next yields it; it can be a racer in another Race; its Cancel cancels
+// whose Next yields it (but not if the block has ended and Next has returned
+// all results); it can be a racer in another Race; its Cancel cancels
 // every racer. Stats counts the racers and not the Race. The racers may belong
 // to different blocks. If the block of the first ends before there is a winner,
 // the Race completes with the error of that end, and the racers of other blocks
@@ -65,7 +66,7 @@ func Race(hs ...*Pending) *Pending {
 	if r.home = r.racers[0].home; r.home == nil {
 		r.home = new(Arrivals)
 	}
-	r.handle = r.home.Make(r.racers[0].asked, r)
+	r.handle = r.home.Make(r.racers[0].asked, r, nil)
 	r.place.Item = r
 
 	// All are claimed before a loser is canceled: Next must not yield it.
@@ -76,10 +77,12 @@ func Race(hs ...*Pending) *Pending {
 
 	// The race is listed in its block only now that its racers have listeners.
 	// If the block ended in between, racers that were done before its end still
-	// count.
+	// count. By now the race may be done as well.
 	r.home.mu.Lock()
 	ended := r.home.ended
-	r.home.races.Push(&r.place)
+	if !r.handle.over.Load() {
+		r.home.races.Push(&r.place)
+	}
 	r.home.mu.Unlock()
 	switch {
 	case done:

@@ -156,12 +156,11 @@ func (e *panicCause) Error() string {
 	return fail.Text(fmt.Sprintf("a panic in the block: %v", e.value))
 }
 
-// failAs returns the answer of a request that failed with err. The methods of
-// err are guarded.
-func failAs(g *Guard, a *ask.Outgoing, err error, notSent bool) ask.Answer {
-	answer := ask.Answer{NotSent: notSent}
-	g.Run(func() { answer.Err = failure(a, err, notSent) }, func(why error) {
-		answer.Err = named(a, fail.Mark(why, notSent))
+// failAs makes to the answer of a request that failed with err. The methods of
+// err are guarded. If one of them ends the goroutine, to is an answer as well.
+func failAs(to *ask.Answer, g *Guard, a *ask.Outgoing, err error, notSent bool) {
+	*to = ask.Answer{NotSent: notSent}
+	g.Run(func() { to.Err = failure(a, err, notSent) }, func(why error) {
+		to.Err = named(a, fail.Mark(why, notSent))
 	})
-	return answer
 }

@@ -247,12 +247,15 @@ func (x *Exchange) begin(block context.Context, s *Settings, a *Answer) error {
 	x.arm()
 	if s.Wait != nil && x.Ended(ctx) == nil {
 		if err := s.Wait(x.View(ctx)); err != nil {
-			if later, ok := AsLater(err); ok && x.Ended(ctx) == nil {
+			later, isLater := AsLater(err)
+			if !isLater {
+				why, _ := explain(ctx, err)
+				return why
+			}
+			if x.Ended(ctx) == nil {
 				a.Later = later
 				return nil
 			}
-			why, _ := explain(ctx, err)
-			return why
 		}
 		ctx.Limit(timeout)
 	}
@@ -518,5 +521,6 @@ func (x *Exchange) Fail(a *Answer, err error) { x.failAs(a, err, a.NotSent) }
 func (x *Exchange) Refuse(a *Answer, err error) { x.failAs(a, err, true) }
 
 func (x *Exchange) failAs(a *Answer, err error, notSent bool) {
-	a.Answer, a.why = failAs(x.Guard, &x.Ask, err, notSent), err
+	a.why = err
+	failAs(&a.Answer, x.Guard, &x.Ask, err, notSent)
 }

@@ -62,9 +62,16 @@ func (g *Guard) Protect(ctx context.Context, users bool) context.Context {
 		ctx = g.Context(ctx)
 	}
 	from := ctx
-	ctx, cancel := context.WithCancelCause(from)
-	g.requests.Watch(ctx, from)
 	g.hooks = httptrace.ContextClientTrace(from)
+	ctx, cancel := context.WithCancelCause(from)
+	watched := false
+	defer func() {
+		if !watched { // a method of the user's context ended the goroutine
+			cancel(ErrGoexit)
+		}
+	}()
+	g.requests.Watch(ctx, from)
+	watched = true
 	g.mu.Lock()
 	g.cancel = cancel
 	cause := g.cause

@@ -25,6 +25,8 @@ type Block struct {
 
 	mu sync.Mutex // guards the fields below
 
+	over bool // End was called: no context is queued and no timer started any more
+
 	start time.Time // of the first request with a timeout; the times below are since then
 
 	// Most requests of a block have the same timeout. Their deadlines come in
@@ -66,9 +68,10 @@ func (b *Block) Unwatch() {
 // the block has ended, or is about to.
 func (b *Block) End() {
 	if b.ctx.Err() == nil {
-		<-b.ctx.Done() // a request that begins before that is ended below
+		<-b.ctx.Done() // a context that begins before that is ended below
 	}
 	b.mu.Lock()
+	b.over = true
 	var all []*Context
 	for _, q := range [...]*fifo.Queue[*Context]{&b.usual, &b.others} {
 		for n := q.Pop(); n != nil; n = q.Pop() {
@@ -169,8 +172,16 @@ func (c *Context) Begin(b *Block, parent context.Context, d time.Duration) {
 	c.parent, c.block, c.node.Item = parent, b, c
 	c.done = make(chan struct{})
 	b.mu.Lock()
-	c.addLocked(d)
+	over := b.over
+	if !over {
+		c.addLocked(d)
+	}
 	b.mu.Unlock()
+	if over {
+		<-parent.Done() // as in End
+		c.Cancel()
+		return
+	}
 	c.endIfOver(d)
 }
 

@@ -331,3 +331,28 @@ func TestContext_concurrentUse(t *testing.T) {
 	wg.Go(b.End)
 	wg.Wait()
 }
+
+// A context that begins after its block has ended ends with its parent, which
+// may end a moment later. It starts no timer.
+func TestBegin_afterEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, end := context.WithCancelCause(t.Context())
+		b := new(Block)
+		b.Watch(ctx, ctx)
+		end(errCause)
+		synctest.Wait() // End was called
+		parent, endParent := context.WithCancelCause(context.WithoutCancel(ctx))
+		time.AfterFunc(time.Second, func() { endParent(errCause) })
+		start := time.Now()
+		c := new(Context)
+		c.Begin(b, parent, time.Hour)
+		<-c.Done()
+		got := sight{"c", time.Since(start), c.Err(), context.Cause(c)}
+		if diff := cmp.Diff(sight{"c", time.Second, context.Canceled, errCause}, got, cmp.Comparer(func(a, b error) bool { return a == b })); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+		if b.timer != nil {
+			t.Error("a timer was started")
+		}
+	})
+}
