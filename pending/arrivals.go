@@ -25,6 +25,7 @@ type Arrivals struct {
 
 	unclaimed int                // number of handles that are unclaimed, done or not
 	arrived   arrived            // handles that are done and unclaimed, until the block ends
+	few       [4]*Pending        // the first array of arrived: most blocks have few that wait there
 	left      weak.Pointer[Left] // the same from then on; nil if there are none
 	changed   *sync.Cond         // arrived grew, or unclaimed fell to zero; made by the first Next that waits
 	races     fifo.Queue[*race]  // races of this block that are not done
@@ -115,7 +116,13 @@ func (a *Arrivals) finish(h *Pending, with ask.Answer) (first bool, decided []*r
 // arriveLocked makes h, which is done, available to Next.
 func (a *Arrivals) arriveLocked(h *Pending) {
 	if a.ended == nil {
+		if a.arrived.handles == nil {
+			a.arrived.handles = a.few[:0]
+		}
 		a.arrived.push(h)
+		if h.place == len(a.few) { // append has copied few
+			clear(a.few[:])
+		}
 	} else if left := a.left.Value(); left != nil {
 		left.push(h)
 	} // otherwise nobody has the block, to call Next
@@ -174,7 +181,7 @@ func (a *Arrivals) End(err error, left *Left) {
 		left.arrived = arrived{handles: slices.Clone(a.arrived.handles), start: a.arrived.start, live: a.arrived.live}
 		a.left = weak.Make(left)
 	}
-	a.arrived = arrived{}
+	a.arrived, a.few = arrived{}, [4]*Pending{}
 	var open []*race
 	for n := a.races.Pop(); n != nil; n = a.races.Pop() {
 		open = append(open, n.Item)
@@ -213,25 +220,18 @@ func (*Arrivals) Claim(h *Pending, n int, tell func(n int)) {
 // would keep them alive (so a fifo.Queue does not fit). All operations take
 // constant time, amortized over the pushes.
 type arrived struct {
-	handles []*Pending  // nil where one was removed
-	start   int         // all handles before it were removed
-	live    int         // number of handles that are not nil
-	few     [4]*Pending // the first array of handles: most blocks have few that wait here
+	handles []*Pending // nil where one was removed
+	start   int        // all handles before it were removed
+	live    int        // number of handles that are not nil
 }
 
 func (l *arrived) push(h *Pending) {
-	if l.handles == nil {
-		l.handles = l.few[:0]
-	}
 	if len(l.handles) == cap(l.handles) && l.live <= len(l.handles)/2 {
 		l.compact()
 	}
 	h.place = len(l.handles)
 	l.handles = append(l.handles, h)
 	l.live++
-	if h.place == len(l.few) { // append has copied few
-		clear(l.few[:])
-	}
 }
 
 // compact moves the handles to the front.
