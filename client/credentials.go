@@ -36,6 +36,7 @@ type trail struct {
 	first *http.Request
 	home  origin.Origin // of first
 	left  bool          // a hop went to another origin; set by checkRedirect
+	lost  bool          // a URL may have lost the ":" before a password; set by cleanReferer
 }
 
 // trailKey is the key of the *trail in the context of a request.

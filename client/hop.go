@@ -121,7 +121,7 @@ func (h *hopTransport) checkRedirect(req *http.Request, via []*http.Request) err
 	origin.Mend(req.URL)
 	inheritFragment(req)
 	h.settleCredentials(req, via[0])
-	h.cleanReferer(req, via[0])
+	h.cleanReferer(req, via[0], trail)
 	check := h.check
 	if check == nil {
 		check = tenRedirects
@@ -157,11 +157,14 @@ func inheritFragment(req *http.Request) {
 
 // cleanReferer removes from the Referer that net/http has set what must not be
 // sent: a fragment (RFC 9110, section 10.1.3) and the zone of an IPv6 address
-// (RFC 6874). If the URL may have a password, and only its fragment or an earlier
-// URL shows that, cleanReferer keeps the origin alone. A Referer that the caller set stays as it is. If req may
-// have the client's Header and that has a Referer, cleanReferer removes
-// net/http's, which would otherwise take precedence. first is the first hop.
-func (h *hopTransport) cleanReferer(req, first *http.Request) {
+// (RFC 6874). If the URL may have a password, and only its fragment or an
+// earlier URL shows that, cleanReferer keeps the origin alone. A Referer that
+// the caller set stays as it is. If req may have the client's Header and that
+// has a Referer, cleanReferer removes net/http's, which would otherwise take
+// precedence. first is the first hop.
+func (h *hopTransport) cleanReferer(req, first *http.Request, t *trail) {
+	lost := t.lost
+	t.lost = lost || fail.LostColon(req)
 	if len(req.Header["Referer"]) == 0 || hasHeader(first.Header, "Referer") {
 		return
 	}
@@ -169,11 +172,9 @@ func (h *hopTransport) cleanReferer(req, first *http.Request) {
 		req.Header.Del("Referer")
 		return
 	}
-	before := req.Response.Request
-	from := *before.URL
+	from := *req.Response.Request.URL
 	from.User = nil
-	byFragment := from.Fragment != "" && fail.URL(&from) != from.String()
-	if byFragment || fail.Landed(before) != fail.URL(before.URL) {
+	if lost || from.Fragment != "" && fail.URL(&from) != from.String() {
 		from = url.URL{Scheme: from.Scheme, Host: from.Host, Path: "/"}
 	}
 	from.Fragment, from.RawFragment = "", ""

@@ -40,24 +40,34 @@ func URL(u *url.URL) string {
 }
 
 // Landed returns what URL does for the URL of r, to which redirects may have
-// led. On the way, a URL can lose the ":" before a password: a ".." in a
-// Location removes the part of a path that precedes it, and a fragment is
-// inherited without the path that preceded it. If that may have happened,
-// Landed hides everything before the last "@".
+// led. If one of them has perhaps removed the ":" before a password, Landed
+// hides everything before the last "@".
 func Landed(r *http.Request) string {
 	text := URL(r.URL)
 	if harmless(text) {
 		return text
 	}
-	for ; r.Response != nil && r.Response.Request != nil; r = r.Response.Request {
-		location, from := r.Response.Header.Get("Location"), r.Response.Request.URL
-		removed := strings.Contains(location, "..") && Value(location) != location
-		inherited := from.Fragment != "" && !strings.Contains(location, "#") && URL(from) != from.Redacted()
-		if removed || inherited {
+	for range 100 { // a transport of the user's may have made a circle
+		if r.Response == nil || r.Response.Request == nil {
+			break
+		}
+		if LostColon(r) {
 			return BadURL(text)
 		}
+		r = r.Response.Request
 	}
 	return text
+}
+
+// LostColon reports whether the redirect that led to r may have removed the ":"
+// before a password from the URL. A ".." in a Location removes the part of the
+// path that precedes it, and a fragment is inherited without the path before
+// it.
+func LostColon(r *http.Request) bool {
+	location, from := r.Response.Header.Get("Location"), r.Response.Request.URL
+	removed := strings.Contains(location, "..") && Value(location) != location
+	inherited := from != nil && from.Fragment != "" && !strings.Contains(location, "#") && URL(from) != from.Redacted()
+	return removed || inherited
 }
 
 // BadURL returns raw, which cannot be parsed as a URL, without anything that
