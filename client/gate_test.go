@@ -106,8 +106,8 @@ func TestGate_oneConnectionForHTTP2(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := map[string]int32{"HTTP/2": twos.Load(), "HTTP/1": ones.Load(), "http": plains.Load()}
-			if _, direct := rt.(*http.Transport); !direct && got["HTTP/2"] <= burst/2 {
-				got["HTTP/2"] = 1 // requests that came at the end of the handshake have dialed, on a busy machine some
+			if _, direct := rt.(*http.Transport); !direct && got["HTTP/2"] <= burst/5 {
+				got["HTTP/2"] = 1 // requests that came at the end of the handshake have dialed, on a busy machine a few
 			}
 			if diff := cmp.Diff(map[string]int32{"HTTP/2": 1, "HTTP/1": burst, "http": 1}, got); diff != "" {
 				t.Errorf("connections for %d requests at once (-want +got):\n%s", burst, diff)
