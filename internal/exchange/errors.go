@@ -156,11 +156,11 @@ func (e *panicCause) Error() string {
 	return fail.Text(fmt.Sprintf("a panic in the block: %v", e.value))
 }
 
-// failAs makes to the answer of a request that failed with err. The methods of
-// err are guarded. If one of them ends the goroutine, to is an answer as well.
-func failAs(to *ask.Answer, g *Guard, a *ask.Outgoing, err error, notSent bool) {
-	*to = ask.Answer{NotSent: notSent}
-	g.Run(func() { to.Err = failure(a, err, notSent) }, func(why error) {
-		to.Err = named(a, fail.Mark(why, notSent))
+// failAs makes err the answer. The methods of err are guarded. If one of them
+// ends the goroutine, a has an error as well.
+func (x *Exchange) failAs(a *Answer, err error, notSent bool) {
+	a.Answer, a.why = ask.Answer{NotSent: notSent}, err
+	x.Guard.Run(func() { a.Err = failure(&x.Ask, err, notSent) }, func(why error) {
+		a.Err = named(&x.Ask, fail.Mark(why, notSent))
 	})
 }

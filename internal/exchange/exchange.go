@@ -519,8 +519,3 @@ func (x *Exchange) Fail(a *Answer, err error) { x.failAs(a, err, a.NotSent) }
 
 // Refuse makes err the answer of a request that was not sent.
 func (x *Exchange) Refuse(a *Answer, err error) { x.failAs(a, err, true) }
-
-func (x *Exchange) failAs(a *Answer, err error, notSent bool) {
-	a.why = err
-	failAs(&a.Answer, x.Guard, &x.Ask, err, notSent)
-}
