@@ -554,16 +554,20 @@ func TestGoexit_neverSent(t *testing.T) {
 // its observer is told, and its own context keeps nothing of the block.
 func TestGoexit_whileNeverSent(t *testing.T) {
 	for name, exits := range map[string]struct {
-		body func(closed *int) io.Reader
-		why  error
+		inClose func()
+		why     error // the end of the block
 	}{
-		"in the body's Close":            {func(closed *int) io.Reader { return &exitsInClose{strings.NewReader(""), closed} }, errRefused},
-		"in a method of the block's end": {func(closed *int) io.Reader { return &countsCloses{strings.NewReader(""), closed} }, &hostileError{cause: io.EOF, do: runtime.Goexit}},
+		"in the body's Close":            {runtime.Goexit, errRefused},
+		"in a method of the block's end": {func() {}, &hostileError{cause: io.EOF, do: runtime.Goexit}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			own, cancelOwn := context.WithCancel(t.Context())
 			defer cancelOwn()
 			told, closed := 0, 0
+			body := &stream{ReadCloser: http.NoBody, close: func() {
+				closed++
+				exits.inClose()
+			}}
 			var value weak.Pointer[[1 << 10]byte]
 			func() {
 				big := new([1 << 10]byte)
@@ -576,7 +580,7 @@ func TestGoexit_whileNeverSent(t *testing.T) {
 					},
 				}
 				parallel.Run(ctx, cfg, func(p *parallel.Parallel) error {
-					r, err := http.NewRequestWithContext(own, http.MethodPost, "http://h/", exits.body(&closed))
+					r, err := http.NewRequestWithContext(own, http.MethodPost, "http://h/", body)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -595,26 +599,6 @@ func TestGoexit_whileNeverSent(t *testing.T) {
 			runtime.KeepAlive(own)
 		})
 	}
-}
-
-// countsCloses is a body that counts the calls of its Close.
-type countsCloses struct {
-	io.Reader
-	closed *int
-}
-
-func (c *countsCloses) Close() error {
-	*c.closed++
-	return nil
-}
-
-// exitsInClose is a body whose Close ends the goroutine.
-type exitsInClose countsCloses
-
-func (c *exitsInClose) Close() error {
-	*c.closed++
-	runtime.Goexit()
-	return nil
 }
 
 // Promises 6 and 17: a request may have several bodies, here its own, and one
