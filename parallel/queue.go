@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/abreast-go/abreast/internal/exchange"
@@ -192,8 +191,7 @@ func (q *queue) returnLocked(s *sending, x *exchange.Exchange, pause time.Durati
 // A pause sets a host aside.
 type pause struct {
 	until time.Time
-	timer *time.Timer
-	of    atomic.Pointer[queue] // nil once the timer is stopped: see delay
+	timer *timer[queue]
 }
 
 // pauseLocked sets a host aside for d, or until the end of its pause if that is
@@ -206,14 +204,7 @@ func (q *queue) pauseLocked(host string, d time.Duration) {
 		if q.pauses == nil {
 			q.pauses = make(map[string]*pause)
 		}
-		p = &pause{until: until}
-		p.of.Store(q)
-		p.timer = time.AfterFunc(d, func() {
-			if q := p.of.Load(); q != nil {
-				q.resume(host)
-			}
-		})
-		q.pauses[host] = p
+		q.pauses[host] = &pause{until, after(d, q, func(q *queue) { q.resume(host) })}
 		q.slots.Pause(host)
 	case until.After(p.until):
 		p.until = until // resume looks at it
@@ -242,8 +233,7 @@ func (q *queue) stop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for host, p := range q.pauses {
-		p.timer.Stop()
-		p.of.Store(nil)
+		p.timer.stop()
 		q.slots.Resume(host)
 	}
 	q.pauses = nil

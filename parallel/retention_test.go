@@ -88,7 +88,7 @@ func TestHandle_retainsNoOtherRequest(t *testing.T) {
 		{"the timer of a pause", func(p *parallel.Parallel) any {
 			p.Get("http://paused/")
 			for p.Stats().Queued == 0 {
-				time.Sleep(time.Millisecond)
+				runtime.Gosched()
 			}
 			return nil
 		}},

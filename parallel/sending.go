@@ -2,7 +2,6 @@ package parallel
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
@@ -39,7 +38,7 @@ type sending struct {
 	state  state
 	entry  slots.Entry[*sending] // in the queue
 	listed fifo.Node[*sending]   // in p.waiting, while it has no slot
-	delay  *delay                // until After or a pause is over
+	delay  *timer[sending]       // until After or a pause is over
 }
 
 // enqueue puts s in the queue, now or after its delay. An error means that the
@@ -84,28 +83,7 @@ func (s *sending) waitLocked(d time.Duration, add func(*slots.Queue[*sending], *
 		add(s.p.queue.slots, &s.entry)
 		return
 	}
-	s.delay = after(d, s, add)
-}
-
-// A delay is the time until a request is added to the queue.
-type delay struct {
-	timer *time.Timer
-
-	// nil once the timer is stopped. The runtime may keep a timer for long after
-	// that, and the timer what its function refers to.
-	of atomic.Pointer[sending]
-}
-
-// after returns a delay of d, and then calls add for s, unless s does not wait
-// any more.
-func after(d time.Duration, s *sending, add func(*slots.Queue[*sending], *slots.Entry[*sending])) *delay {
-	wait := new(delay)
-	wait.of.Store(s)
-	wait.timer = time.AfterFunc(d, func() {
-		s := wait.of.Load()
-		if s == nil {
-			return
-		}
+	s.delay = after(d, s, func(s *sending) {
 		s.p.queue.mu.Lock()
 		defer s.p.queue.mu.Unlock()
 		if s.listed.Queued() {
@@ -113,13 +91,6 @@ func after(d time.Duration, s *sending, add func(*slots.Queue[*sending], *slots.
 			s.p.queue.dispatchLocked()
 		}
 	})
-	return wait
-}
-
-// stop ends d early, and lets go of the request.
-func (d *delay) stop() {
-	d.timer.Stop()
-	d.of.Store(nil)
 }
 
 // watchBlockLocked begins to watch the block's context if s has to wait, unless
