@@ -26,8 +26,8 @@ type Client struct {
 	// BaseURL is the absolute URL that relative URLs are joined to. With
 	// "https://h/v2", the references "/users?x=1" and "users?x=1" make
 	// "https://h/v2/users?x=1", and "" stands for the base itself. An absolute
-	// URL does not change. The escaped texts are joined at one "/". Escapes are
-	// kept, and nothing is cleaned.
+	// URL does not change. The escaped paths are joined by one "/". Escapes are
+	// kept, and paths are not cleaned.
 	//
 	// A reference is refused if it has a host but no scheme, or if a server may
 	// find a segment "." or ".." in it: escaped, set off by an escaped slash or
@@ -84,27 +84,27 @@ type Client struct {
 	//
 	// Requests that start at the same time to an https host wait for the first
 	// of them to get a connection, unless another request to that host is
-	// already in flight. HTTP/2 needs only that one connection. They wait at
-	// most a quarter of a second. The error of a request that is canceled
+	// already in flight. HTTP/2 needs only that one connection. The wait ends
+	// after a quarter of a second. The error of a request that is canceled
 	// meanwhile matches [pending.ErrNotSent]. A hedge of the first request
 	// waits as well.
 	//
-	// This wait holds for each Transport, over all blocks that use it. It also
-	// holds below a wrapper that passes the request's context on: there it
-	// begins when a *http.Transport calls the httptrace hook GetConn. A
-	// Transport that does not call GetConn has no such wait.
+	// The wait is per Transport, over all blocks that use it. It also works
+	// through a wrapper that passes the request's context on. It then begins
+	// when a *http.Transport calls the httptrace hook GetConn. A Transport that
+	// does not call GetConn has no such wait.
 	HTTP *http.Client
 
 	// Limit is the maximum number of requests in flight in one block. Each
 	// block has its own. 0 means 100; negative means no limit.
 	Limit int
 
-	// HostLimit is the same for each host (name and port). 0 or negative means
+	// HostLimit is the limit for one host (name and port). 0 or negative means
 	// no limit per host.
 	//
-	// A redirect to another host counts there. The hop gives up its place at
-	// the first host and waits for a place at the other. Meanwhile it keeps its
-	// slot of Limit, and its Timeout runs.
+	// A redirect to another host counts at that host. The hop gives up its
+	// place at the first host and waits for a place at the other. Meanwhile it
+	// keeps its slot of Limit, and its Timeout runs.
 	HostLimit int
 
 	// Timeout is the time for one request, or with Retry for each attempt. It
@@ -134,16 +134,16 @@ type Client struct {
 
 	// Wait is called before each request goes to a host, to pace the requests:
 	// for example limiter.Wait(r.Context()), with one limiter per host. It is
-	// called with a copy of the request that has no body, once for the request
+	// called with a copy of the request that has no body, once for each attempt
 	// and once for each redirect to another host. The request holds its slot
 	// meanwhile: set a HostLimit, or the slowest host may take all slots.
 	//
 	// Wait is called on many goroutines at once. It must return when the
 	// context of its request ends, and must not wait for another request of the
-	// same block. Its error is that of the request, which is not sent. The
-	// error matches [pending.ErrNotSent] unless an earlier hop was sent. If it
-	// is that of [parallel.Later], the request does not fail, and waits without
-	// its slot.
+	// same block. If Wait returns an error, the request fails with it, and is
+	// not sent to this host. The error matches [pending.ErrNotSent] unless an
+	// earlier hop was sent. With the error of [parallel.Later] the request does
+	// not fail, but waits: see there.
 	Wait func(*http.Request) error
 
 	// Observe is called for every request as it is made, on the goroutine that
@@ -153,16 +153,17 @@ type Client struct {
 	//
 	// The values of the context that Observe returns are visible while the
 	// request is sent. The function that it returns is called exactly once, as
-	// the last step before the handle is done, with the [pending.Outcome].
-	// Either may be nil. Both functions are called on many goroutines at once.
-	// The second runs while the request holds its slot, if it has one, and must
-	// not wait for another request of the block. Both are called once for a
-	// request, however often it is sent. Without Observe, no time is read.
+	// the last step before the handle is done, with the [pending.Outcome]. Both
+	// results may be nil. Observe and this function are called on many
+	// goroutines at once. This function runs while the request holds its slot,
+	// if it has one, and must not wait for another request of the block. Both
+	// are called once for a request, however often it is sent.
 	Observe func(*http.Request) (context.Context, func(pending.Outcome))
 
 	// Retry is asked after each attempt whether the request is sent again, and
-	// after which pause. nil means no retries; parallel.Retries returns the
-	// usual function.
+	// after which pause. 0 or less is no pause. If Retry returns false, the
+	// result is that of the last attempt. nil means no retries;
+	// parallel.Retries returns the usual function.
 	//
 	// It is called for a response of any status and for a failure of the
 	// transport, timeouts included, if the request can be sent again: the block
@@ -173,13 +174,13 @@ type Client struct {
 	//
 	// During the pause the request holds no slot and no goroutine. Then it is
 	// queued before requests that were made later, and Wait and Auth are called
-	// again. Each attempt has the whole Timeout. If the pause would end after
-	// the deadline of the block's context or of the request's own, the request
-	// is not sent again. The end of either ends the pause.
+	// again. Each attempt has the whole Timeout. If the pause would outlast the
+	// deadline of the block's context or of the request's own context, the
+	// request is not sent again. If either context ends in the pause, the
+	// request fails at once.
 	//
-	// A pause of 0 or less is none. Retry is called on many goroutines at once,
-	// while the request holds its slot. It must not wait for a request of the
-	// same block.
+	// Retry is called on many goroutines at once, while the request holds its
+	// slot. It must not wait for a request of the same block.
 	Retry func(parallel.Attempt) (time.Duration, bool)
 
 	// Shared limits the requests in flight over all blocks of all clients that

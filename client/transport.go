@@ -46,7 +46,7 @@ const (
 //     http.ProxyFromEnvironment may send the request without a proxy. As there,
 //     the variables are read once, and localhost and loopback addresses have no
 //     proxy. NO_PROXY does not make up for a malformed variable.
-//   - OnProxyConnectResponse returns an error that names the proxy if that
+//   - OnProxyConnectResponse returns an error that names the proxy if the proxy
 //     refuses a connection. The error is a *net.OpError with the Op
 //     "proxyconnect", as for a proxy that cannot be reached. Its Addr is the
 //     proxy, without a password. It wraps a [*pending.StatusError] with the
@@ -57,13 +57,12 @@ const (
 // find it earlier, at a price. If a server is too busy to answer a ping in
 // time, all requests on the connection fail, even those that it would have
 // answered. And some servers close a connection after too many pings without
-// data. gRPC's allow two, which is what a request sends here within the 30
-// seconds of a Client's Timeout. Until the connection is closed, an HTTP/2
-// request that times out leaves it in use: net/http cannot close it and spare
-// the other requests. Over HTTP/1, a request that times out closes its
-// connection, so the next one gets another. A connection that was closed stays
-// in memory until its next ping would have been due (golang/go 80920): about 20
-// KiB for 15 seconds.
+// data. gRPC servers allow two: as many as are sent here in the 30 seconds of a
+// Client's Timeout. Until a dead connection is closed, an HTTP/2 request that
+// times out leaves it in use: net/http cannot close it and spare the other
+// requests. Over HTTP/1, a request that times out closes its connection, so the
+// next one gets another. A connection that was closed stays in memory until its
+// next ping would have been due (golang/go 80920): about 20 KiB for 15 seconds.
 //
 // Three things are as in any http.Transport:
 //
@@ -83,8 +82,8 @@ const (
 //     right for a request that was not processed. A lighttpd 1.4 that reloads
 //     also resets requests that it has passed to an application, which then
 //     sees them twice. A request with a body is not sent again if an Option
-//     sets its GetBody to nil. It then fails, also if the server refuses it
-//     with a GOAWAY, after which it would have been safe to send it again.
+//     sets its GetBody to nil. It then fails even after a GOAWAY, when sending
+//     it again would have been safe.
 //
 // A transport decompresses gzip. A Client also decompresses x-gzip, which is
 // the same, if its Transport is a *http.Transport that asked for gzip.
@@ -132,16 +131,16 @@ func yielding(dial func(ctx context.Context, network, addr string) (net.Conn, er
 	}
 }
 
-// DialContext returns a dial function that calls dial, and ends what was begun
-// for a request when that request fails or is canceled. Set it as the
-// DialContext of an http.Transport of your own. [NewTransport] has it.
+// DialContext returns a dial function that calls dial. It ends the dials and
+// handshakes of a request that fails or is canceled. Set it as the DialContext
+// of an http.Transport of your own. [NewTransport] does so.
 //
 // net/http detaches a dial from its request. With DialContext, a request of a
 // block that fails or is canceled ends
 //
 //   - the dial: the context that dial is called with ends. That context also
-//     has the request's deadline, so that a net.Dialer divides the time that
-//     the request has among the addresses of a host. It ends as well when dial
+//     has the request's deadline, so that a net.Dialer divides the request's
+//     time among the addresses of a host. The context also ends when dial
 //     returns.
 //   - a TLS handshake, and the negotiation with a SOCKS proxy or a CONNECT
 //     proxy: the connection is closed.
@@ -149,9 +148,9 @@ func yielding(dial func(ctx context.Context, network, addr string) (net.Conn, er
 // A connection that may be idle, or in use by another request, is never closed.
 // Three things therefore continue:
 //
-//   - A TLS handshake, until the TLSHandshakeTimeout of the transport, if the
-//     request has begun another handshake that succeeded, on a connection that
-//     it does not use.
+//   - A TLS handshake, until the transport's TLSHandshakeTimeout, if another
+//     one that was begun for the request succeeded, and the request uses a
+//     different connection.
 //   - A CONNECT, for at most a minute, if the proxy is an https one and the
 //     handshake with the proxy is done.
 //   - A dial, if dial does not honor its context.

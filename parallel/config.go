@@ -27,10 +27,10 @@ type Config struct {
 	Resolve func(string) (*url.URL, error)
 
 	// Limit is the maximum number of requests in flight, including those of
-	// blocks that Go opens within this one. HostLimit is the same for each host
+	// blocks that Go opens within this one. HostLimit is the limit for one host
 	// (name and port). Zero or negative means no limit. A redirect that Send
-	// follows by itself stays with the first host; package client counts it at
-	// its own.
+	// follows by itself counts at the first host. Package client counts it at
+	// the host that it leads to.
 	Limit, HostLimit int
 
 	// Timeout is the time for one request, or with Retry for each attempt. It
@@ -54,14 +54,14 @@ type Config struct {
 	// Wait, if set, is called before each request is sent, while the request
 	// holds its slot. It is called with a copy of the request that has no body.
 	// The context of the copy ends with the request. If Wait returns an error,
-	// the request is not sent, and fails with that error, unless it is that of
+	// the request is not sent. It fails with the error, unless this is that of
 	// [Later]. Wait is called again for each attempt, and for a redirect to
 	// another host if package client sends the request.
 	Wait func(*http.Request) error
 
 	// Retry, if set, is called after each attempt that reached the transport,
-	// if the request can be sent again. It returns whether the request is sent
-	// again, and after which pause. 0 or negative means no pause. nil means no
+	// if the request can be sent again. It returns the pause, and whether the
+	// request is sent again. 0 or negative means no pause. nil means no
 	// retries. The Retry of a client.Client says more. See also [Retries].
 	Retry func(Attempt) (time.Duration, bool)
 

@@ -3,16 +3,16 @@
 //
 // [Run] opens a block, and so does
 // [github.com/abreast-go/abreast/client.Client.Parallel], which has the
-// defaults that most programs want. However fn ends, the block cancels the
-// requests that are not done, waits until they have stopped, and only then
-// returns. It does not wait for responses: to wait for all of them, read them:
+// defaults that most programs want. However the function of the block ends, Run
+// cancels the requests that are not done, and waits until they have stopped. It
+// does not wait for responses: to wait for all of them, read them:
 //
 //	for p.HasPending() {
 //		resp, err := p.Next()
 //		...
 //	}
 //
-// [Parallel.Get] and the other methods make a request. They never block and
+// [Parallel.Get], Post, Do and their like make a request. They never block and
 // never fail: the handle that they return reports what is wrong.
 // [Parallel.Next] and [Parallel.Arrivals] return the results in order of
 // completion. [Each] and [Ordered] run a sequence of any length through a block

@@ -9,13 +9,13 @@ import (
 	"github.com/abreast-go/abreast/internal/whole"
 )
 
-// File writes the body of a 2xx response to the file with this name, which
-// appears when the body is whole. The body is not kept in memory, and MaxBody
-// does not apply to it. The body of any other status is kept in memory, and no
-// file is written. To learn whether the file is there, call Bytes of the
-// handle: it requires 2xx, and its bytes are empty.
+// File writes the body of a 2xx response to a file, which gets this name when
+// the body is whole. The body is not kept in memory, and MaxBody does not apply
+// to it. The body of any other status is kept in memory, and no file is
+// written. To learn whether the file is there, call Bytes of the handle: it
+// requires 2xx, and its bytes are empty.
 //
-// The body is written to a temporary file in the same folder, whose name begins
+// The body is written to a temporary file in the same folder. Its name begins
 // with name and ends in ".part". When the body is whole and the request will
 // not be sent again, the file is renamed to name. From then on it is too late
 // to cancel the request. If the request fails or is canceled, or if the attempt
@@ -27,7 +27,7 @@ import (
 // An existing file is replaced, even a read-only one, and its permission bits
 // are kept. A new file gets 0666 less the umask. If the folder does not exist,
 // or the name is that of a folder, device or symbolic link, the request fails.
-// It is not sent if that is so when the request is made. To replace the file
+// If that is so when the request is made, it is not sent. To replace the file
 // that a link leads to, pass the result of filepath.EvalSymlinks.
 //
 // Errors of the file are those of package os, in a *url.Error. A relative name

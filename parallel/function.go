@@ -20,25 +20,24 @@ import (
 //
 // fn runs in a block of its own within this one. The Context of that block ends
 // when the handle is done or canceled, or when the outer block ends. When fn
-// returns, everything that it started is canceled, and nothing else. Its
-// requests share the limits of the outer block. fn itself uses no slot, and
-// Stats does not count it.
+// returns, only what fn started is canceled. The requests of fn share the
+// limits of the outer block. fn itself uses no slot, and Stats does not count
+// it.
 //
 // The response that fn returns is read to its end, up to MaxBody, and closed
-// before fn's Context ends. The response of a handle is whole, even if fn has
-// read it. A nil response without an error stands for an empty 204. An error is
-// returned by the handle unchanged; a response beside it is closed unread. A
-// panic in fn is treated like the panic of a request (see [Run]). If fn is nil,
-// the handle fails.
+// before fn's Context ends. If it is that of a handle, it is whole, even if fn
+// has read it. A nil response without an error stands for an empty 204. An
+// error is returned by the handle unchanged; a response beside it is closed
+// unread. A panic in fn is treated like the panic of a request (see [Run]). If
+// fn is nil, the handle fails.
 //
 // On a block that has ended, fn is not called. The error of the handle then
 // matches ErrEnded and pending.ErrNotSent.
 //
 // The end of the outer block waits for fn to return, so fn must honor its
 // Context. fn must not wait for its own handle, and must not drain the arrivals
-// of the outer block, because its own handle is among them: it would wait
-// forever, and no deadline ends that. To rule this out, give fn's parameter the
-// name of the outer block.
+// of the outer block, which include that handle: fn would wait forever, and no
+// deadline ends that. To prevent it, let fn's parameter shadow the outer block.
 //
 // To clean up at the end of fn, when its Context may have ended, open a block
 // with context.WithoutCancel(p.Context()).

@@ -39,7 +39,7 @@ func Header(key, value string) Option {
 }
 
 // Query adds a parameter to the query of the request's URL, escaped. The
-// existing query is kept, and escaped as [Parallel.Get] does.
+// existing query is kept, escaped as by [Parallel.Get].
 func Query(key, value string) Option {
 	return func(r *Request) error {
 		q := url.QueryEscape(key) + "=" + url.QueryEscape(value)
@@ -68,8 +68,8 @@ func Query(key, value string) Option {
 //
 // For a regular *os.File, the length is determined just before the request is
 // sent, from the current offset. At most that many bytes are sent, and the
-// request fails if the file has become shorter. A body of any other type is
-// sent chunked.
+// request fails if the file has become shorter. The length of any other reader
+// is unknown, and the body is sent chunked.
 func Body(contentType string, body io.Reader) Option {
 	open, length := content(body)
 	var used atomic.Bool
@@ -147,8 +147,8 @@ func (r *Request) setBody(open func() io.Reader, length int64) error {
 
 // JSON sets the body of the request to v, encoded with json.Marshal when JSON
 // is called, and the Content-Type to application/json. If v cannot be encoded,
-// the request fails. Text that is JSON already is passed as a json.RawMessage:
-// a []byte or a string would be encoded as a JSON string.
+// the request fails. Pass text that is JSON already as a json.RawMessage: a
+// []byte or a string would be encoded as a JSON string.
 func JSON(v any) Option {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -201,15 +201,14 @@ func Timeout(d time.Duration) Option {
 // A transport that does not call the hooks of net/http/httptrace shows only
 // some signs: that it reads the request's body, that it returns a response, and
 // the bytes of the response's body. With such a transport, the time covers
-// connecting and waiting for the response together. A request that
-// Auth or Take sends is not a sign of progress of this one, even with its
-// context.
+// connecting and waiting for the response together. A request that Auth or Take
+// sends is no progress, even if it has the context of this request.
 func Stall(d time.Duration) Option {
 	return func(r *Request) error { r.Stall = d; return nil }
 }
 
-// After delays the request by d, from when it is made. Use it for a hedge (see
-// [pending.Race]) or for a pause before a request is sent again. Until d has
+// After delays the request by d, from when it is made. Use it for a hedge: see
+// [pending.Race]. With Retry, it delays only the first attempt. Until d has
 // passed, the request holds no slot and counts as Queued. It is never sent if
 // it is canceled first. 0 or negative means no delay.
 func After(d time.Duration) Option {

@@ -30,8 +30,8 @@ var ErrNonePending = errors.New("no response is pending")
 //
 // A Parallel remains safe to use after its block has ended. A request made then
 // is not sent. Its handle is done, and its error matches ErrEnded and
-// pending.ErrNotSent. A zero Parallel is not a block: it has no responses, and
-// to make a request with it panics.
+// pending.ErrNotSent. A zero Parallel is not a block: Next, Arrivals and
+// HasPending find nothing, and all other methods panic.
 type Parallel struct {
 	settings settings  // the same as in the block around this one
 	queue    *queue    // the same
@@ -191,10 +191,10 @@ func (p *Parallel) next() *pending.Pending {
 // a result to return or to wait for. It does not block.
 func (p *Parallel) HasPending() bool { return p.handles != nil && p.handles.Has() }
 
-// Arrivals yields the unclaimed handles, each when it is done, in order of
-// completion: the results of Next, with the handle to tell which request is
-// done. It claims each handle that it yields. It blocks while it waits for the
-// next handle, and ends when every handle is claimed.
+// Arrivals yields the unclaimed handles in order of completion, each when it is
+// done. It is like Next, but tells which request is done. It claims each handle
+// that it yields. It blocks while it waits for the next handle, and ends when
+// every handle is claimed.
 //
 // Requests made in the loop are yielded as well. Several goroutines may range
 // over Arrivals at once; each handle goes to one of them. Breaking out of the

@@ -34,7 +34,7 @@ type Request struct {
 	// Take is called when the headers of the final response have arrived. It
 	// returns the writer that receives the body, or nil to keep the body in
 	// memory, or an error to refuse the response unread: see the option [Take].
-	// nil keeps every body in memory.
+	// A nil Take keeps every body in memory.
 	Take func(*http.Response) (io.Writer, error)
 
 	// Retry replaces the client's Retry for this request. nil means the
@@ -59,9 +59,9 @@ type Request struct {
 // server sent is not relative to BaseURL but to its page: resolve it with
 // resp.Request.URL.Parse.
 //
-// Characters that may not be in a URL are escaped, in the query as browsers do
-// it: spaces, quotes, "<", ">", and characters that are not ASCII. Escapes in
-// the URL are kept.
+// Characters that a URL must not have are escaped: spaces, quotes, "<", ">",
+// and those that are not ASCII. In the query they are escaped as by browsers.
+// Escapes in the URL are kept.
 func (p *Parallel) Get(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodGet, url, opts)
 }
@@ -114,10 +114,12 @@ func (p *Parallel) method(method, rawURL string, opts []Option) *pending.Pending
 
 // Do makes a request from a copy of req and returns its handle. Like
 // [Parallel.Get], it never blocks and never fails, and it resolves a relative
-// URL. req is neither changed nor kept; the options are applied to the copy.
+// URL. req is neither changed nor kept; the options are applied to the copy. If
+// req is nil, the handle fails.
 //
 // req's context applies in addition to the block's. When it ends, only this
-// request is canceled. Its values are looked up before the block's.
+// request is canceled. The values of req's context are looked up before the
+// block's.
 //
 // A request with GetBody may be passed to Do many times: each send opens its
 // own body. http.NewRequest sets GetBody for bytes and strings. A request with

@@ -11,8 +11,8 @@ import (
 	"github.com/abreast-go/abreast/pending"
 )
 
-// An Attempt describes one send of a request, which has just ended. A Retry
-// function decides by it whether the request is sent again.
+// An Attempt describes one send of a request, which has just ended. From it, a
+// Retry function decides whether the request is sent again.
 type Attempt struct {
 	N        int            // 1 for the first
 	Request  *http.Request  // a copy of the request as it was made, without its body and what Auth adds
@@ -48,9 +48,10 @@ const (
 //     is such a key.
 //
 // The pause is that of the response's Retry-After header (in seconds, or a
-// date). If it is more than a minute, the request is not sent again. Without
-// the header the pause is random: between 0 and 100 ms before the second
-// attempt, and up to twice as long before each further one, but at most 10 s.
+// date). If the pause is more than a minute, the request is not sent again.
+// Without the header the pause is random: between 0 and 100 ms before the
+// second attempt, and up to twice as long before each further one, but at most
+// 10 s.
 //
 // A Retry-After pauses this request alone: others to the same host are sent
 // meanwhile. To pause the host, return [Later] from Wait, as the recipe
@@ -138,9 +139,9 @@ func Retry(decide func(Attempt) (time.Duration, bool)) Option {
 // later.
 //
 // When d is over, Wait is called for all requests of that host that get a slot.
-// If it lets one of them pass, it returns Later for all the others once more:
+// A Wait that lets one of them pass returns Later for all the others once more:
 // with 100 slots, it is called about 100 times for each request that is sent. A
-// small HostLimit keeps that number small. The call may come late. A limiter
+// small HostLimit keeps that number small. Wait may be called late. A limiter
 // with a burst of 1 loses that time; with a burst of 2 or more it keeps its
 // rate.
 //
@@ -149,7 +150,8 @@ func Retry(decide func(Attempt) (time.Duration, bool)) Option {
 // counts.
 //
 // If Wait was called for a redirect to another host, the request cannot give
-// back its slot: it waits for d with its slot, its goroutine and its Timeout.
+// back its slot: it keeps its slot and its goroutine for d, and its Timeout
+// runs.
 //
 // A Wait that returns Later must first give back what it has reserved, for
 // example with Cancel of a rate.Reservation. The error may be wrapped. If d is
