@@ -378,7 +378,7 @@ func Example_handler() {
 	srv := httptest.NewServer(services)
 	defer srv.Close()
 
-	page := dashboard{&client.Client{BaseURL: srv.URL}, 500 * time.Millisecond}
+	page := dashboard{&client.Client{BaseURL: srv.URL}, 2 * time.Second}
 
 	w := httptest.NewRecorder()
 	page.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))

@@ -321,7 +321,7 @@ func ExampleClient_stall() {
 	}))
 	defer srv.Close()
 
-	c := client.Client{Timeout: -1, Stall: 50 * time.Millisecond}
+	c := client.Client{Timeout: -1, Stall: 500 * time.Millisecond}
 	err := c.Parallel(context.Background(), func(p *parallel.Parallel) error {
 		_, err := p.Get(srv.URL, parallel.To(io.Discard)).Bytes()
 		return err
@@ -329,7 +329,7 @@ func ExampleClient_stall() {
 	fmt.Println(errors.Unwrap(err))
 	fmt.Println(errors.Is(err, context.DeadlineExceeded))
 	// Output:
-	// context deadline exceeded (Stall: no progress for 50ms)
+	// context deadline exceeded (Stall: no progress for 500ms)
 	// true
 }
 

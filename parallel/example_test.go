@@ -947,13 +947,13 @@ func ExampleTimeout() {
 	defer srv.Close()
 
 	err := client.Parallel(context.Background(), func(p *parallel.Parallel) error {
-		_, err := p.Get(srv.URL, parallel.Timeout(20*time.Millisecond)).Bytes()
+		_, err := p.Get(srv.URL, parallel.Timeout(500*time.Millisecond)).Bytes()
 		return err
 	})
 	fmt.Println(errors.Unwrap(err))
 	fmt.Println(errors.Is(err, context.DeadlineExceeded))
 	// Output:
-	// context deadline exceeded (Timeout of 20ms)
+	// context deadline exceeded (Timeout of 500ms)
 	// true
 }
 

@@ -374,7 +374,7 @@ func ExampleAs_race() {
 				}
 				return price{}, errors.New("not in the cache")
 			})
-			request := p.Get(path, parallel.After(50*time.Millisecond)) // time for the cache
+			request := p.Get(path, parallel.After(500*time.Millisecond)) // time for the cache
 			cost, err := pending.As[price](pending.Race(cached, request))
 			if err != nil {
 				return err

@@ -44,7 +44,7 @@ func TestOutput_oneLineEach(t *testing.T) {
 		up + "/cut",
 		up + "/reset",
 		up + "/big",
-		up + "/silent",
+		`{"url":"` + up + `/silent","timeout":"2s"}`,
 		"http://" + closed + "/",
 		up + "/good",
 		up + "/empty",
@@ -98,7 +98,7 @@ func TestOutput_oneLineEach(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := abreast(t, tt.stdin, append([]string{"-timeout", "2", "-max-body", "1000", "-retries", "0"}, tt.args...)...)
+			got := abreast(t, tt.stdin, append([]string{"-max-body", "1000", "-retries", "0"}, tt.args...)...)
 			if got.status != exitFailed {
 				t.Errorf("exit status %d, want %d; it says:\n%s", got.status, exitFailed, got.stderr)
 			}

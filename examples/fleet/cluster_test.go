@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // startCluster starts three servers that are one engine, by name.
@@ -69,14 +70,16 @@ func TestCluster_serverStops(t *testing.T) {
 	p.stdin.Close()
 	first := p.result(t)
 	asked(t, site, 301)
-	stopped := false
-	for consumer := range jobAt(t, nats).results.ListConsumers(t.Context()).Info() {
-		servers[consumer.Cluster.Leader].Shutdown()
-		stopped = true
-	}
-	if !stopped {
-		t.Fatal("nobody reads the results")
-	}
+	results := jobAt(t, nats).results
+	var readers []*jetstream.ConsumerInfo
+	until(t, func() bool { // it may be about to read from another server
+		readers = readers[:0]
+		for reader := range results.ListConsumers(t.Context()).Info() {
+			readers = append(readers, reader)
+		}
+		return len(readers) == 1
+	}, func() string { return fmt.Sprintf("%d consumers read the results, want 1", len(readers)) })
+	servers[readers[0].Cluster.Leader].Shutdown()
 	release()
 	byNumber(t, urls, append(p.end(t, 0), first))
 	p.says(t, "lost           0", "twice          0")

@@ -20,7 +20,7 @@ func TestWorker_killed(t *testing.T) {
 	site := startSite(t, nil)
 	site.hold(done)
 	e := startEngineProcess(t)
-	e.feed(t, site.list(urls), "-ack-wait", "2s")
+	e.feed(t, site.list(urls), "-ack-wait", "5s")
 	w := e.work(t, "-limit", "4", "-batch", "10")
 	asked(t, site, done+limit)
 	inQueue(t, e.job(t), urls-done, taken-done)
@@ -77,7 +77,7 @@ func TestWorker_pausedLongerThanAckWait(t *testing.T) {
 	const urls, limit, batch = 40, 4, 20
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
-	e.feed(t, site.list(urls), "-ack-wait", "1s")
+	e.feed(t, site.list(urls), "-ack-wait", "5s")
 	release := site.hold(0)
 	late := e.work(t, "-limit", "4", "-batch", "20")
 	asked(t, site, limit)
@@ -142,7 +142,7 @@ func TestWorker_stops(t *testing.T) {
 // twice, and the second run writes the results of the first as well.
 func TestFleet_stoppedAndRestarted(t *testing.T) {
 	t.Parallel()
-	const urls = 200
+	const urls = 2000 // more than are fetched before a signal is heard
 	site := startSite(t, nil)
 	store, list := t.TempDir(), filepath.Join(t.TempDir(), "list")
 	if err := os.WriteFile(list, []byte(site.list(urls)), 0o666); err != nil {

@@ -444,7 +444,7 @@ func TestQueue_slowURLStaysWithWorker(t *testing.T) {
 	t.Parallel()
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
-	e.feed(t, site.list(2), "-ack-wait", "1s")
+	e.feed(t, site.list(2), "-ack-wait", "5s")
 	release := site.hold(0)
 	e.work(t, "-limit", "1", "-batch", "1")
 	asked(t, site, 1) // for /1
