@@ -38,8 +38,8 @@ type Left struct{ arrived }
 
 // Make returns a new handle, for the request that what describes. The handle
 // owns what. Until it is done, its Cancel calls c, which must lead to a call of
-// Complete. c may be nil. left is what End is called with. It is nil for a Race,
-// which does not know its block: if the block ended with nothing left, Next
+// Complete. c may be nil. left is the argument of End. For a Race, which does
+// not know its block, left is nil: if the block ended with nothing left, Next
 // does not yield the Race.
 func (a *Arrivals) Make(what ask.Ask, c canceler, left *Left) *Pending {
 	h := &Pending{home: a, asked: what, cancel: c}
@@ -171,8 +171,8 @@ func (a *Arrivals) Has() bool {
 // it has racers in other blocks. Such a Race cancels them and completes with
 // err. So does a Race that is made later and has no winner.
 //
-// End puts the handles that are done and unclaimed into left, and those that
-// will be. The caller keeps left for as long as it may call Next: the pointer
+// left receives the unclaimed handles that are done, and later the others when
+// they are. The caller keeps left for as long as it may call Next: the pointer
 // that the Arrivals has to it is weak.
 func (a *Arrivals) End(err error, left *Left) {
 	a.mu.Lock()

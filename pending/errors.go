@@ -20,16 +20,16 @@ import (
 //     got one. A refused dial is an example, and so is a timeout in DNS, dial
 //     or TLS handshake. The proxy is known if the transport is an
 //     *http.Transport, or if the proxy is that of the environment.
-//   - net/http reported that the server closed the connection while it was
-//     idle, and never that it wrote a header field. A request line that is
-//     longer than the transport's WriteBufferSize (half a KiB, if the transport
-//     is not an *http.Transport) may have been transmitted before that, so the
-//     error of such a request does not match.
+//   - net/http reported that the server closed an idle connection, and never
+//     that a header field was written. A request line that is longer than the
+//     transport's WriteBufferSize (half a KiB, if the transport is not an
+//     *http.Transport) may have been transmitted before that, so the error of
+//     such a request does not match.
 //
-// There is no proof if a byte of the request's body was read, after a redirect
-// was answered, or if the transport does not trace. A transport of your own
-// that tries two ways to send a request, one after the other, must trace both
-// or read the body.
+// There is no proof if a byte of the request's body was read, if a redirect was
+// received, or if the transport does not trace. A transport of your own that
+// tries two ways to send a request, one after the other, must trace both or
+// read the body.
 //
 // A request whose error matches ErrNotSent is safe to send again, even a POST.
 // After any other failure the server may have acted on the request.
@@ -55,11 +55,10 @@ type StatusError struct {
 //	Get "https://api.example.com/users/7": 404 Not Found: "no such user\n"
 //
 // The beginning has at most 200 bytes, and is quoted. It is there only if the
-// body is in memory and is text: if its Content-Type, or without one
-// [http.DetectContentType], says that it is text, JSON or XML, and it is not
-// encoded. It is the server's text, which may contain anything, even a secret
-// of the request. The reason phrase is quoted if it is not printable, and cut
-// off after 8 KiB.
+// body is in memory, is not encoded, and is text, JSON or XML. The Content-Type
+// decides that, or without one [http.DetectContentType]. It is the server's
+// text, which may contain anything, even a secret of the request. The reason
+// phrase is cut off after 8 KiB, and quoted if it is not printable.
 func (e *StatusError) Error() string {
 	text := status(e.Response)
 	if what := e.asked.Or(e.Response); !what.IsNone() {

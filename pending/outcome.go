@@ -10,7 +10,7 @@ import (
 type Outcome struct {
 	Made time.Time // when the handle was made
 	Sent time.Time // when it got a slot for its first attempt, before Wait; zero if it never held one
-	Done time.Time // when this call began, the last step before the handle is done
+	Done time.Time // when the function was called, as the last step before the handle is done
 
 	// Attempts is how often the request was sent. It is more than 1 after a
 	// retry, and 0 if the request never held a slot.

@@ -141,14 +141,13 @@ var closed = func() chan struct{} {
 // original request, without a password. The error of a function started with Go
 // is returned unchanged. The error of a Race joins those of its racers.
 //
-// A request that was canceled, or was not done when its block ended, has an
-// error that matches context.Canceled; in the second case it matches
-// parallel.ErrEnded as well. If the context that the block was opened with
-// ended first, the error matches context.Cause of that context. The error of a
-// timeout matches context.DeadlineExceeded, and its Timeout method returns
-// true. Its text says which time ran out: Timeout, Stall, HTTP.Timeout, the
-// deadline of the block's context or of the request's own, or a limit of the
-// transport.
+// The error of a request that was canceled matches context.Canceled. So does
+// that of a request that was not done when its block ended, which also matches
+// parallel.ErrEnded. If the context that the block was opened with ended first,
+// the error matches context.Cause of that context. The error of a timeout
+// matches context.DeadlineExceeded, and its Timeout method returns true. Its
+// text says which time ran out: Timeout, Stall, HTTP.Timeout, the deadline of
+// the block's context or of the request's own, or a limit of the transport.
 func (h *Pending) Response() (*http.Response, error) {
 	h = h.orNone()
 	h.wait()
@@ -174,7 +173,7 @@ func readable(resp *http.Response, body []byte) *http.Response {
 // whose Response has the body. Its other errors are those of Response.
 //
 // All callers share the bytes and must not modify them. They are empty if a
-// writer received the body (of the options Take, To and File).
+// writer (of Take, To or File) received the body.
 func (h *Pending) Bytes() ([]byte, error) {
 	h = h.orNone()
 	h.wait()
@@ -189,11 +188,11 @@ func (h *Pending) Bytes() ([]byte, error) {
 
 // JSON does what Bytes does, and decodes the body into v with json.Unmarshal.
 // If the body does not decode, the error is a *url.Error that wraps the
-// decoder's error, and v may have been written to. The empty body of a 204 does
-// not decode, and neither does one that a writer received. For a function
-// started with Go whose response answers no request, the error wraps the
-// decoder's error and is not a *url.Error. The value of a function started with
-// parallel.Go is an error as well: [As] returns it.
+// decoder's error, and v may have been written to. An empty body does not
+// decode: a 204 has one, and so has a response whose body a writer received.
+// JSON also fails for a value of parallel.Go: [As] returns that. If a function
+// started with Go returned a response without a Request, the error wraps the
+// decoder's error and is not a *url.Error.
 //
 // If the body is still encoded, the error names its Content-Encoding. That
 // happens if the request sets Accept-Encoding itself, or if a server sends an
@@ -247,11 +246,10 @@ func undecodable(resp *http.Response, body []byte, err error) error {
 // context is the request's own (context.Background unless the request was made
 // with Do).
 //
-// The copy has a fresh body, which GetBody opens at the first Read. If the
-// request has a body but no GetBody, that body is spent: a Read of it fails,
-// and so does the handle that Do returns for the copy; nothing is sent. The
-// options Timeout, After, Retry, Take, To and File are not part of an
-// http.Request: give them to Do again.
+// GetBody opens the body of the copy at the first Read. Without a GetBody, the
+// body of the copy is spent: a Read of it fails. If such a copy is passed to
+// Do, the handle fails, and nothing is sent. The options Timeout, After, Retry,
+// Take, To and File are not part of an http.Request: give them to Do again.
 //
 // After a redirect, the URL is not that of the page that was received. Resolve
 // the links of a page with the Request.URL of the response.
@@ -268,8 +266,8 @@ func (h *Pending) Request() *http.Request {
 // nothing.
 //
 // Completing the handle is the last step of a request. After the channel is
-// closed, no Write to the writer of the request's Take or To runs, and no Read
-// of its body begins. A Race is different: it is done as soon as it has a
+// closed, no Write to the writer of its Take or To runs, and no Read of the
+// request's body begins. A Race is different: it is done as soon as it has a
 // winner, and its losers may still be stopping.
 func (h *Pending) Done() <-chan struct{} {
 	h = h.orNone()

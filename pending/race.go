@@ -16,10 +16,10 @@ import (
 // them. It does not block.
 //
 // The handle completes with the response of the first racer whose status is
-// 2xx. Just before, the other racers are canceled: a queued one is never sent.
-// This happens whether or not anybody requests the result. If several racers
-// with a 2xx status were done before the call, the first of them in argument
-// order wins.
+// 2xx. Just before it completes, the other racers are canceled: a queued one is
+// never sent. This happens whether or not anybody requests the result. If
+// several racers with a 2xx status were done before the call, the first of them
+// in argument order wins.
 //
 // If no racer wins, the handle completes with the errors of all racers, joined
 // in argument order. A status outside 2xx counts as a *[StatusError]; its
@@ -31,13 +31,13 @@ import (
 // a success, even a zero one: a function that looks into a cache must return an
 // error if it finds nothing. [As] returns the result of the winner.
 //
-// The handle is like any other. It belongs to the block of its first racer,
-// whose Next yields it (but not if the block has ended and Next has returned
-// all results); it can be a racer in another Race; its Cancel cancels
-// every racer. Stats counts the racers and not the Race. The racers may belong
-// to different blocks. If the block of the first ends before there is a winner,
-// the Race completes with the error of that end, and the racers of other blocks
-// are canceled.
+// The handle is like any other. It can be a racer in another Race, and its
+// Cancel cancels every racer. It belongs to the block of its first racer. The
+// Next of that block yields it, unless the block has ended and Next has
+// returned all results. Stats counts the racers and not the Race. The racers
+// may belong to different blocks. If the block of the first racer ends before
+// there is a winner, the Race fails with an error that matches
+// parallel.ErrEnded, and the racers of other blocks are canceled.
 //
 // A hedged request is a race between a request and the same request a little
 // later:

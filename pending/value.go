@@ -25,8 +25,9 @@ import (
 // the error names both types. All callers share what the value points to.
 //
 // For a [Race], As returns the winner's result. The error of a Race without a
-// winner joins the errors of the racers. That of a request names its method and
-// URL. That of a function is as the function returned it: name its work in it.
+// winner joins the errors of the racers. The error of a request names its
+// method and URL. The error of a function is unchanged: the function should
+// name its work in it.
 //
 // Other errors are those of [Pending.Response]. With an error, the returned T
 // is zero.

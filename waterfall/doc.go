@@ -26,16 +26,16 @@
 // The phases cover all hops of a request: they begin again with a redirect, and
 // when net/http sends a request again because a kept connection broke. A phase
 // that was not seen takes no time. A request on a kept connection has no dial.
-// A transport that doesn't trace shows only queued and wait.
+// If the transport does not trace, the phases from dns to send are not seen.
 //
 // A row also says how its request ended: with a status; timed out; canceled (by
 // Cancel, by a lost race or by the caller's context); canceled by the end of
 // the block; or failed, with the kind of failure. If the request was sent
-// again, it says how often. It says "not sent" where that is proved: see
-// [pending.ErrNotSent].
+// again, the row has the number of attempts. It says "not sent" where that is
+// proved: see [pending.ErrNotSent].
 //
-// A Go function and a Race are not requests and have no rows. The requests that
-// they send have.
+// Functions started with Go and Races are not requests and have no rows. Their
+// requests do.
 //
 // # Secrets
 //

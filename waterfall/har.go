@@ -19,16 +19,15 @@ import (
 
 // HAR writes an HTTP Archive 1.2 to w, which the network panels of Chrome and
 // Firefox can import. It has an entry for each request, in the order in which
-// the requests were made. A request that was sent again has one for each
-// attempt, which begins where the one before it ended. A request that was
+// the requests were made. A request that was sent again has an entry for each
+// attempt. Each begins where the one before it ended. A request that was
 // redirected has one entry, with the URL that was requested and the last
 // response.
 //
-// In the timings of an entry, blocked is the time queued, in a pause before
-// another attempt, and held. Steps
-// towards a connection that did not happen are left out. A failed request has
-// the text of its error in _error, and the status 0 unless a response arrived.
-// The request header is the one that the request set, without what
+// In the timings of an entry, blocked is the sum of queued, pause and held.
+// Steps towards a connection that did not happen are left out. A failed request
+// has the text of its error in _error, and the status 0 unless a response
+// arrived. The request header is the one that the request set, without what
 // Client.Header and Auth add; with [Recorder.Transport] it is the header that
 // was sent. A request in flight has an entry with what is known so far.
 //

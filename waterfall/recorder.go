@@ -17,7 +17,7 @@ import (
 // change after the first request is made.
 //
 // For a picture of one block, give that block a Recorder of its own: copy its
-// client.Client and set another Observe, which makes it another client.
+// client.Client and set Observe in the copy, which is a separate client.
 type Recorder struct {
 	// Max is the number of requests that are kept. When one more is made, the
 	// Recorder forgets the one that was made first, whether it is done or not.
@@ -49,8 +49,8 @@ const defaultMax = 1000
 // Observe begins to record r, a request that is being made. Set it as
 // Client.Observe. The context that it returns has the values of r's context and
 // a trace of the connection; it does not replace the traces that others have
-// set. The function that it returns must be called once, with how the request
-// ended. Neither of them blocks.
+// set. The function that it returns must be called once, with the Outcome of
+// the request. Neither Observe nor that function blocks.
 //
 // If you have an observer of your own, call Observe from it and add your values
 // to the context that Observe returns.

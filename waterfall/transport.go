@@ -14,8 +14,8 @@ import (
 //   - the status of a response whose body broke off;
 //   - up to Bodies bytes of each body, sent and received, for HAR.
 //
-// It keeps these of the last hop of a request. It does not see headers that
-// net/http adds below, such as User-Agent and Accept-Encoding.
+// It keeps these for the last hop of a request only. It does not see headers
+// that net/http adds later, such as User-Agent and Accept-Encoding.
 //
 // Use it as the Transport of Client.HTTP. next may be client.NewTransport() or
 // your own; nil means http.DefaultTransport. Requests that the Recorder does
