@@ -24,10 +24,10 @@ type batch struct {
 	ended bool // no more may be made
 }
 
-// How far the requests are made ahead of their results. Lines of a host that
-// pauses, or is at -host-limit, should not hold back others, so aheadLines of
-// them may wait. Long lines should not fill the memory, so beyond aheadBytes
-// there are only twice as many as may be in flight.
+// Requests are made ahead of their results: twice as many as may be in flight.
+// If a host pauses, or is at -host-limit, its lines should not hold back those
+// of others. Then there may be aheadLines, unless they are so long that they
+// would fill the memory.
 const (
 	aheadLines = 1000
 	aheadBytes = 8 << 20
@@ -106,8 +106,15 @@ func (b *batch) make(p *parallel.Parallel, ln line, seq int) bool {
 }
 
 func (b *batch) fullLocked() bool {
-	n, flight := len(b.sent), 2*b.fetcher.opts.limit
-	return n >= flight && (n >= aheadLines || b.bytes >= aheadBytes)
+	n := len(b.sent)
+	return n >= 2*b.fetcher.opts.limit && (n >= aheadLines || b.bytes >= aheadBytes || !b.fetcher.holdsBack())
+}
+
+// more tells feed that lines may be held back from now on.
+func (b *batch) more() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.room.Signal()
 }
 
 // take returns the fetch of a handle that is done.

@@ -121,26 +121,70 @@ func TestOutput_reason(t *testing.T) {
 	}
 }
 
-// A host that pauses holds back no other, although its lines come first.
+// A host that pauses holds back no other, although its lines come first, and
+// whether or not those that it refused are sent again.
 func TestOrder_pausedHostHoldsBackNone(t *testing.T) {
-	t.Parallel()
-	var asked atomic.Int64
-	busy := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		pause := "0"
-		if asked.Add(1) <= 5 { // all that are in flight at first
-			pause = "3"
-		}
-		w.Header().Set("Retry-After", pause)
-		w.WriteHeader(429)
-	})
-	up := serve(t, faults)
-	got := abreast(t, strings.NewReader(strings.Repeat(busy+"\n", 30)+strings.Repeat(up+"\n", 100)), "-limit", "5", "-retries", "1")
-	if len(got.records) != 130 {
-		t.Fatalf("%d results; it says:\n%s", len(got.records), got.stderr)
+	for _, tt := range []struct {
+		retries string
+		asks    bool // for a pause; else the program pauses by itself
+	}{
+		{"0", true},
+		{"1", true},
+		{"4", false},
+	} {
+		t.Run("-retries "+tt.retries, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int64
+			busy := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				switch n := asked.Add(1); {
+				case tt.asks && n <= 5: // all that are in flight at first
+					w.Header().Set("Retry-After", "3")
+				case tt.asks:
+					w.Header().Set("Retry-After", "0")
+				}
+				w.WriteHeader(429)
+			})
+			up := serve(t, faults)
+			list := strings.Repeat(busy+"\n", 30) + strings.Repeat(up+"\n", 100)
+			got := abreast(t, strings.NewReader(list), "-limit", "5", "-retries", tt.retries)
+			if len(got.records) != 130 {
+				t.Fatalf("%d results; it says:\n%s", len(got.records), got.stderr)
+			}
+			others := 0
+			for _, r := range got.records[:30] {
+				if r.Kind == "" {
+					others++
+				}
+			}
+			if others < 20 { // as many as there is time for
+				t.Errorf("%d of the first 30 results are of the other host; want 25 or more", others)
+			}
+		})
 	}
-	first := slices.IndexFunc(got.records, func(r lines.Result) bool { return r.Kind != "" })
-	if first < 20 { // as many as there is time for
-		t.Errorf("%d results come before the first of the host that pauses; want most of 100", first)
+}
+
+// Neither does a host at its -host-limit.
+func TestOrder_fullHostHoldsBackNone(t *testing.T) {
+	t.Parallel()
+	const others = 100
+	var asked atomic.Int64
+	all := make(chan struct{})
+	up := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == others {
+			close(all)
+		}
+	})
+	busy := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-all:
+		case <-r.Context().Done():
+			t.Error("the host that is full is given up before the others are asked")
+		}
+	})
+	list := strings.Repeat(busy+"\n", 500) + strings.Repeat(up+"\n", others)
+	got := abreast(t, strings.NewReader(list), "-limit", "5", "-host-limit", "1", "-timeout", "60")
+	if len(got.records) != 500+others || got.status != exitGood {
+		t.Errorf("exit status %d, %d results; it says:\n%s", got.status, len(got.records), got.stderr)
 	}
 }
 

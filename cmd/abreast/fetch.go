@@ -119,6 +119,7 @@ func (it *fetch) retry(a parallel.Attempt) (wait time.Duration, again bool) {
 		if again {
 			it.pausing = true
 			f.retrying.Add(1)
+			f.held()
 		}
 	}()
 	if a.Err != nil && outOfFiles(a.Err) && f.stop.Err() == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type fetcher struct {
 
 	stop   context.Context // when it is done, no further line is begun
 	making *fetch          // the fetch whose request is being made
+	held   func()          // is called when a line is held back
 
 	unknown map[string]int // lines by an unknown field that may be meant as another
 }
@@ -71,6 +73,7 @@ func (f *fetcher) all(ctx, stop context.Context, in *input, done *finished, bar 
 		bar.start(p.Stats, f)
 		defer bar.stop()
 		b := newBatch(f, in, done)
+		f.held = b.more
 		feed := p.Go(func(inner *parallel.Parallel) (*http.Response, error) {
 			ctx, cancel := context.WithCancel(inner.Context()) // which ends with the block
 			defer cancel()
@@ -97,6 +100,11 @@ func (f *fetcher) all(ctx, stop context.Context, in *input, done *finished, bar 
 	})
 }
 
+// holdsBack reports whether lines may be held back while others could be sent.
+func (f *fetcher) holdsBack() bool {
+	return f.opts.hostLimit > 0 || f.retrying.Load() > 0 || f.pace.holdsBack()
+}
+
 type fetchKey struct{}
 
 // observe adds the fetch to the context of its request. Get calls it.
@@ -117,6 +125,9 @@ func (f *fetcher) wait(r *http.Request) error {
 	}
 	err := f.pace.wait(r.Context(), f.stop, strings.ToLower(r.URL.Host), it.Cost)
 	if err == nil {
+		// Responses that have arrived are read first, and the next requests go
+		// out together: that saves changes of threads, here and in the server.
+		runtime.Gosched()
 		it.leavePause()
 		it.status = 0
 		if it.began.IsZero() {

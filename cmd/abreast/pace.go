@@ -108,6 +108,13 @@ func (p *pace) sweepLocked() {
 	maps.DeleteFunc(p.paused, func(_ string, end time.Time) bool { return !end.After(now) })
 }
 
+// holdsBack reports whether a host may be paused.
+func (p *pace) holdsBack() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.paused) > 0
+}
+
 // pauses returns the hosts that are paused, and until when.
 func (p *pace) pauses() map[string]time.Time {
 	p.mu.Lock()
