@@ -134,16 +134,17 @@ type Client struct {
 
 	// Wait is called before each request goes to a host, to pace the requests:
 	// for example limiter.Wait(r.Context()), with one limiter per host. It is
-	// called with a copy of the request that has no body, once for each attempt
-	// and once for each redirect to another host. The request holds its slot
-	// meanwhile: set a HostLimit, or the slowest host may take all slots.
+	// called with a copy of the request that has no body, once for each
+	// attempt, again after a [parallel.Later], and once for each redirect to
+	// another host. The request holds its slot meanwhile: set a HostLimit, or
+	// the slowest host may take all slots.
 	//
 	// Wait is called on many goroutines at once. It must return when the
 	// context of its request ends, and must not wait for another request of the
 	// same block. If Wait returns an error, the request fails with it, and is
 	// not sent to this host. The error matches [pending.ErrNotSent] unless an
 	// earlier hop was sent. With the error of [parallel.Later] the request does
-	// not fail, but waits: see there.
+	// not fail: it gives back its slot and waits.
 	Wait func(*http.Request) error
 
 	// Observe is called for every request as it is made, on the goroutine that

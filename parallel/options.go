@@ -207,10 +207,11 @@ func Stall(d time.Duration) Option {
 	return func(r *Request) error { r.Stall = d; return nil }
 }
 
-// After delays the request by d, from when it is made. Use it for a hedge: see
-// [pending.Race]. With Retry, it delays only the first attempt. Until d has
-// passed, the request holds no slot and counts as Queued. It is never sent if
-// it is canceled first. 0 or negative means no delay.
+// After delays the request by d, from when it is made. Use it for a hedge (see
+// [pending.Race]), or for a pause before you send a request again. With Retry,
+// it delays only the first attempt. Until d has passed, the request holds no
+// slot and counts as Queued. It is never sent if it is canceled first. 0 or
+// negative means no delay.
 func After(d time.Duration) Option {
 	return func(r *Request) error { r.After = d; return nil }
 }

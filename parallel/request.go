@@ -59,9 +59,9 @@ type Request struct {
 // server sent is not relative to BaseURL but to its page: resolve it with
 // resp.Request.URL.Parse.
 //
-// Characters that a URL must not have are escaped: spaces, quotes, "<", ">",
-// and those that are not ASCII. In the query they are escaped as by browsers.
-// Escapes in the URL are kept.
+// Characters that may not be in a URL are escaped: spaces, double quotes, "<",
+// ">", and those that are not ASCII. In the query, single quotes are escaped
+// too, as by browsers. Escapes in the URL are kept.
 func (p *Parallel) Get(url string, opts ...Option) *pending.Pending {
 	return p.method(http.MethodGet, url, opts)
 }

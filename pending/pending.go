@@ -246,10 +246,11 @@ func undecodable(resp *http.Response, body []byte, err error) error {
 // context is the request's own (context.Background unless the request was made
 // with Do).
 //
-// GetBody opens the body of the copy at the first Read. Without a GetBody, the
-// body of the copy is spent: a Read of it fails. If such a copy is passed to
-// Do, the handle fails, and nothing is sent. The options Timeout, After, Retry,
-// Take, To and File are not part of an http.Request: give them to Do again.
+// GetBody opens the body of the copy at the first Read. If the request has a
+// body but no GetBody, the body of the copy is spent: a Read of it fails. If
+// such a copy is passed to Do, the handle fails, and nothing is sent. The
+// options Timeout, After, Retry, Take, To and File are not part of an
+// http.Request: give them to Do again.
 //
 // After a redirect, the URL is not that of the page that was received. Resolve
 // the links of a page with the Request.URL of the response.

@@ -26,7 +26,8 @@
 // The phases cover all hops of a request: they begin again with a redirect, and
 // when net/http sends a request again because a kept connection broke. A phase
 // that was not seen takes no time. A request on a kept connection has no dial.
-// If the transport does not trace, the phases from dns to send are not seen.
+// If the transport does not trace, wait covers all from the slot to the end of
+// the response.
 //
 // A row also says how its request ended: with a status; timed out; canceled (by
 // Cancel, by a lost race or by the caller's context); canceled by the end of

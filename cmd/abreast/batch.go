@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/abreast-go/abreast/cmd/abreast/lines"
 	"github.com/abreast-go/abreast/parallel"
@@ -16,17 +17,20 @@ type batch struct {
 	fetcher *fetcher
 	in      *input
 	done    *finished
+	open    atomic.Int64 // requests that are not done
+	waits   atomic.Bool  // feed waits for room, or is about to
 
 	mu    sync.Mutex // guards the fields below
-	room  sync.Cond  // a request was reported, or no more may be made
+	room  sync.Cond  // there may be room for a request, or no more may be made
 	sent  map[*pending.Pending]*fetch
 	bytes int  // the lengths of their lines
 	ended bool // no more may be made
 }
 
-// Requests are made ahead of their results: twice as many as may be in flight.
-// If a host pauses, or is at -host-limit, its lines should not hold back those
-// of others. Then there may be aheadLines, unless they are so long that they
+// Requests are made ahead: twice as many as may be in flight. If a host pauses,
+// or is at -host-limit, its lines should not hold back those of others. And a
+// reader that pauses should not hold back the requests. So there may be
+// aheadLines in all that are not yet reported, unless they are so long that they
 // would fill the memory.
 const (
 	aheadLines = 1000
@@ -90,9 +94,11 @@ func (b *batch) make(p *parallel.Parallel, ln line, seq int) bool {
 	}
 	b.mu.Lock() // take waits until the handle is in sent
 	defer b.mu.Unlock()
+	b.waits.Store(true)
 	for !b.ended && b.fullLocked() {
 		b.room.Wait()
 	}
+	b.waits.Store(false)
 	if b.ended {
 		return false
 	}
@@ -100,21 +106,31 @@ func (b *batch) make(p *parallel.Parallel, ln line, seq int) bool {
 		f.unknown[u]++
 	}
 	b.bytes += it.length
+	b.open.Add(1)
 	f.making = it
 	b.sent[p.Get(it.Address(), it.prepare)] = it
 	return true
 }
 
 func (b *batch) fullLocked() bool {
-	n := len(b.sent)
-	return n >= 2*b.fetcher.opts.limit && (n >= aheadLines || b.bytes >= aheadBytes || !b.fetcher.holdsBack())
+	few := 2 * b.fetcher.opts.limit
+	n, open := len(b.sent), int(b.open.Load())
+	return n >= few && (n >= aheadLines || b.bytes >= aheadBytes || open >= few && !b.fetcher.holdsBack())
 }
 
-// more tells feed that lines may be held back from now on.
-func (b *batch) more() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.room.Signal()
+// settled notes that a request is done. Get may call it, within make.
+func (b *batch) settled() {
+	b.open.Add(-1)
+	b.look()
+}
+
+// look makes feed look for room again.
+func (b *batch) look() {
+	if b.waits.Load() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.room.Signal()
+	}
 }
 
 // take returns the fetch of a handle that is done.

@@ -119,7 +119,7 @@ func (it *fetch) retry(a parallel.Attempt) (wait time.Duration, again bool) {
 		if again {
 			it.pausing = true
 			f.retrying.Add(1)
-			f.held()
+			f.batch.look()
 		}
 	}()
 	if a.Err != nil && outOfFiles(a.Err) && f.stop.Err() == nil {
@@ -194,6 +194,7 @@ func outOfFiles(err error) bool {
 func (it *fetch) settle(o pending.Outcome) {
 	it.leavePause()
 	it.outcome = o
+	it.fetcher.batch.settled()
 }
 
 // result returns the result of a fetch whose handle is done.

@@ -30,7 +30,7 @@ type fetcher struct {
 
 	stop   context.Context // when it is done, no further line is begun
 	making *fetch          // the fetch whose request is being made
-	held   func()          // is called when a line is held back
+	batch  *batch
 
 	unknown map[string]int // lines by an unknown field that may be meant as another
 }
@@ -73,7 +73,7 @@ func (f *fetcher) all(ctx, stop context.Context, in *input, done *finished, bar 
 		bar.start(p.Stats, f)
 		defer bar.stop()
 		b := newBatch(f, in, done)
-		f.held = b.more
+		f.batch = b
 		feed := p.Go(func(inner *parallel.Parallel) (*http.Response, error) {
 			ctx, cancel := context.WithCancel(inner.Context()) // which ends with the block
 			defer cancel()

@@ -108,10 +108,13 @@ func (p *pace) sweepLocked() {
 	maps.DeleteFunc(p.paused, func(_ string, end time.Time) bool { return !end.After(now) })
 }
 
-// holdsBack reports whether a host may be paused.
+// holdsBack reports whether a host is paused.
 func (p *pace) holdsBack() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.paused) > 0 {
+		p.sweepLocked()
+	}
 	return len(p.paused) > 0
 }
 

@@ -111,23 +111,24 @@ func TestWorker_pausedLongerThanAckWait(t *testing.T) {
 // once, also if the engine stops too, and nothing is fetched twice.
 func TestWorker_stops(t *testing.T) {
 	t.Parallel()
-	const urls, limit = 500, 4
+	const urls, limit, batch = 600, 4, 500
 	site := startSite(t, nil)
 	e := startEngineProcess(t)
 	e.feed(t, site.list(urls), "-ack-wait", "10m")
 	release := site.hold(0)
-	w := e.work(t, "-limit", "4", "-batch", "500") // which takes them all
+	w := e.work(t, "-limit", "4", "-batch", "500")
 	asked(t, site, limit)
 	j := e.job(t)
-	inQueue(t, j, urls, urls)
+	inQueue(t, j, urls, batch)
 	w.Process.Signal(syscall.SIGTERM)
+	until(t, func() bool { return strings.Contains(w.stderr.String(), "finishes the requests in flight") },
+		func() string { return "the worker does not hear the signal" })
 	release()
 	w.end(t, 0)
-	sent := limit + len(site.asked)
-	if sent == urls {
-		t.Error("the worker has fetched its whole batch")
+	if n := len(site.asked); n > 0 {
+		t.Errorf("the worker has sent %d requests after the signal, want none", n)
 	}
-	inQueue(t, j, urls-sent, urls-sent) // what was given back counts as with workers until it is taken
+	inQueue(t, j, urls-limit, batch-limit) // what was given back counts as with workers until it is taken
 	e.Process.Signal(syscall.SIGTERM)
 	e.end(t, 0)
 	e.startAgain(t) // which doesn't forget it

@@ -144,7 +144,12 @@ func main() {
 	}
 	// The first signal cancels the context. The second is not caught and kills.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		stop()
+		if cause := context.Cause(ctx); o.role == "work" && cause != context.Canceled {
+			complain("%v: the worker finishes the requests in flight", cause)
+		}
+	})
 	if o.untilEOF {
 		go func() {
 			io.Copy(io.Discard, os.Stdin)

@@ -21,7 +21,6 @@ const asProgram = "HANDLER_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		patience = 2 * time.Second // on a slow machine too, only what is to be late is late
 		main()
 		return
 	}

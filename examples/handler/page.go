@@ -19,8 +19,8 @@ import (
 )
 
 // patience is how long a page waits for its parts. It is shown without those
-// that are late. Only tests change it.
-var patience = 500 * time.Millisecond
+// that are late.
+const patience = 500 * time.Millisecond
 
 var errLate = fmt.Errorf("the page has waited long enough: %w", context.DeadlineExceeded)
 
