@@ -18,7 +18,7 @@ type batch struct {
 	in      *input
 	done    *finished
 	open    atomic.Int64 // requests that are not done
-	waits   atomic.Bool  // feed waits for room, or is about to
+	waits   atomic.Bool  // feed waits for room; set before it looks, so that no wake-up is lost
 
 	mu    sync.Mutex // guards the fields below
 	room  sync.Cond  // there may be room for a request, or no more may be made

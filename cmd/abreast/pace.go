@@ -112,10 +112,14 @@ func (p *pace) sweepLocked() {
 func (p *pace) holdsBack() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.paused) > 0 {
-		p.sweepLocked()
+	now := time.Now()
+	for host, end := range p.paused {
+		if end.After(now) {
+			return true
+		}
+		delete(p.paused, host) // so that it is not looked at again
 	}
-	return len(p.paused) > 0
+	return false
 }
 
 // pauses returns the hosts that are paused, and until when.

@@ -88,7 +88,14 @@ func TestPace_pauses(t *testing.T) {
 		if err := p.wait(t.Context(), t.Context(), "other", 1); err == nil {
 			t.Error("wait() = nil after a pause began")
 		}
+		if !p.holdsBack() {
+			t.Error("holdsBack() = false while hosts are paused")
+		}
 		time.Sleep(time.Minute)
+		if p.holdsBack() || len(p.paused) != 0 {
+			t.Errorf("holdsBack() = %v after the pauses are over, and keeps %v", p.holdsBack(), p.paused)
+		}
+		p.pause("h", time.Now())
 		if len(p.pauses()) != 0 {
 			t.Errorf("pauses() = %v after they are over", p.pauses())
 		}
