@@ -85,7 +85,9 @@ func TestFlags_timeouts(t *testing.T) {
 		t.Fatalf("%d results; it says:\n%s", len(got.records), got.stderr)
 	}
 	for i, want := range []float64{300, 100} {
-		if r := got.records[i]; r.Kind != lines.Timeout || !strings.HasSuffix(r.Error, fmt.Sprintf("not complete after %vms (timeout)", want)) || r.DurationMS < want {
+		r := got.records[i]
+		text := strings.TrimPrefix(r.Error, "request not sent: ") // on a busy machine
+		if r.Kind != lines.Timeout || text != fmt.Sprintf("not complete after %vms (timeout)", want) || r.DurationMS < want {
 			t.Errorf("line %d: kind %q, error %q after %v ms; want a timeout after %v", i+1, r.Kind, r.Error, r.DurationMS, want)
 		}
 	}
@@ -127,10 +129,11 @@ func TestOrder_pausedHostHoldsBackNone(t *testing.T) {
 	for _, tt := range []struct {
 		retries string
 		asks    bool // for a pause; else the program pauses by itself
+		atOnce  int  // requests that fail without a pause
 	}{
-		{"0", true},
-		{"1", true},
-		{"4", false},
+		{"0", true, 5},
+		{"1", true, 0},
+		{"4", false, 0},
 	} {
 		t.Run("-retries "+tt.retries, func(t *testing.T) {
 			t.Parallel()
@@ -150,14 +153,16 @@ func TestOrder_pausedHostHoldsBackNone(t *testing.T) {
 			if len(got.records) != 130 {
 				t.Fatalf("%d results; it says:\n%s", len(got.records), got.stderr)
 			}
-			others := 0
-			for _, r := range got.records[:30] {
+			failed, others := 0, 0
+			for _, r := range got.records {
 				if r.Kind == "" {
 					others++
+				} else if failed++; failed > tt.atOnce {
+					break
 				}
 			}
 			if others < 20 { // as many as there is time for
-				t.Errorf("%d of the first 30 results are of the other host; want 20 or more", others)
+				t.Errorf("%d results come before those of the host that pauses; want most of 100", others)
 			}
 		})
 	}

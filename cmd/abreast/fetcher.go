@@ -30,7 +30,7 @@ type fetcher struct {
 
 	stop   context.Context // when it is done, no further line is begun
 	making *fetch          // the fetch whose request is being made
-	batch  *batch
+	batch  *batch          // the requests that were made and not yet reported
 
 	unknown map[string]int // lines by an unknown field that may be meant as another
 }
