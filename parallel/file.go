@@ -49,7 +49,7 @@ func File(name string) Option {
 // A file is the file to which an option File writes the body of one request.
 // The attempts use it one after another, and then keepFile.
 type file struct {
-	name    string
+	name    whole.Name
 	part    *whole.File // of the present attempt; nil without a 2xx response
 	removed bool        // the part of an attempt was removed for a retry
 }

@@ -19,20 +19,26 @@ type File struct {
 	done bool // it was kept or dropped
 }
 
-// Check returns the absolute form of name. It returns an error if no file can
-// be kept under name: name is empty, is not the name of a file on this system,
-// is that of something other than a regular file, or is in a folder that does
-// not exist. Check does not follow a symbolic link.
-func Check(name string) (string, error) {
+// A Name is a name that a file can be kept under.
+type Name struct {
+	path string // absolute
+	had  bool   // a file had the name
+}
+
+// Check returns the Name for name. It returns an error if no file can be kept
+// under name: name is empty, is not the name of a file on this system, is that
+// of something other than a regular file, or is in a folder that does not
+// exist. Check does not follow a symbolic link.
+func Check(name string) (Name, error) {
 	base := filepath.Base(name)
 	// IsLocal refuses the devices of Windows ("NUL", "COM1.txt") and its
 	// streams ("name:stream"), which a file cannot be renamed to.
 	if name == "" || os.IsPathSeparator(name[len(name)-1]) || base == "." || !filepath.IsLocal(base) {
-		return "", fmt.Errorf("invalid file name %q", name)
+		return Name{}, fmt.Errorf("invalid file name %q", name)
 	}
 	abs, err := filepath.Abs(name) // the program may change its folder
 	if err != nil {
-		return "", err
+		return Name{}, err
 	}
 	old, err := existing(abs)
 	if old == nil && err == nil {
@@ -40,11 +46,14 @@ func Check(name string) (string, error) {
 			err = fmt.Errorf("no folder for the file: %w", err)
 		}
 	}
-	return abs, err
+	return Name{abs, old != nil}, err
 }
 
 // existing returns what has the name, or nil if nothing has. If it is not a
 // regular file, existing returns an error.
+//
+// That is not cheap. If nothing has the name, tmpfs takes the lock of the
+// folder, and so waits while another file is created there.
 func existing(name string) (fs.FileInfo, error) {
 	info, err := os.Lstat(name)
 	switch {
@@ -69,11 +78,16 @@ func notRegular(mode fs.FileMode) error {
 	return fmt.Errorf("it is %s, not a regular file", kind)
 }
 
-// Create creates the temporary file for name, which Check returned. The file
-// gets the permission bits of the file that has the name, or those that
-// os.Create gives.
-func Create(name string) (*File, error) {
-	old, err := existing(name)
+// Create creates the temporary file for name. If a file had the name when it was
+// checked, and one has it still, the temporary file gets its permission bits.
+// Otherwise it gets those that os.Create gives. If nothing had the name, Create
+// does not look again, because that is not cheap. Keep does.
+func Create(name Name) (*File, error) {
+	var old fs.FileInfo
+	var err error
+	if name.had {
+		old, err = existing(name.path)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +95,11 @@ func Create(name string) (*File, error) {
 	if old != nil {
 		perm = old.Mode().Perm()
 	}
-	part, err := createPart(name, perm)
+	part, err := createPart(name.path, perm)
 	if err != nil {
 		return nil, err
 	}
-	f := &File{name: name, part: part}
+	f := &File{name: name.path, part: part}
 	if old != nil {
 		if err := part.Chmod(perm); err != nil { // the umask may have removed some
 			f.Drop()
@@ -115,20 +129,28 @@ func createPart(name string, perm fs.FileMode) (*os.File, error) {
 
 func (f *File) Write(p []byte) (int, error) { return f.part.Write(p) }
 
-// Keep gives the file its name, in place of the file that has it. To close the
-// file may take seconds if it is on another machine, so Keep calls ended after
-// it. ended returns an error if the file is no longer wanted. If Keep fails, or
-// ended ends the goroutine, the file is removed.
+// Keep gives the file its name. If another file has that name, Keep replaces it
+// and takes over its permission bits. To close the file may take seconds if it
+// is on another machine, so Keep calls ended after it. ended returns an error if
+// the file is no longer wanted. If Keep fails, or ended ends the goroutine, the
+// file is removed.
 //
 // Keep does not sync the content to the disk: 10,000 small files would take
 // several times as long. So after a power failure, a file that was kept shortly
 // before may be empty.
 func (f *File) Keep(ended func() error) error {
 	defer f.Drop()
-	if err := f.part.Close(); err != nil {
+	old, err := existing(f.name)
+	if err != nil {
 		return err
 	}
-	if _, err := existing(f.name); err != nil {
+	if old != nil {
+		// While the file is open: its name may lead to another file by now.
+		if err := f.part.Chmod(old.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	if err := f.part.Close(); err != nil {
 		return err
 	}
 	if err := ended(); err != nil {
