@@ -62,8 +62,8 @@ type Exchange struct {
 	*Options        // those of the request
 	Guard    *Guard // of the block
 
-	uploads *uploads // the bodies of the request, if it has any
-	conns   *conns.Conns
+	uploads *uploads     // the bodies of the request, if it has any
+	conns   *conns.Conns // the context that the request is sent with; set before armed
 
 	// End stores why before it loads armed, and arm stores armed before it
 	// loads why. So at least one of them sees what the other stored, and
@@ -71,11 +71,6 @@ type Exchange struct {
 	// first cause counts.
 	why   atomic.Pointer[error]
 	armed atomic.Bool
-
-	// conns is the context that the request is sent with. cancelCause cancels
-	// its parent, which is made only if a cause is needed: see begin. Both are
-	// set before armed is.
-	cancelCause context.CancelCauseFunc
 }
 
 // An Answer is what an exchange came to.
@@ -233,17 +228,13 @@ func (x *Exchange) conclude(block context.Context, resp *http.Response, err erro
 // An error means that the request is not sent. If Wait returned a Later, begin
 // sets a.Later, and the request is not sent either.
 func (x *Exchange) begin(block context.Context, s *Settings, a *Answer) error {
-	parent := block
-	if x.linked || x.stall(s) > 0 { // these end the request with a cause of their own
-		parent, x.cancelCause = context.WithCancelCause(x.withDeadline(block))
-	}
 	timeout, _ := x.timeout(s)
 	atOnce := timeout
 	if s.Wait != nil {
 		atOnce = 0
 	}
 	ctx := &x.conns.Context
-	ctx.Begin(&x.Guard.requests, parent, atOnce)
+	ctx.Begin(&x.Guard.requests, x.withDeadline(block), atOnce)
 	x.arm()
 	if s.Wait != nil && x.Ended(ctx) == nil {
 		if err := s.Wait(x.View(ctx)); err != nil {
@@ -439,12 +430,7 @@ func (x *Exchange) arm() {
 	}
 }
 
-func (x *Exchange) interrupt(why error) {
-	if x.cancelCause != nil {
-		x.cancelCause(why)
-	}
-	x.conns.Cancel()
-}
+func (x *Exchange) interrupt(why error) { x.conns.CancelCause(why) }
 
 // Abort makes err the answer of a request whose Do did not return, because user
 // code panicked or ended the goroutine.
@@ -477,9 +463,6 @@ func (x *Exchange) Close(a *Answer) {
 func (x *Exchange) endContexts() {
 	if x.conns != nil {
 		x.conns.Release()
-	}
-	if x.cancelCause != nil {
-		x.cancelCause(nil)
 	}
 }
 

@@ -105,7 +105,7 @@ func (b *Block) expire() {
 	}
 	b.mu.Unlock()
 	for _, c := range late {
-		c.end(context.DeadlineExceeded)
+		c.end(outOfTime)
 	}
 }
 
@@ -150,20 +150,29 @@ type Context struct {
 	ends  time.Duration       // its deadline, since block.start; 0 for none
 	timer *time.Timer         // its own; nil if it has no timeout, or the usual one
 
-	// How it ended. Both are set under mu, over last.
-	err  error       // read only if over
-	over atomic.Bool // it has ended
+	how atomic.Pointer[ending] // nil until it ends; set under mu
 
 	mu sync.Mutex // guards the fields below
 
-	itself bool // it ended before parent
-	taken  bool // first was set
+	taken bool // first was set
 
 	// What AfterFunc was called with. Most requests have one context that is
 	// made from theirs, by net/http.
 	first func()             // nil if there was none yet, or after it was stopped
 	more  fifo.Queue[func()] // all others
 }
+
+// An ending is how a Context ended.
+type ending struct {
+	err    error           // what Err returns
+	itself bool            // it ended before its parent
+	cause  context.Context // ended with the same cause; nil if that is err, or if the parent has it
+}
+
+var (
+	canceled  = &ending{err: context.Canceled, itself: true}
+	outOfTime = &ending{err: context.DeadlineExceeded, itself: true}
+)
 
 // Begin begins c, a part of a request of b. It has the values of parent, which
 // is the context of b or made from it. c ends when parent does, and if d is
@@ -203,7 +212,7 @@ func (c *Context) endIfOver(d time.Duration) {
 		return
 	}
 	if at, ok := c.Deadline(); ok && !time.Now().Before(at) {
-		c.end(context.DeadlineExceeded)
+		c.end(outOfTime)
 	}
 }
 
@@ -220,7 +229,7 @@ func (c *Context) addLocked(d time.Duration) {
 	}
 	if d != b.time {
 		b.others.Push(&c.node)
-		c.timer = time.AfterFunc(d, func() { c.end(context.DeadlineExceeded) })
+		c.timer = time.AfterFunc(d, func() { c.end(outOfTime) })
 		return
 	}
 	b.usual.Push(&c.node)
@@ -231,14 +240,21 @@ func (c *Context) addLocked(d time.Duration) {
 
 // Cancel ends c as context.CancelFunc does. If its parent has ended before, c
 // ends with the error of the parent.
-func (c *Context) Cancel() { c.end(context.Canceled) }
+func (c *Context) Cancel() { c.end(canceled) }
 
-// end ends c with err, or if its parent has ended before, with the error of the
-// parent.
-func (c *Context) end(err error) {
-	itself := true
+// CancelCause ends c as context.CancelCauseFunc does. If its parent has ended
+// before, c ends with the error and the cause of the parent.
+func (c *Context) CancelCause(why error) {
+	cause, end := context.WithCancelCause(context.Background())
+	end(why)
+	c.end(&ending{context.Canceled, true, cause})
+}
+
+// end ends c as how says, or if its parent has ended before, with the error of
+// the parent.
+func (c *Context) end(how *ending) {
 	if why := c.parent.Err(); why != nil {
-		err, itself = why, false
+		how = &ending{err: why}
 	}
 	b := c.block
 	b.mu.Lock()
@@ -249,12 +265,10 @@ func (c *Context) end(err error) {
 		timer.Stop()
 	}
 	c.mu.Lock()
-	if c.over.Load() {
+	if !c.how.CompareAndSwap(nil, how) {
 		c.mu.Unlock()
 		return
 	}
-	c.err, c.itself = err, itself
-	c.over.Store(true)
 	close(c.done)
 	first := c.first
 	c.first = nil
@@ -293,27 +307,26 @@ func (c *Context) Done() <-chan struct{} { return c.done }
 // Err returns the error with which c has ended, or nil. It also ends c if its
 // parent has ended, without waiting for the goroutine that does so.
 func (c *Context) Err() error {
-	if !c.over.Load() {
+	if c.how.Load() == nil {
 		if c.parent.Err() == nil {
 			return nil
 		}
 		c.Cancel()
 	}
-	return c.err
+	return c.how.Load().err
 }
 
 // Value returns the value of the parent for key.
 //
 // context.Cause asks for the [AncestorKey], and returns the cause of the
-// ancestor. If c has ended before it, the cause is c.Err, and c hides the
-// ancestor.
+// ancestor. If c ended before its parent, c hides that ancestor: Value returns a
+// context that ended with the cause of c, or nil if the cause is c.Err.
 func (c *Context) Value(key any) any {
-	if key == AncestorKey && c.over.Load() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.itself {
+	if how := c.how.Load(); key == AncestorKey && how != nil && how.itself {
+		if how.cause == nil {
 			return nil
 		}
+		return how.cause.Value(key)
 	}
 	return c.parent.Value(key)
 }
@@ -323,13 +336,13 @@ func (c *Context) Value(key any) any {
 // undoes AfterFunc, and reports whether f will not be called for that reason.
 func (c *Context) AfterFunc(f func()) (stop func() bool) {
 	c.mu.Lock()
-	if !c.taken && !c.over.Load() {
+	if !c.taken && c.how.Load() == nil {
 		c.first, c.taken = f, true
 		c.mu.Unlock()
 		return c.stopFirst
 	}
 	defer c.mu.Unlock()
-	if c.over.Load() {
+	if c.how.Load() != nil {
 		go f() // package context holds a lock that f needs
 		return func() bool { return false }
 	}

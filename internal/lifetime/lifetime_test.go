@@ -51,15 +51,19 @@ func look(start time.Time, ctxs map[string]context.Context) map[string]sight {
 	return seen
 }
 
-var errCause = errors.New("the cause")
+var (
+	errCause = errors.New("the cause")
+	errOwn   = errors.New("another cause")
+)
 
 // A Context, what is made from it, and what is done after it are as with
-// context.WithTimeout.
+// context.WithTimeout or context.WithCancelCause.
 func TestContext_endsAsWithTimeout(t *testing.T) {
 	for name, test := range map[string]struct {
 		timeout time.Duration // of the context; 0 for none
 		block   time.Duration // deadline of the block's context; 0 for none
 		cancel  time.Duration // when the context is canceled; 0 for never
+		cause   error         // that it is canceled with, or nil; only without a timeout
 		end     time.Duration // when the block's context is canceled with errCause; 0 for never
 	}{
 		"deadline":                        {timeout: 2 * time.Second},
@@ -71,6 +75,9 @@ func TestContext_endsAsWithTimeout(t *testing.T) {
 		"the block ends, no timeout":      {end: time.Second},
 		"the block ends after a deadline": {timeout: time.Second, end: 2 * time.Second},
 		"the block ends after a cancel":   {cancel: time.Second, end: 2 * time.Second},
+		"canceled with a cause":           {cancel: time.Second, cause: errOwn},
+		"the block ends after a cause":    {cancel: time.Second, cause: errOwn, end: 2 * time.Second},
+		"the block ends before a cause":   {cancel: 2 * time.Second, cause: errOwn, end: time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -123,12 +130,15 @@ func TestContext_endsAsWithTimeout(t *testing.T) {
 						c, cancel := context.WithTimeout(ctx, test.timeout)
 						return c, cancel
 					}
-					c, cancel := context.WithCancel(ctx)
-					return c, cancel
+					c, cancel := context.WithCancelCause(ctx)
+					return c, func() { cancel(test.cause) }
 				})
 				got := run(func(ctx context.Context) (context.Context, func()) {
 					c := begun(ctx, test.timeout)
-					return c, c.Cancel
+					if test.cause == nil {
+						return c, c.Cancel
+					}
+					return c, func() { c.CancelCause(test.cause) }
 				})
 				if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b error) bool { return a == b })); diff != "" {
 					t.Errorf("package context -, lifetime +:\n%s", diff)
@@ -205,16 +215,23 @@ func TestBlock_shorterTimeoutAfterLonger(t *testing.T) {
 // The end of the block's context may be seen before the goroutine runs that
 // ends the contexts of its requests.
 func TestContext_errIsNotLate(t *testing.T) {
-	ctx, end := context.WithCancelCause(t.Context())
-	c := begun(ctx, time.Hour)
-	end(errCause)
-	if err, cause := c.Err(), context.Cause(c); err != context.Canceled || cause != errCause {
-		t.Errorf("Err() = %v, Cause = %v; want %v, %v", err, cause, context.Canceled, errCause)
-	}
-	select {
-	case <-c.Done():
-	default:
-		t.Error("Done is open, although Err is not nil")
+	for name, then := range map[string]func(*Context){
+		"and is seen":             func(*Context) {},
+		"and it is canceled":      (*Context).Cancel,
+		"and it ends for a cause": func(c *Context) { c.CancelCause(errOwn) },
+	} {
+		ctx, end := context.WithCancelCause(t.Context())
+		c := begun(ctx, time.Hour)
+		end(errCause)
+		then(c)
+		if err, cause := c.Err(), context.Cause(c); err != context.Canceled || cause != errCause {
+			t.Errorf("the block ends %s: Err() = %v, Cause = %v; want %v, %v", name, err, cause, context.Canceled, errCause)
+		}
+		select {
+		case <-c.Done():
+		default:
+			t.Errorf("the block ends %s: Done is open, although Err is not nil", name)
+		}
 	}
 }
 
