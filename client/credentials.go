@@ -140,6 +140,9 @@ func (h *hopTransport) dress(req *http.Request) (*http.Request, error) {
 // they say more exactly who the client is. They also take precedence over
 // userinfo that a server wrote into a Location.
 func (h *hopTransport) own(req *http.Request) map[string]bool {
+	if len(req.Header) == 0 {
+		return nil
+	}
 	own := make(map[string]bool, len(req.Header))
 	for key := range req.Header {
 		own[http.CanonicalHeaderKey(key)] = true
