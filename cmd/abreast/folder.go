@@ -17,7 +17,7 @@ import (
 
 // A folder is where bodies are written.
 type folder struct {
-	name     string
+	name     string         // absolute
 	template string         // of the names of files; "": the usual names
 	owners   map[uint64]int // the lines that name a file, by a hash of the name
 }
@@ -27,7 +27,11 @@ func openFolder(name, template string) (*folder, error) {
 	if name == "" {
 		return nil, nil
 	}
-	return &folder{name, template, make(map[uint64]int)}, os.MkdirAll(name, 0o777)
+	abs, err := filepath.Abs(name) // once, and not for each file
+	if err != nil {
+		return nil, err
+	}
+	return &folder{abs, template, make(map[uint64]int)}, os.MkdirAll(abs, 0o777)
 }
 
 // claim reports the error that an earlier line names the file of a line: its
